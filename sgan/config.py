@@ -1,0 +1,256 @@
+"""The method's settings: one frozen dataclass per concept, each field with its unit and source.
+
+Paper = arXiv 1612.04357; authors' code = github.com/xunhuang1995/SGAN. Where the two differ, the
+difference is a field here, so that paper, authors' code and our own recipe are settings of one
+program.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ARCHITECTURE_POINTS = {
+    "mnist": ("conv1", "conv2", "fc"),
+    "svhn": ("conv1", "conv2", "fc"),
+    "cifar10": ("conv1", "conv2", "fc"),
+    "pyramid": ("conv1", "conv2", "conv3", "fc"),
+}
+FIXED_IMAGE_SHAPES = {"mnist": (1, 28, 28), "svhn": (3, 32, 32), "cifar10": (3, 32, 32)}
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: names the field, the value and what is allowed."""
+
+    def __init__(self, field_name: str, value: object, allowed: str) -> None:
+        self.field_name, self.value, self.allowed = field_name, value, allowed
+        super().__init__(f"{field_name} = {value!r}: must be {allowed}")
+
+
+def _require(config: object, name: str, ok: bool, allowed: str) -> None:
+    if not ok:
+        raise ConfigError(name, getattr(config, name), allowed)
+
+
+def _require_number(
+    config: object, names: str, low: float, high: float = math.inf, *, open_low: bool = False
+) -> None:
+    """Each field in `names` (space-separated) is finite and in [low, high] (or (low, high])."""
+    allowed = f"{'>' if open_low else '>='} {low:g}" + (
+        f" and <= {high:g}" if math.isfinite(high) else ""
+    )
+    for name in names.split():
+        value = getattr(config, name)
+        inside = (value > low if open_low else value >= low) and value <= high
+        _require(config, name, math.isfinite(value) and inside, allowed)
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """What h_0 is.
+
+    `centre`: 'none' leaves pixels in [0, 1] (MNIST); 'pixel_mean' subtracts the per-pixel mean of
+    the training images, as the authors do on CIFAR-10 (cifar/train_*.py), and G_0 then puts out
+    sigmoid minus that mean image.
+    """
+
+    channels: int
+    height: int
+    width: int
+    num_classes: int
+    centre: Literal["none", "pixel_mean"] = "none"
+
+    def __post_init__(self) -> None:
+        _require(self, "channels", self.channels in (1, 3), "1 or 3")
+        _require_number(self, "num_classes", 2)
+        _require(self, "width", self.width == self.height, f"equal to height ({self.height})")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """E: its architecture, where it is cut into E_0 … E_{N-1}, and how it is pretrained.
+
+    `cut` names the points (in forward order) whose outputs are h_1 … h_{N-1}; h_N is the label.
+    The paper's stacks use ("fc",): N = 2. An empty cut gives N = 1: one GAN conditioned on labels.
+    """
+
+    architecture: Literal["mnist", "svhn", "cifar10", "pyramid"] = "mnist"
+    cut: tuple[str, ...] = ("fc",)
+    width: int = 32  # channels of pyramid's first convolution; the others are fixed by the table
+    total_images: int = 240_000  # images seen in training
+    batch_size: int = 128
+    learning_rate: float = 2e-3  # peak of a one-cycle schedule (ours; the authors ship weights)
+    weight_decay: float = 1e-4
+    horizontal_flip: bool = False  # True on CIFAR-10 (paper, section 4)
+    shift_pixels: int = 0  # random translation by up to this many pixels (ours)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        points = ARCHITECTURE_POINTS[self.architecture]
+        in_order = tuple(p for p in points if p in self.cut)
+        _require(self, "cut", self.cut == in_order, f"a subset, in order, of {list(points)}")
+        _require_number(self, "width", 4, 512)
+        _require_number(self, "total_images batch_size", 1)
+        _require_number(self, "learning_rate", 0, 1, open_low=True)
+        _require_number(self, "weight_decay", 0, 1)
+        _require_number(self, "shift_pixels", 0, 16)
+        _require_number(self, "seed", 0, 2**31 - 1)
+
+    @property
+    def num_levels(self) -> int:
+        """N, the number of GANs in the stack."""
+        return len(self.cut) + 1
+
+    def check_image(self, image: ImageConfig) -> None:
+        """Raise ConfigError when this architecture cannot take such images."""
+        fixed = FIXED_IMAGE_SHAPES.get(self.architecture)
+        if fixed and image.shape != fixed:
+            allowed = f"'pyramid' for images of shape {image.shape} (this one takes {fixed} only)"
+            raise ConfigError("architecture", self.architecture, allowed)
+        if not fixed and (image.height % 4 or not 28 <= image.height <= 128):
+            allowed = "28 to 128 pixels a side, divisible by 4, for the pyramid"
+            raise ConfigError("image size", image.height, allowed)
+
+
+@dataclass(frozen=True)
+class LevelConfig:
+    """One level's GAN: G_i, D_i, Q_i, its losses and its optimisation.
+
+    Defaults are the paper's with the authors' MNIST code where the paper is silent.
+    """
+
+    z_dim: int = 50  # z_i ~ U(0,1)^z_dim; 50 (MNIST), 50 and 16 (CIFAR-10 levels 1 and 0)
+    total_images: int = 12_000_000  # images seen; authors: 200 epochs
+    batch_size: int = 100
+
+    lambda_adv: float = 1.0  # λ1 (paper, section 3.2)
+    lambda_cond: float = 1.0  # λ2
+    lambda_ent: float = 10.0  # λ3
+    lambda_class: float = 1.0  # D's class cross-entropy on real h_i; 'class_logits' only
+    d_objective: Literal["binary", "class_logits"] = "binary"  # Improved-GAN logits on CIFAR-10
+    g_objective: Literal["non_saturating", "saturating"] = "non_saturating"
+    cond_loss: Literal["auto", "mse", "cross_entropy"] = "auto"  # auto: labels CE, features MSE
+    q_output: Literal["sigmoid", "linear"] = "sigmoid"
+    halve_d: bool = True  # authors' code halves each of D's two adversarial terms; paper does not
+
+    instance_noise: float = 0.0  # σ of the Gaussian noise D adds to its inputs
+    dropout: float = 0.0  # in D_0 (CIFAR-10: 0.1 independent, 0.3 joint)
+    # (threshold, steps) pairs: as many G steps as the first pair whose threshold D's adversarial
+    # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
+    g_steps: tuple[tuple[float, int], ...] = ((0.0, 1),)
+
+    lr_g: float = 1e-4
+    lr_d: float = 1e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    ema_half_life_images: int = 0  # 0: no moving average of G (ours, off in the paper's recipe)
+    spectral_norm: bool = False  # in D (ours)
+    r1_gamma: float = 0.0  # weight of R1 on real h_i (ours)
+    augment_pixels: int = 0  # differentiable translation of D_0's images, real and fake (ours)
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _require_number(self, "z_dim total_images", 1)
+        _require_number(self, "batch_size", 2)
+        _require_number(self, "lambda_adv lambda_cond lambda_ent lambda_class", 0)
+        _require_number(self, "instance_noise r1_gamma ema_half_life_images", 0)
+        _require_number(self, "augment_pixels", 0, 16)
+        _require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
+        _require_number(self, "lr_g lr_d", 0, 1, open_low=True)
+        for name in ("beta1", "beta2"):
+            _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
+        _require_number(self, "seed", 0, 2**31 - 1)
+        thresholds = [t for t, _ in self.g_steps]
+        ok = bool(self.g_steps) and thresholds == sorted(thresholds, reverse=True)
+        ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in self.g_steps)
+        rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
+        _require(self, "g_steps", ok, rule)
+
+
+@dataclass(frozen=True)
+class JointConfig:
+    """Joint training: every level at once, h_{i+1} from the generator above (paper, section 3.3).
+
+    `lower_weight` w: G_{i+1} also minimises w times the loss of level i, through ĥ_{i+1} as input
+    and as conditional target (authors' CIFAR-10 code: 0.01; MNIST code: 0, no gradient).
+    None in `lr_g`, `lr_d`, `dropout`, `instance_noise`: as in each level's own settings.
+    """
+
+    enabled: bool = True
+    init: Literal["levels", "scratch"] = "levels"
+    total_images: int = 12_000_000
+    batch_size: int = 100
+    lower_weight: float = 0.0
+    lr_g: float | None = None
+    lr_d: float | None = None
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    dropout: float | None = None  # D_0's, in joint training
+    instance_noise: float | None = None  # D_{N-1}'s noise is on in joint training (design, CIFAR-10)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _require_number(self, "total_images", 1)
+        _require_number(self, "batch_size", 2)
+        _require_number(self, "lower_weight", 0, 1)
+        for name in ("lr_g", "lr_d"):
+            if getattr(self, name) is not None:
+                _require_number(self, name, 0, 1, open_low=True)
+        for name in ("dropout", "instance_noise"):
+            if getattr(self, name) is not None:
+                _require_number(self, name, 0, 0.99)
+        _require_number(self, "seed", 0, 2**31 - 1)
+
+    def level(self, config: LevelConfig) -> LevelConfig:
+        """A level's settings as joint training uses them."""
+        names = ("lr_g", "lr_d", "dropout", "instance_noise")
+        own = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        shared = {n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule", "seed")}
+        return dataclasses.replace(config, **own, **shared)
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """Everything that fixes the nets of a stack; travels in the weights' model card."""
+
+    image: ImageConfig
+    encoder: EncoderConfig
+    levels: tuple[LevelConfig, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        self.encoder.check_image(self.image)
+        if self.levels and len(self.levels) != self.encoder.num_levels:
+            allowed = f"{self.encoder.num_levels} levels, for encoder.cut = {list(self.encoder.cut)}"
+            raise ConfigError("levels", len(self.levels), allowed)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as plain JSON-able values (tuples become lists)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(k): plain(v) for k, v in value.items()}
+        return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def stack_config_from_dict(values: dict[str, Any]) -> StackConfig:
+    """The inverse of `to_dict` for a StackConfig. Raises ConfigError on values that cannot be."""
+    encoder = dict(values["encoder"], cut=tuple(values["encoder"]["cut"]))
+    levels = tuple(level_config_from_dict(v) for v in values["levels"])
+    return StackConfig(ImageConfig(**values["image"]), EncoderConfig(**encoder), levels)
+
+
+def level_config_from_dict(values: dict[str, Any]) -> LevelConfig:
+    """The inverse of `to_dict` for a LevelConfig."""
+    return LevelConfig(**dict(values, g_steps=tuple((t, n) for t, n in values["g_steps"])))
