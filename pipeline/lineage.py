@@ -1,0 +1,103 @@
+"""Which execution of the pipeline a run belongs to: its code, its parameters, its DVC experiment."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NO_GIT = "nogit"
+
+# Where things run is not what they compute: two machines that run one commit with one set of
+# parameters share a lineage.
+_ENVIRONMENT_SECTIONS = ("runtime",)
+
+# Written by the pipeline as it runs; a change there does not make the code another one.
+_OUTPUTS = ("dvc.lock", "metrics", "plots", "artifacts")
+
+_GIT_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Identity of one execution of the pipeline, shared by all its stages.
+
+    Attributes:
+        name: what a person reads in the tracking UI.
+        tag_value: value of the tag ``sgan.lineage`` by which every stage finds the same parent run.
+        git_revision: full commit hash, or ``"nogit"`` outside a repository with a commit.
+        git_dirty: True if tracked files differ from that commit (the pipeline's own outputs aside).
+        dvc_exp_name: name of the DVC experiment, None outside ``dvc exp run``.
+        params_digest: SHA-256 (hex) of the parameters that decide the result.
+    """
+
+    name: str
+    tag_value: str
+    git_revision: str
+    git_dirty: bool
+    dvc_exp_name: str | None
+    params_digest: str
+
+
+def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
+    """The lineage of the execution that is under way in the workspace ``root``.
+
+    The tag is ``DVC_EXP_NAME`` where DVC sets it, else ``<short revision>-<12 digits of the
+    parameters' digest>``. A missing git, a directory that is no repository and a repository
+    without a commit all give the revision ``nogit``.
+
+    Args:
+        params: the whole content of params.yaml, JSON-like. The section ``runtime`` is left out.
+        root: the workspace, an existing directory.
+    """
+    digest = params_digest(params)
+    revision = _git(root, "rev-parse", "HEAD") or NO_GIT
+    dirty = revision != NO_GIT and _is_dirty(root)
+    experiment = os.environ.get("DVC_EXP_NAME") or None
+    short = revision[:10]
+    return Lineage(
+        name=experiment or f"{short}{'-dirty' if dirty else ''}-{digest[:6]}",
+        tag_value=_plain(experiment) if experiment else f"{short}-{digest[:12]}",
+        git_revision=revision,
+        git_dirty=dirty,
+        dvc_exp_name=experiment,
+        params_digest=digest,
+    )
+
+
+def params_digest(params: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of ``params`` as canonical JSON, whatever the order of its keys."""
+    kept = {key: value for key, value in params.items() if key not in _ENVIRONMENT_SECTIONS}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(name: str) -> str:
+    """``name`` with only characters that a tag filter takes without quoting rules."""
+    return re.sub(r"[^\w.\-+/]", "_", name)
+
+
+def _is_dirty(root: Path) -> bool:
+    excluded = [f":(exclude){path}" for path in _OUTPUTS]
+    status = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
+    return bool(status)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Standard output of a git command, stripped; None if git is absent or refuses."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
