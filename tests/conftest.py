@@ -1,0 +1,77 @@
+"""What every test shares: an environment that is not the person's own, and small data."""
+
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A setting of the person's own must not reach a server, a bucket or a cluster of theirs.
+FOREIGN_PREFIXES = ("AWS_", "DVC_", "MLFLOW_", "RAY_", "SGAN_")
+FOREIGN = (
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "PYTHONDONTWRITEBYTECODE",  # without bytecode files each child pays 15 s of imports, not 4
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+)
+
+
+def pytest_configure() -> None:
+    """Isolates the environment before any test module imports torch, ray or mlflow."""
+    for name in list(os.environ):
+        if name in FOREIGN or (name.startswith(FOREIGN_PREFIXES) and name != "AWS_CA_BUNDLE"):
+            del os.environ[name]
+    os.environ.update(_engine_settings())
+    os.environ.update(
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        OMP_NUM_THREADS="1",
+        MKL_NUM_THREADS="1",
+        MPLBACKEND="agg",
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_DEFAULT_REGION="us-east-1",
+        GIT_AUTHOR_NAME="test",
+        GIT_AUTHOR_EMAIL="test@localhost",
+        GIT_COMMITTER_NAME="test",
+        GIT_COMMITTER_EMAIL="test@localhost",
+        GIT_CONFIG_COUNT="1",
+        GIT_CONFIG_KEY_0="commit.gpgsign",
+        GIT_CONFIG_VALUE_0="false",
+    )
+
+
+def _engine_settings() -> dict[str, str]:
+    lines = (ROOT / "infra" / "engines.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_config_directories(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Gives DVC and matplotlib, which write below the home directory, one of the session."""
+    home = tmp_path_factory.mktemp("config")
+    os.environ.update(
+        DVC_GLOBAL_CONFIG_DIR=str(home / "dvc-global"),
+        DVC_SYSTEM_CONFIG_DIR=str(home / "dvc-system"),
+        DVC_SITE_CACHE_DIR=str(home / "dvc-site"),
+        MPLCONFIGDIR=str(home / "matplotlib"),
+    )
+
+
+@pytest.fixture(scope="session")
+def mnist_small() -> Path:
+    """The directory of four gzipped IDX files: a small piece of the real MNIST."""
+    return ROOT / "tests" / "data" / "mnist-small"
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
