@@ -147,6 +147,10 @@ class LevelConfig:
     # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
     g_steps: tuple[tuple[float, int], ...] = ((0.0, 1),)
 
+    # True: the first G step takes D's ĥ_i again, which saves a pass through G; False: it draws
+    # new noise, as the authors' code does
+    reuse_fakes: bool = False
+
     lr_g: float = 1e-4
     lr_d: float = 1e-4
     beta1: float = 0.5
@@ -195,7 +199,7 @@ class JointConfig:
     lr_d: float | None = None
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     dropout: float | None = None  # D_0's, in joint training
-    instance_noise: float | None = None  # D_{N-1}'s noise is on in joint training (design, CIFAR-10)
+    instance_noise: float | None = None  # in every D, in joint training
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -214,7 +218,9 @@ class JointConfig:
         """A level's settings as joint training uses them."""
         names = ("lr_g", "lr_d", "dropout", "instance_noise")
         own = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
-        shared = {n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule", "seed")}
+        shared = {
+            n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule", "seed")
+        }
         return dataclasses.replace(config, **own, **shared)
 
 
@@ -229,8 +235,14 @@ class StackConfig:
     def __post_init__(self) -> None:
         self.encoder.check_image(self.image)
         if self.levels and len(self.levels) != self.encoder.num_levels:
-            allowed = f"{self.encoder.num_levels} levels, for encoder.cut = {list(self.encoder.cut)}"
+            allowed = (
+                f"{self.encoder.num_levels} levels, for encoder.cut = {list(self.encoder.cut)}"
+            )
             raise ConfigError("levels", len(self.levels), allowed)
+        for i, level in enumerate(self.levels[:-1]):
+            if level.cond_loss == "cross_entropy":
+                allowed = "'auto' or 'mse' below the top level, whose condition is features"
+                raise ConfigError(f"levels.{i}.cond_loss", level.cond_loss, allowed)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

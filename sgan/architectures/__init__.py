@@ -1,0 +1,72 @@
+"""The nets of every level, by architecture: encoder blocks E_i, generators G_i, discriminators D_i.
+
+`build` picks them. The fixed architectures (mnist, svhn, cifar10) follow the authors' tables where
+the table has a net for that level; levels between other points of the encoder take pyramid's nets.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from sgan.architectures import cifar10, mnist, pyramid
+from sgan.architectures.blocks import Discriminator, HeadConfig
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+
+Shape = tuple[int, ...]
+_TABLES = {"mnist": mnist, "cifar10": cifar10, "svhn": cifar10}
+
+
+def feature_shapes(image: ImageConfig, encoder: EncoderConfig) -> tuple[Shape, ...]:
+    """Shapes of h_0 … h_N without the batch: maps (C, H, W), vectors (D,), labels (K,)."""
+    points = _points(image, encoder)
+    return (image.shape, *(points[name] for name in encoder.cut), (image.num_classes,))
+
+
+def encoder_blocks(image: ImageConfig, encoder: EncoderConfig) -> list[nn.Sequential]:
+    """E_0 … E_{N-1}; E_{N-1} ends in K logits."""
+    module = _TABLES.get(encoder.architecture, pyramid)
+    units = module.encoder_units(image, encoder.width)
+    blocks, current = [], []
+    for name, unit in units:
+        current.append(unit)
+        if name in encoder.cut:
+            blocks.append(nn.Sequential(*current))
+            current = []
+    return [*blocks, nn.Sequential(*current)]
+
+
+def generator(config: StackConfig, level: int, settings: LevelConfig) -> nn.Module:
+    """G_i: forward(cond [B, *h_{i+1}] or one-hot [B, K], z [B, z_dim]) -> ĥ_i [B, *h_i]."""
+    shapes = feature_shapes(config.image, config.encoder)
+    target, cond = shapes[level], shapes[level + 1]
+    table = _TABLES.get(config.encoder.architecture)
+    if table and len(cond) == 1 and level == 0:
+        return table.image_generator(cond[0], settings.z_dim)
+    if table and len(target) == 1 and len(cond) == 1:
+        return table.feature_generator(target[0], cond[0], settings.z_dim)
+    return pyramid.generator(target, cond, settings.z_dim, is_image=level == 0)
+
+
+def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Discriminator:
+    """D_i, Q_i on one trunk: forward(h_i [B, *h_i]) -> (logits [B, 1 or K], z [B, z_dim])."""
+    shapes = feature_shapes(config.image, config.encoder)
+    heads = HeadConfig(
+        logits=1 if settings.d_objective == "binary" else config.image.num_classes,
+        z_dim=settings.z_dim,
+        q_sigmoid=settings.q_output == "sigmoid",
+        noise=settings.instance_noise,
+        dropout=settings.dropout,
+    )
+    table = _TABLES.get(config.encoder.architecture)
+    if table and level == 0:
+        net = table.image_discriminator(heads)
+    elif table and len(shapes[level]) == 1:
+        net = table.feature_discriminator(shapes[level][0], heads)
+    else:
+        net = pyramid.discriminator(shapes[level], heads)
+    return net
+
+
+def _points(image: ImageConfig, encoder: EncoderConfig) -> dict[str, Shape]:
+    module = _TABLES.get(encoder.architecture, pyramid)
+    return module.point_shapes(image, encoder.width)

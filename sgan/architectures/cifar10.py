@@ -1,0 +1,100 @@
+"""The authors' CIFAR-10 nets (32×32×3): github.com/xunhuang1995/SGAN, cifar/train_joint.py.
+
+SVHN's code was never released; with the same image shape and ten classes it takes these nets.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from sgan.architectures.blocks import (
+    ConditionedGenerator,
+    Discriminator,
+    HeadConfig,
+    InstanceNoise,
+    deconv,
+    dense,
+    dense_heads,
+    init_normal,
+    relu_bn,
+)
+from sgan.config import ImageConfig
+
+
+def point_shapes(image: ImageConfig, width: int) -> dict[str, tuple[int, ...]]:
+    """Shape of h at each point where E can be cut."""
+    return {"conv1": (64, 14, 14), "conv2": (128, 5, 5), "fc": (256,)}
+
+
+def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequential]]:
+    """E: conv5 64, pool2, conv5 128, pool2, fc 256, fc K; valid convolutions, ReLU."""
+    conv1 = nn.Sequential(nn.Conv2d(3, 64, 5), nn.ReLU(), nn.MaxPool2d(2))
+    conv2 = nn.Sequential(nn.Conv2d(64, 128, 5), nn.ReLU(), nn.MaxPool2d(2))
+    fc = nn.Sequential(nn.Flatten(), nn.Linear(128 * 5 * 5, 256), nn.ReLU())
+    head = nn.Sequential(nn.Flatten(), nn.Linear(256, image.num_classes))
+    return [("conv1", conv1), ("conv2", conv2), ("fc", fc), ("label", head)]
+
+
+def feature_generator(target: int, cond: int, z_dim: int) -> nn.Module:
+    """G_1: z -> 256 and y -> 512, concatenated -> 512 -> 512 -> target, ReLU."""
+    body = nn.Sequential(
+        *dense(512 + 256, 512), *dense(512, 512), nn.Linear(512, target), nn.ReLU()
+    )
+    embed_z, embed_cond = nn.Sequential(*dense(z_dim, 256)), nn.Sequential(*dense(cond, 512))
+    return init_normal(ConditionedGenerator(embed_z, embed_cond, body))
+
+
+def image_generator(cond: int, z_dim: int) -> nn.Module:
+    """G_0: z -> 128 -> 128, with h_1 -> fc 256·5·5, then 10, 14, 28, 32 pixels a side, sigmoid."""
+    body = nn.Sequential(
+        *dense(cond + 128, 256 * 5 * 5),
+        nn.Unflatten(1, (256, 5, 5)),
+        *deconv(256, 256, stride=2),
+        *deconv(256, 128, stride=1),
+        *deconv(128, 128, stride=2),
+        nn.ConvTranspose2d(128, 3, 5),
+        nn.Sigmoid(),
+    )
+    embed_z = nn.Sequential(*dense(z_dim, 128), *dense(128, 128))
+    return init_normal(ConditionedGenerator(embed_z, nn.Identity(), body))
+
+
+def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
+    """D_1, Q_1: noise, 512, noise, 512 BN, noise; leaky ReLU; one dense layer per head."""
+    trunk = nn.Sequential(
+        InstanceNoise(heads.noise),
+        nn.Linear(features, 512),
+        nn.LeakyReLU(0.2),
+        InstanceNoise(heads.noise),
+        nn.Linear(512, 512, bias=False),
+        *relu_bn(512, leak=0.2),
+        InstanceNoise(heads.noise),
+    )
+    return dense_heads(trunk, 512, heads)
+
+
+def _conv(inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, 3, stride, pad, bias=False)
+    return [layer, *relu_bn(outputs, spatial=True, leak=0.2)]
+
+
+def image_discriminator(heads: HeadConfig) -> Discriminator:
+    """D_0: nine layers down to a 6×6×192 map; D pools it, Q reads the whole map."""
+    trunk = nn.Sequential(
+        InstanceNoise(heads.noise),
+        nn.Conv2d(3, 96, 3, 1, 1),
+        nn.LeakyReLU(0.2),
+        *_conv(96, 96, stride=2),
+        nn.Dropout(heads.dropout),
+        *_conv(96, 192, stride=1),
+        *_conv(192, 192, stride=2),
+        nn.Dropout(heads.dropout),
+        *_conv(192, 192, stride=1, pad=0),
+        nn.Conv2d(192, 192, 1),
+        nn.LeakyReLU(0.2),
+    )
+    adversarial = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(192, heads.logits))
+    recovery = nn.Sequential(nn.Flatten(), nn.Linear(192 * 6 * 6, heads.z_dim))
+    net = Discriminator(trunk, adversarial, recovery, heads.q_sigmoid)
+    init_normal(net)
+    return net

@@ -1,0 +1,172 @@
+"""The GAN task: a (partial) stack with its optimizers, stepped phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sgan.config import LevelConfig
+from sgan.stack import Stack
+from sgan.training import precision, schedule, step
+from sgan.training.comm import Comm
+from sgan.training.ema import ExponentialAverage
+from sgan.training.seeds import mix
+
+
+class AdversarialTask:
+    """Trains the active levels of a stack: independently, or jointly.
+
+    Step t draws every random number from (seed, t, rank), so a run resumed from any checkpoint
+    equals one that was never interrupted, bit for bit on the same device.
+
+    Args:
+        stack: levels to train; its encoder has its weights.
+        settings: each active level's settings for this training.
+        joint: h_{i+1} from the generator above instead of the encoder.
+        lower_weight: share of level i's gradient that reaches G_{i+1} (joint only).
+        device: where everything lives.
+        comm: the other workers on this part.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        settings: Mapping[int, LevelConfig],
+        *,
+        joint: bool = False,
+        lower_weight: float = 0.0,
+        device: torch.device | None = None,
+        comm: Comm | None = None,
+    ) -> None:
+        self.device = device or torch.device("cpu")
+        self.comm = comm or Comm()
+        self.settings = dict(settings)
+        self.joint, self.lower_weight = joint, lower_weight
+        self.stack = stack.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        lowest = self.settings[stack.active[0]]
+        self.batch_size, self.total_images = lowest.batch_size, lowest.total_images
+        self.seed, self.g_steps = lowest.seed, lowest.g_steps
+        self.dtype = precision.resolve(lowest.precision, self.device)
+        self.generators = [stack.level(i).generator for i in stack.active]
+        self.discriminators = [stack.level(i).discriminator for i in stack.active]
+        self.optimizers = {
+            name: _adam(net, c, lr)
+            for i, c in self.settings.items()
+            for name, net, lr in (
+                (f"level{i}/g", stack.level(i).generator, c.lr_g),
+                (f"level{i}/d", stack.level(i).discriminator, c.lr_d),
+            )
+        }
+        self.averages = {
+            str(i): ExponentialAverage(stack.level(i).generator, c.ema_half_life_images)
+            for i, c in self.settings.items()
+            if c.ema_half_life_images
+        }
+        self.comm.broadcast_(t for t in stack.levels.state_dict().values())
+
+    @property
+    def hidden_needed(self) -> tuple[int, ...]:
+        """The h_i a Batch must hold: the active levels' own, and independent ones' conditions."""
+        active = self.stack.active
+        conditions = () if self.joint else tuple(i + 1 for i in active)
+        return tuple(sorted({i for i in (*active, *conditions) if i < self.stack.num_levels}))
+
+    def step(self, index: int, batch: step.Batch) -> dict[str, Tensor]:
+        """One D step, then one or more G steps; returns the last value of every loss (scalars).
+
+        Raises NonFiniteLoss before the optimizer of the offending phase steps.
+        """
+        torch.manual_seed(mix(self.seed, index, self.comm.rank))
+        self._set_learning_rates(index)
+        with precision.autocast(self.dtype, self.device):
+            fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
+            d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
+        self._minimise(step.total_loss(d_terms, "loss_d"), self.discriminators, "d")
+
+        steer = d_terms[f"level{self.stack.active[0]}/loss_d_adv"].item()
+        count = schedule.generator_steps(self.g_steps, self.comm.average_number(steer))
+        for k in range(count):
+            step.set_requires_grad(self.discriminators, False)
+            with precision.autocast(self.dtype, self.device):
+                if k or not self._reuses_fakes():
+                    fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
+                g_terms = step.generator_losses(self.stack, self.settings, fakes)
+            self._minimise(step.total_loss(g_terms, "loss_g"), self.generators, "g")
+            step.set_requires_grad(self.discriminators, True)
+        for average in self.averages.values():
+            average.update(self.batch_size)
+        return {k: v.detach() for k, v in (d_terms | g_terms).items()}
+
+    def _reuses_fakes(self) -> bool:
+        return self.settings[self.stack.active[0]].reuse_fakes
+
+    def _minimise(self, loss: Tensor, nets: Iterable[nn.Module], role: str) -> None:
+        optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.comm.average_(p.grad for net in nets for p in net.parameters())
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def _set_learning_rates(self, index: int) -> None:
+        progress = min(1.0, index * self.batch_size / self.total_images)
+        for i, c in self.settings.items():
+            factor = schedule.lr_factor(c.lr_schedule, progress)
+            for role, lr in (("g", c.lr_g), ("d", c.lr_d)):
+                for group in self.optimizers[f"level{i}/{role}"].param_groups:
+                    group["lr"] = lr * factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on: nets, optimizers, averages."""
+        return {
+            "levels": self.stack.levels.state_dict(),
+            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            "averages": {i: a.state_dict() for i, a in self.averages.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.stack.levels.load_state_dict(state["levels"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for i, average in self.averages.items():
+            average.load_state_dict(state["averages"][i])
+
+    def finish(self, batches: Iterable[step.Batch]) -> None:
+        """Put averaged generators in place; their batch-norm statistics are recomputed, not copied.
+
+        Args:
+            batches: some real batches (for conditions), enough for stable statistics.
+        """
+        if not self.averages:
+            return
+        for average in self.averages.values():
+            average.copy_to_net()
+        self.recompute_batch_norm(batches)
+
+    @torch.no_grad()
+    def recompute_batch_norm(self, batches: Iterable[step.Batch]) -> None:
+        """Set the generators' running statistics to those of `batches` (cumulative average)."""
+        norms = [
+            m
+            for net in self.generators
+            for m in net.modules()
+            if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
+        momenta = [m.momentum for m in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        torch.manual_seed(mix(self.seed, 2**20, self.comm.rank))
+        for batch in batches:
+            step.generate(self.stack, batch, self.joint, self.lower_weight)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _adam(net: nn.Module, c: LevelConfig, lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(net.parameters(), lr, (c.beta1, c.beta2), fused=True)

@@ -1,0 +1,103 @@
+"""The training loop: one for every task, resumable at any step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sgan.training.step import Batch, NonFiniteLoss
+
+
+class Task(Protocol):
+    """What the loop trains."""
+
+    batch_size: int
+    total_images: int
+
+    def step(self, index: int, batch: Batch) -> dict[str, Tensor]:
+        """One training step; scalars by metric key."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        ...
+
+
+class TrainingStopped(RuntimeError):
+    """Training ended before its last step: asked to stop, or a loss was not finite."""
+
+
+@dataclass
+class Hooks:
+    """What the loop tells others.
+
+    Attributes:
+        report: (images_seen, metrics) after a step; called every `report_every` steps.
+        save: (step, state) -> None, every `save_seconds` and when stopped early.
+        should_stop: polled after each step.
+        report_every: steps between reports: on an accelerator each one waits for the device.
+    """
+
+    report: Callable[[int, dict[str, float]], None] = lambda images, metrics: None
+    save: Callable[[int, Mapping[str, Any]], None] | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    report_every: int = 1
+    save_seconds: float = 20.0
+
+
+def total_steps(task: Task) -> int:
+    """Steps to see `total_images`, rounded up."""
+    return -(-task.total_images // task.batch_size)
+
+
+def fit(
+    task: Task, batches: Callable[[int], Batch], hooks: Hooks, *, start: int = 0
+) -> dict[str, float]:
+    """Train from step `start` to the end; returns the last step's metrics.
+
+    Args:
+        task: with its state of step `start` loaded.
+        batches: the batch of a step number.
+        hooks: reports, checkpoints, stopping.
+        start: steps already done.
+
+    Raises:
+        TrainingStopped: `should_stop` said so (a checkpoint was saved first), or a loss became nan
+            or infinite, which names the step, the loss and the last finite checkpoint.
+    """
+    steps, saved, last_save = total_steps(task), start, time.monotonic()
+    metrics: dict[str, float] = {}
+    for index in range(start, steps):
+        try:
+            terms = task.step(index, batches(index))
+        except NonFiniteLoss as error:
+            raise TrainingStopped(
+                f"step {index}: {error}, so nothing was stepped. The last finite checkpoint is of "
+                f"step {saved}. Lower the learning rate (lr_g, lr_d) or set precision: float32."
+            ) from error
+        done = index + 1
+        if done % hooks.report_every == 0 or done == steps:
+            metrics = _floats(terms)
+            hooks.report(min(done * task.batch_size, task.total_images), metrics)
+        stop = hooks.should_stop()
+        due = time.monotonic() - last_save >= hooks.save_seconds
+        if hooks.save and done < steps and (due or stop):
+            hooks.save(done, task.state_dict())
+            saved, last_save = done, time.monotonic()
+        if stop and done < steps:
+            raise TrainingStopped(f"stopped at step {done} of {steps}, as asked")
+    return metrics
+
+
+def _floats(terms: Mapping[str, Tensor]) -> dict[str, float]:
+    values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
+    return dict(zip(terms, values, strict=True))
