@@ -1,1 +1,1 @@
-"""Scores, image grids and the report of a trained stack: never judged by the stack's own encoder."""
+"""Scores, image grids and the report. No score is judged by the stack's own encoder E."""

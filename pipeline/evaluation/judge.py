@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
+from pipeline.evaluation.judge_network import ARCHITECTURE, JudgeNetwork
 
-ARCHITECTURE = "judge-cnn-1"
 Progress = Callable[[int, int, float], None]
 
 
@@ -60,43 +60,6 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
-
-
-class JudgeNetwork(nn.Module):
-    """Six 3x3 convolutions with batch norm, more where images are larger than 32 pixels.
-
-    Input float [B, C, H, W] in [-1, 1], H and W of 8 or more; features [B, 128]; logits [B, K].
-    Strided convolutions bring any size to 8..16 pixels before the body, so that the cost of an
-    image grows slower than its area.
-    """
-
-    width = 128
-
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int) -> None:
-        super().__init__()
-        channels, height, width = image_shape
-        layers = _conv(channels, 32, 5, 2)
-        size = (max(height, width) + 1) // 2
-        while size > 16:
-            layers += _conv(32, 32, 3, 2)
-            size = (size + 1) // 2
-        layers += _conv(32, 64) + _conv(64, 64) + _conv(64, 128, 3, 2)
-        layers += _conv(128, 128) + _conv(128, self.width)
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(self.width, num_classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, 128], the mean of the last map over its pixels."""
-        return self.body(x).mean(dim=(2, 3))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """[B, 128] -> logits [B, K]."""
-        return self.head(features)
-
-
 @dataclass(frozen=True)
 class Judge:
     """A frozen classifier with its identity: `digest` is the SHA-256 of its weights.
@@ -110,7 +73,7 @@ class Judge:
     image_shape: tuple[int, int, int]
     num_classes: int
     digest: str
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     scale: float = 1 / 127.5
     shift: float = -1.0
     facts: dict[str, str] = field(default_factory=dict)
@@ -182,7 +145,9 @@ class Judge:
                 metadata = file.metadata() or {}
                 state = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, OSError) as error:
-            raise UserError(f"judge {path}: not readable ({error}); delete it to train anew") from None
+            raise UserError(
+                f"judge {path}: not readable ({error}); delete it to train anew"
+            ) from None
         if metadata.get("architecture") != ARCHITECTURE:
             raise UserError(
                 f"judge {path}: architecture is {metadata.get('architecture')!r}, this version "
@@ -202,7 +167,7 @@ class Judge:
 
 
 def batch_size(image_shape: tuple[int, int, int], device: torch.device) -> int:
-    """Images per forward pass: 512 of 32 pixels on a CPU, sixteen times as many on an accelerator."""
+    """Images per forward pass: 512 of 32 pixels on a CPU, 8192 on an accelerator; 16 or more."""
     _, height, width = image_shape
     budget = 512 * 32 * 32 * (1 if device.type == "cpu" else 16)
     return max(16, min(8192, budget // (height * width)))
@@ -210,7 +175,7 @@ def batch_size(image_shape: tuple[int, int, int], device: torch.device) -> int:
 
 def to_input(images: np.ndarray, scale: float, shift: float, device: torch.device) -> Tensor:
     """uint8 [B, H, W, C] -> float32 [B, C, H, W] in channels_last, p * scale + shift."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2)
     return pixels.to(torch.float32).mul_(scale).add_(shift)
 
 

@@ -1,0 +1,128 @@
+"""A score with its protocol, its spread, and the same metric for real images against real."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+Better = Literal["lower", "higher", "near real"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number that says how it was measured.
+
+    name: with its judge and N, "FID (judge CNN, 10k)"; key: for metric files, "fid_judge_10k".
+    value: None when not measured, and then `why` says why. sd: over `repeats` seeds or draws.
+    real, real_sd: the same metric by the same code for real train against real test images: the
+    floor of a distance, the ceiling of an accuracy. per_class: class name -> value.
+    protocol: judge, weights' digest, resize filter, reference split, N real, N fake, seeds, …
+    """
+
+    name: str
+    key: str
+    value: float | None
+    sd: float | None = None
+    repeats: int = 1
+    real: float | None = None
+    real_sd: float | None = None
+    better: Better = "higher"
+    per_class: Mapping[str, float] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.value is None and not self.why:
+            raise ValueError(f"score {self.name}: a score that is not measured must say why")
+
+    def text(self) -> str:
+        """"3.14 ± 0.02 (real: 1.10)", or "not measured: <why>"."""
+        if self.value is None:
+            return f"not measured: {self.why}"
+        spread = f" ± {_short(self.sd)}" if self.sd is not None else ""
+        real = f" (real: {_short(self.real)})" if self.real is not None else ""
+        return f"{_short(self.value)}{spread}{real}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types; `from_dict` reads it back."""
+        return {**asdict(self), "per_class": dict(self.per_class), "protocol": dict(self.protocol)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Score:
+        """Raises UserError where a field is unknown or missing (a file of another version)."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(
+                f"stored score {values.get('name')!r}: {error}; evaluate anew"
+            ) from None
+
+    def with_protocol(self, **facts: Any) -> Score:
+        """A copy whose protocol also says e.g. ema=True, batch_norm="running statistics"."""
+        return replace(self, protocol={**self.protocol, **facts})
+
+
+def not_measured(name: str, key: str, why: str, **protocol: Any) -> Score:
+    """A row that reads "not measured: why"; nothing else stops."""
+    return Score(name, key, None, protocol=protocol, why=why)
+
+
+def combine(scores: Sequence[Score], **protocol: Any) -> Score:
+    """Mean ± sd (n - 1) over the same metric measured on sample sets of several seeds.
+
+    One score is returned as it is. Raises ValueError where names differ or nothing is handed in.
+    """
+    if not scores or len({score.name for score in scores}) != 1:
+        raise ValueError(f"cannot combine {[score.name for score in scores]}")
+    first = scores[0]
+    values = [score.value for score in scores if score.value is not None]
+    if len(scores) == 1 or len(values) < len(scores):
+        return first.with_protocol(**protocol)
+    classes = {
+        name: float(np.mean([score.per_class[name] for score in scores if name in score.per_class]))
+        for name in first.per_class
+    }
+    value, sd = mean_sd(values)
+    return replace(first, value=value, sd=sd, repeats=len(scores), per_class=classes,
+                   protocol={**first.protocol, **protocol})
+
+
+def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1); the latter is None for a single value."""
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return float(np.mean(values)), spread
+
+
+def metrics(scores: Sequence[Score]) -> dict[str, float]:
+    """Flat metrics for `dvc metrics`: key, key_sd, key_real; unmeasured scores are left out.
+
+    Raises ValueError when two scores share a key, or a value is not finite.
+    """
+    flat: dict[str, float] = {}
+    for score in scores:
+        parts = {"": score.value, "_sd": score.sd, "_real": score.real}
+        for suffix, value in parts.items():
+            if score.value is None or value is None:
+                continue
+            if score.key + suffix in flat or not math.isfinite(value):
+                raise ValueError(f"metric {score.key + suffix}: duplicate or not finite ({value})")
+            flat[score.key + suffix] = float(value)
+    return flat
+
+
+def thousands(count: int) -> str:
+    """10000 -> "10k", 2500 -> "2.5k", 300 -> "300": how N reads in a score's name."""
+    return f"{count / 1000:g}k" if count >= 1000 and count % 100 == 0 else str(count)
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "-"
+    size = abs(value)
+    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
