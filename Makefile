@@ -40,7 +40,7 @@ $(READY): requirements.lock pyproject.toml
 	echo "Setting up $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."; \
 	rm -rf $(VENV); \
 	$(PYTHON) -m venv $(VENV); \
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION); \
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python $(UV_LINKS) $(TORCH) -r requirements.lock; \
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .; \
 	touch $(READY); \
@@ -51,7 +51,7 @@ repro: $(READY) ## run whatever stages are out of date, then print the results (
 	@python -m pipeline summary
 
 test: $(READY) ## run the unit and integration tests (ARGS="-k name", ARGS="-m slow")
-	@python -m pytest tests/unit tests/integration $(ARGS)
+	@python -m pytest $(ARGS)
 
 test-unit: $(READY) ## run the unit tests
 	@python -m pytest tests/unit $(ARGS)
