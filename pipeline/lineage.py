@@ -1,5 +1,6 @@
-"""Which execution of the pipeline a run belongs to: its code, its parameters, its DVC experiment."""
+"""Which execution of the pipeline a run belongs to: code, parameters, DVC experiment."""
 
+import getpass
 import hashlib
 import json
 import os
@@ -74,6 +75,26 @@ def params_digest(params: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in params.items() if key not in _ENVIRONMENT_SECTIONS}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def origin_tags(lineage: Lineage) -> dict[str, Any]:
+    """Tags of an MLflow run that say which code, experiment and person it comes from."""
+    known = lineage.git_revision != NO_GIT
+    return {
+        "sgan.lineage": lineage.tag_value,
+        "sgan.git_revision": lineage.git_revision,
+        "sgan.git_dirty": lineage.git_dirty if known else None,
+        "sgan.dvc_exp_name": lineage.dvc_exp_name,
+        "mlflow.source.git.commit": lineage.git_revision if known else None,
+        "mlflow.user": _user(),
+    }
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without an entry
+        return None
 
 
 def _plain(name: str) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
 HIDDEN = "***"
 
@@ -43,3 +45,14 @@ def redact(text: str) -> str:
 def is_secret_name(key: str) -> bool:
     """True if a parameter of this (dotted) name holds a credential: ``storage.access_key``."""
     return _SECRET_NAME.search(key) is not None
+
+
+def redact_tree(value: Any, key: str = "") -> Any:
+    """A copy of JSON-like ``value`` with every string redacted and secret-named entries hidden."""
+    if isinstance(value, Mapping):
+        return {name: redact_tree(inner, str(name)) for name, inner in value.items()}
+    if value is not None and is_secret_name(key):
+        return HIDDEN
+    if isinstance(value, (list, tuple)):
+        return [redact_tree(inner) for inner in value]
+    return redact(value) if isinstance(value, str) else value

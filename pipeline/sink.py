@@ -149,9 +149,7 @@ class PartSink:
         speed = images / elapsed_s if elapsed_s > 0 else 0.0
         self._sums, self._counts = {}, {}
         self._sent_images, self._sent_at = self.images_seen, now
-        self._guard(
-            self._send_report, self.part, self.images_seen, self.total_images, means, speed
-        )
+        self._guard(self._send_report, self.part, self.images_seen, self.total_images, means, speed)
 
     def close(self) -> None:
         """Sends what is left and waits until it has arrived, where the sender can tell."""
