@@ -1,0 +1,84 @@
+"""What a decoder returns, and cutting a test split where there is none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import UserError
+
+SPLIT_SEED = 0
+
+
+@dataclass
+class Decoded:
+    """The content of a source before it becomes a Dataset.
+
+    train, test: images uint8 [N, H, W, C] and labels int64 [N]; test is None where the source
+        has no test split.
+    classes: names by label; None where the source has none (labels name themselves).
+    skipped: number of unreadable images left out.
+    """
+
+    train: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray] | None
+    classes: tuple[str, ...] | None = None
+    skipped: int = 0
+
+
+def class_names(decoded: Decoded, where: str) -> tuple[str, ...]:
+    """The classes, after checking that the labels are 0..K-1 and that each has images.
+
+    Raises UserError naming ``where`` for a label out of range, a class without training images,
+    or fewer than two classes.
+    """
+    train_labels = decoded.train[1]
+    if not len(train_labels):
+        raise UserError(f"{where}: no training images found")
+    known = decoded.classes
+    count = len(known) if known is not None else int(train_labels.max()) + 1
+    for split, part in (("train", decoded.train), ("test", decoded.test)):
+        if part is not None and len(part[1]) and int(part[1].max()) >= count:
+            row = int(part[1].argmax())
+            raise UserError(
+                f"{where}: {split} label {part[1][row]} at row {row} is out of range; the "
+                f"{count} classes are labelled 0 to {count - 1}"
+            )
+    names = known if known is not None else tuple(str(label) for label in range(count))
+    missing = np.setdiff1d(np.arange(count), train_labels)
+    if len(missing):
+        listed = ", ".join(names[label] for label in missing[:10])
+        raise UserError(
+            f"{where}: no training images for class {listed} ({len(missing)} of {count} classes "
+            "are empty). Labels must be 0 to K-1, each with images: relabel, add or remove."
+        )
+    if count < 2:
+        raise UserError(f"{where}: only one class ({names[0]}); a stack of GANs needs two or more")
+    return names
+
+
+def cut_test(decoded: Decoded, fraction: float, names: tuple[str, ...], where: str) -> Decoded:
+    """Hold out ``fraction`` of each class (at least one image) as the test split.
+
+    The choice is fixed, and rows keep their order within each split.
+    Raises UserError for a class with a single image, or a fraction outside of (0, 1).
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"data.test_fraction is {fraction}; it must lie between 0 and 1")
+    images, labels = decoded.train
+    rng = np.random.default_rng(SPLIT_SEED)
+    held = np.zeros(len(labels), dtype=bool)
+    for label, name in enumerate(names):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise UserError(
+                f"{where}: class {name!r} has one image, which cannot be both in training and in "
+                "test. Add images, remove the class, or give a test split of your own."
+            )
+        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        held[rng.permutation(rows)[:count]] = True
+    return Decoded(
+        train=(images[~held], labels[~held]),
+        test=(images[held], labels[held]),
+        classes=decoded.classes,
+        skipped=decoded.skipped,
+    )

