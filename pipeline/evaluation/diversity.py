@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.evaluation.judge import Judge, check_images
+from pipeline.evaluation.extractor import check_images
+from pipeline.evaluation.judge import Judge
 from pipeline.evaluation.scores import Score
 
 SPACES = ("pixels", "features")
@@ -48,15 +49,22 @@ def mean_pairwise_distance(points: np.ndarray) -> float:
 
 
 def real_diversity(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
-    judge: Judge, classes: Sequence[str], *, per_class: int = 200, seed: int = 0,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    judge: Judge,
+    classes: Sequence[str],
+    *,
+    per_class: int = 200,
+    seed: int = 0,
 ) -> RealDiversity:
     """Reference distances from at most `per_class` images of each class, drawn with `seed`.
 
     train and test are (images uint8 [N, H, W, C], labels int [N]).
     """
-    found = [_by_group(images, labels, labels, judge, len(classes), per_class, seed)[0]
-             for images, labels in (train, test)]
+    found = [
+        _by_group(images, labels, labels, judge, len(classes), per_class, seed)[0]
+        for images, labels in (train, test)
+    ]
     held_out = {space: found[1][space] / found[0][space] for space in SPACES}
     return RealDiversity(tuple(classes), found[0], held_out, per_class)
 
@@ -85,8 +93,10 @@ def diversity(
     labels = np.asarray(labels)
     groups = labels if groups is None else np.asarray(groups)
     if labels.shape != (len(images),) or groups.shape != (len(images),):
-        raise UserError(f"diversity: {len(images)} images, {len(labels)} labels and {len(groups)} "
-                        f"groups; one of each per image is needed")
+        raise UserError(
+            f"diversity: {len(images)} images, {len(labels)} labels and {len(groups)} "
+            f"groups; one of each per image is needed"
+        )
     distances, accuracy = _by_group(
         images, labels, groups, judge, len(real.classes), real.per_class, seed
     )
@@ -94,22 +104,36 @@ def diversity(
     scores = []
     for space in SPACES:
         ratios = distances[space] / real.distances[space]
-        per_class = {name: float(ratio) for name, ratio in zip(real.classes, ratios, strict=True)
-                     if np.isfinite(ratio)}
+        per_class = {
+            name: float(ratio)
+            for name, ratio in zip(real.classes, ratios, strict=True)
+            if np.isfinite(ratio)
+        }
         if not per_class:
             raise UserError("diversity: no class has two samples and two real images")
         place = "pixels" if space == "pixels" else f"{judge.name} features"
-        scores.append(Score(
-            f"Diversity within a class when {varies} varies ({place}, ratio to real)",
-            f"diversity_{suffix}{space}", float(np.mean(list(per_class.values()))),
-            real=float(np.nanmean(real.held_out[space])),
-            real_sd=float(np.nanstd(real.held_out[space])), better="near real",
-            per_class=per_class,
-            protocol={**judge.protocol(), "n_fake": len(images), "reference": "train",
-                      "groups": len(np.unique(groups)), "per_class_at_most": real.per_class,
-                      "distance": "mean Euclidean over pairs", "varies": varies,
-                      "gan_test": accuracy, **protocol},
-        ))
+        scores.append(
+            Score(
+                f"Diversity within a class when {varies} varies ({place}, ratio to real)",
+                f"diversity_{suffix}{space}",
+                float(np.mean(list(per_class.values()))),
+                real=float(np.nanmean(real.held_out[space])),
+                real_sd=float(np.nanstd(real.held_out[space])),
+                better="near real",
+                per_class=per_class,
+                protocol={
+                    **judge.protocol(),
+                    "n_fake": len(images),
+                    "reference": "train",
+                    "groups": len(np.unique(groups)),
+                    "per_class_at_most": real.per_class,
+                    "distance": "mean Euclidean over pairs",
+                    "varies": varies,
+                    "gan_test": accuracy,
+                    **protocol,
+                },
+            )
+        )
     return scores
 
 
@@ -127,8 +151,13 @@ def varied_and_obeyed(
 
 
 def _by_group(
-    images: np.ndarray, labels: np.ndarray, groups: np.ndarray, judge: Judge, num_classes: int,
-    limit: int, seed: int,
+    images: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    judge: Judge,
+    num_classes: int,
+    limit: int,
+    seed: int,
 ) -> tuple[dict[str, np.ndarray], float]:
     """Mean distance per class (mean over its groups) in both spaces, and the judge's accuracy."""
     rng = np.random.default_rng(seed)
@@ -137,8 +166,10 @@ def _by_group(
         rows = np.flatnonzero(groups == group)
         owner = np.unique(labels[rows])
         if len(owner) != 1 or len(rows) < 2:
-            raise UserError(f"diversity: group {group} has {len(rows)} images of labels "
-                            f"{owner.tolist()}; needed: two images or more, all of one label")
+            raise UserError(
+                f"diversity: group {group} has {len(rows)} images of labels "
+                f"{owner.tolist()}; needed: two images or more, all of one label"
+            )
         chosen.append(rows if len(rows) <= limit else rng.permutation(rows)[:limit])
         owners.append(int(owner[0]))
     flat = np.concatenate(chosen)
@@ -147,10 +178,10 @@ def _by_group(
     collected: dict[str, list[list[float]]] = {
         space: [[] for _ in range(num_classes)] for space in SPACES
     }
-    for index, owner in enumerate(owners):
+    for index, label in enumerate(owners):
         part = slice(starts[index], starts[index + 1])
-        collected["pixels"][owner].append(mean_pairwise_distance(images[flat[part]]))
-        collected["features"][owner].append(mean_pairwise_distance(features[part]))
+        collected["pixels"][label].append(mean_pairwise_distance(images[flat[part]]))
+        collected["features"][label].append(mean_pairwise_distance(features[part]))
     means = {
         space: np.array([np.mean(values) if values else np.nan for values in per_class])
         for space, per_class in collected.items()

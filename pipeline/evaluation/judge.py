@@ -9,55 +9,26 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pipeline.errors import UserError
-from pipeline.evaluation.judge_network import ARCHITECTURE, JudgeNetwork
+from pipeline.evaluation.extractor import (
+    batch_size,
+    check_images,
+    fast_bfloat16,
+    place,
+    to_input,
+    weights_digest,
+)
+from pipeline.evaluation.judge_network import ARCHITECTURE, Classifier, JudgeNetwork
 
 Progress = Callable[[int, int, float], None]
-
-
-class Extractor(Protocol):
-    """Whatever turns images into feature vectors: a Judge, or the Inception trunk."""
-
-    name: str
-    digest: str
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, C] -> float32 [N, F]."""
-        ...
-
-    def protocol(self) -> dict[str, str]:
-        """What a score must say of its judge: name, weights' digest, resize filter."""
-        ...
-
-
-def check_images(images: np.ndarray, what: str = "images") -> None:
-    """Raise UserError unless `images` is a non-empty uint8 array [N, H, W, C] with C of 1 or 3."""
-    shape, dtype = tuple(np.shape(images)), getattr(images, "dtype", type(images).__name__)
-    if dtype != np.uint8 or len(shape) != 4 or 0 in shape or shape[-1] not in (1, 3):
-        raise UserError(
-            f"{what}: expected a non-empty uint8 array [N, H, W, C] with 1 or 3 channels, got "
-            f"{dtype} {list(shape)}; convert floats in [0, 1] by (x * 255).round() and move the "
-            f"channels last"
-        )
-
-
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) over names, dtypes, shapes and bytes of a state dict, in order of name."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{list(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -69,7 +40,7 @@ class Judge:
     """
 
     name: str
-    network: nn.Module
+    network: Classifier
     image_shape: tuple[int, int, int]
     num_classes: int
     digest: str
@@ -161,32 +132,10 @@ class Judge:
         network.load_state_dict(state)
         facts = {k[5:]: v for k, v in metadata.items() if k.startswith("fact.")}
         device = torch.device(device)
-        network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-        return cls(metadata["name"], network, shape, num_classes, metadata["digest"], device,
-                   facts=facts)
-
-
-def batch_size(image_shape: tuple[int, int, int], device: torch.device) -> int:
-    """Images per forward pass: 512 of 32 pixels on a CPU, 8192 on an accelerator; 16 or more."""
-    _, height, width = image_shape
-    budget = 512 * 32 * 32 * (1 if device.type == "cpu" else 16)
-    return max(16, min(8192, budget // (height * width)))
-
-
-def to_input(images: np.ndarray, scale: float, shift: float, device: torch.device) -> Tensor:
-    """uint8 [B, H, W, C] -> float32 [B, C, H, W] in channels_last, p * scale + shift."""
-    pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2)
-    return pixels.to(torch.float32).mul_(scale).add_(shift)
-
-
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions pay on the device (AMX or AVX512-BF16 on a CPU)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return device.type == "cpu" and any(
-        getattr(torch.cpu, probe, lambda: False)() for probe in probes
-    )
+        place(network.eval().requires_grad_(False), device)
+        return cls(
+            metadata["name"], network, shape, num_classes, metadata["digest"], device, facts=facts
+        )
 
 
 def train_judge(
@@ -217,11 +166,14 @@ def train_judge(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = JudgeNetwork(shape, num_classes)
-    network = network.to(device, memory_format=torch.channels_last).train()
+    place(network.train(), device)
     _fit(network, images, labels.astype(np.int64), epochs, seed, device, progress, batch)
     network.eval().requires_grad_(False)
-    facts = {"judge_epochs": f"{epochs:g}", "judge_seed": str(seed),
-             "judge_images": str(len(images))}
+    facts = {
+        "judge_epochs": f"{epochs:g}",
+        "judge_seed": str(seed),
+        "judge_images": str(len(images)),
+    }
     digest = weights_digest(network.state_dict())
     return Judge(name, network, shape, num_classes, digest, device, facts=facts)
 
@@ -231,19 +183,29 @@ def _check_training(
 ) -> None:
     check_images(images, "judge training images")
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise UserError(f"judge training labels: expected {len(images)} integers, got "
-                        f"{labels.dtype} {list(labels.shape)}")
+        raise UserError(
+            f"judge training labels: expected {len(images)} integers, got "
+            f"{labels.dtype} {list(labels.shape)}"
+        )
     if len(images) < 2 or labels.min() < 0 or labels.max() >= num_classes:
-        raise UserError(f"judge training labels: {len(images)} images with labels "
-                        f"{labels.min()}..{labels.max()}; needed: two images or more, labels in "
-                        f"0..{num_classes - 1}")
+        raise UserError(
+            f"judge training labels: {len(images)} images with labels "
+            f"{labels.min()}..{labels.max()}; needed: two images or more, labels in "
+            f"0..{num_classes - 1}"
+        )
     if not epochs > 0:
         raise UserError(f"judge epochs: {epochs} is not allowed; give a number above 0")
 
 
 def _fit(
-    network: nn.Module, images: np.ndarray, labels: np.ndarray, epochs: float, seed: int,
-    device: torch.device, progress: Progress | None, batch: int,
+    network: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray,
+    epochs: float,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None,
+    batch: int,
 ) -> None:
     batch = min(batch, len(images))
     per_epoch = len(images) // batch
@@ -295,7 +257,14 @@ def cached_judge(
             return Judge.load(file, device)
         except UserError:
             file.unlink(missing_ok=True)
-    judge = train_judge(images, labels, num_classes=num_classes, epochs=epochs, seed=seed,
-                        device=device, progress=progress)
+    judge = train_judge(
+        images,
+        labels,
+        num_classes=num_classes,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
     judge.save(file)
     return judge

@@ -7,12 +7,24 @@ from torch import Tensor, nn
 ARCHITECTURE = "judge-cnn-1"
 
 
+class Classifier(nn.Module):
+    """A network cut before its last layer: logits are classify(features(x))."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """float [B, C, H, W] -> penultimate features [B, F]."""
+        raise NotImplementedError
+
+    def classify(self, features: Tensor) -> Tensor:
+        """[B, F] -> logits [B, K]."""
+        raise NotImplementedError
+
+
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
-class JudgeNetwork(nn.Module):
+class JudgeNetwork(Classifier):
     """Six 3x3 convolutions with batch norm, more where images are larger than 32 pixels.
 
     Input float [B, C, H, W] in [-1, 1], H and W of 8 or more; features [B, 128]; logits [B, K].

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.evaluation.judge import Extractor, Judge, Progress, train_judge
+from pipeline.evaluation.extractor import Extractor
+from pipeline.evaluation.judge import Judge, Progress, train_judge
 from pipeline.evaluation.scores import Score, mean_sd
 
 
@@ -43,11 +44,17 @@ def gan_test(
     generator too: put a diversity figure beside it. Raises UserError where the lengths differ.
     """
     if logits.shape != (len(labels), len(classes)):
-        raise UserError(f"GAN-test: logits {list(logits.shape)} do not fit {len(labels)} labels of "
-                        f"{len(classes)} classes")
+        raise UserError(
+            f"GAN-test: logits {list(logits.shape)} do not fit {len(labels)} labels of "
+            f"{len(classes)} classes"
+        )
     return Score(
-        f"GAN-test ({judge.name})", "gan_test", float((logits.argmax(1) == labels).mean()),
-        real=real, better="higher", per_class=accuracy_by_class(logits, labels, classes),
+        f"GAN-test ({judge.name})",
+        "gan_test",
+        float((logits.argmax(1) == labels).mean()),
+        real=real,
+        better="higher",
+        per_class=accuracy_by_class(logits, labels, classes),
         protocol={**judge.protocol(), "n_fake": len(labels), **protocol},
     )
 
@@ -75,8 +82,15 @@ def classification_accuracy_score(
     """
 
     def accuracy(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
-        judge = train_judge(images, labels, num_classes=len(classes), epochs=epochs, seed=seed,
-                            device=device, progress=progress)
+        judge = train_judge(
+            images,
+            labels,
+            num_classes=len(classes),
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
         logits = judge.logits(test_images)
         return float((logits.argmax(1) == test_labels).mean()), logits
 
@@ -89,16 +103,35 @@ def classification_accuracy_score(
             [accuracy(real_images[rows], real_labels[rows], seed)[0] for seed in seeds]
         )
     return Score(
-        "CAS (judge CNN trained on samples)", "cas", value, sd, len(runs), real, real_sd, "higher",
+        "CAS (judge CNN trained on samples)",
+        "cas",
+        value,
+        sd,
+        len(runs),
+        real,
+        real_sd,
+        "higher",
         accuracy_by_class(runs[0][1], test_labels, classes),
-        {"judge": "judge CNN", "n_fake": len(samples), "n_real": len(test_images),
-         "reference": "test", "epochs": epochs, "judge_seeds": list(seeds), **protocol},
+        {
+            "judge": "judge CNN",
+            "n_fake": len(samples),
+            "n_real": len(test_images),
+            "reference": "test",
+            "epochs": epochs,
+            "judge_seeds": list(seeds),
+            **protocol,
+        },
     )
 
 
 def inception_style_score(
-    logits: np.ndarray, judge: Extractor, *, splits: int = 10, real: float | None = None,
-    seed: int = 0, **protocol: Any,
+    logits: np.ndarray,
+    judge: Extractor,
+    *,
+    splits: int = 10,
+    real: float | None = None,
+    seed: int = 0,
+    **protocol: Any,
 ) -> Score:
     """exp(mean KL(p(y|x) || p(y))) over `splits` parts, on the judge's logits [N, K].
 
@@ -109,7 +142,13 @@ def inception_style_score(
         raise UserError(f"inception-style score: {len(logits)} images for {splits} splits")
     value, sd = _inception_score(logits, splits, seed)
     return Score(
-        f"IS ({judge.name})", "is_judge", value, sd, splits, real, better="higher",
+        f"IS ({judge.name})",
+        "is_judge",
+        value,
+        sd,
+        splits,
+        real,
+        better="higher",
         protocol={**judge.protocol(), "n_fake": len(logits), "splits": splits, **protocol},
     )
 

@@ -42,7 +42,7 @@ class Score:
             raise ValueError(f"score {self.name}: a score that is not measured must say why")
 
     def text(self) -> str:
-        """"3.14 ± 0.02 (real: 1.10)", or "not measured: <why>"."""
+        """For a person: "3.14 ± 0.02 (real: 1.10)", or "not measured: <why>"."""
         if self.value is None:
             return f"not measured: {self.why}"
         spread = f" ± {_short(self.sd)}" if self.sd is not None else ""
@@ -89,8 +89,14 @@ def combine(scores: Sequence[Score], **protocol: Any) -> Score:
         for name in first.per_class
     }
     value, sd = mean_sd(values)
-    return replace(first, value=value, sd=sd, repeats=len(scores), per_class=classes,
-                   protocol={**first.protocol, **protocol})
+    return replace(
+        first,
+        value=value,
+        sd=sd,
+        repeats=len(scores),
+        per_class=classes,
+        protocol={**first.protocol, **protocol},
+    )
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:

@@ -1,0 +1,78 @@
+"""What turns images into features, and how images reach it: shared by every judge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+
+
+class Extractor(Protocol):
+    """Whatever turns images into feature vectors: a Judge, or the Inception trunk."""
+
+    name: str
+    digest: str
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, C] -> float32 [N, F]."""
+        ...
+
+    def protocol(self) -> dict[str, str]:
+        """What a score must say of its judge: name, weights' digest, resize filter."""
+        ...
+
+
+def check_images(images: np.ndarray, what: str = "images") -> None:
+    """Raise UserError unless `images` is a non-empty uint8 array [N, H, W, C] with C of 1 or 3."""
+    shape, dtype = tuple(np.shape(images)), getattr(images, "dtype", type(images).__name__)
+    if dtype != np.uint8 or len(shape) != 4 or 0 in shape or shape[-1] not in (1, 3):
+        raise UserError(
+            f"{what}: expected a non-empty uint8 array [N, H, W, C] with 1 or 3 channels, got "
+            f"{dtype} {list(shape)}; convert floats in [0, 1] by (x * 255).round() and move the "
+            f"channels last"
+        )
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) over names, dtypes, shapes and bytes of a state dict, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def batch_size(image_shape: tuple[int, int, int], device: torch.device) -> int:
+    """Images per forward pass: 512 of 32 pixels on a CPU, 8192 on an accelerator; 16 or more."""
+    _, height, width = image_shape
+    budget = 512 * 32 * 32 * (1 if device.type == "cpu" else 16)
+    return max(16, min(8192, budget // (height * width)))
+
+
+def to_input(images: np.ndarray, scale: float, shift: float, device: torch.device) -> Tensor:
+    """uint8 [B, H, W, C] -> float32 [B, C, H, W] in channels_last, p * scale + shift."""
+    pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2)
+    return pixels.to(torch.float32).mul_(scale).add_(shift)
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions pay on the device (AMX or AVX512-BF16 on a CPU)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return device.type == "cpu" and any(
+        getattr(torch.cpu, probe, lambda: False)() for probe in probes
+    )
+
+
+def place(network: nn.Module, device: torch.device) -> None:
+    """Move a network to the device, its weights in channels_last (faster convolutions)."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
