@@ -1,0 +1,300 @@
+"""WebDataset shards of blocks: written once by ``prepare``, read whole or as a stream.
+
+A shard is a tar of blocks; a block is ``x.npy`` (uint8 [B, H, W, C]) and ``y.npy`` (int64 [B]).
+Blocks read some twenty times faster than one member per image. The same data gives the same
+bytes, whatever its source.
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from pipeline.data import s3
+from pipeline.data.atomic import atomic_path
+from pipeline.data.dataset import Dataset, DataSettings, Provenance, data_digest
+from pipeline.data.manifest import FILE, REPAIR, Manifest, Shard, join, to_parquet
+from pipeline.errors import UserError
+
+__all__ = ["Batch", "Manifest", "Shard", "read_split", "stream", "write"]
+
+SPLITS = ("train", "test")
+
+
+def write(
+    dataset: Dataset,
+    directory: str | Path,
+    settings: DataSettings,
+    provenance: Provenance | None = None,
+) -> Manifest:
+    """Write ``train-00000.tar`` …, ``test-00000.tar`` … and ``manifest.parquet``.
+
+    Each file is written atomically and the manifest last; shards that it does not list are
+    removed. Memory: one block beyond the data set.
+    Raises UserError for a size below 1.
+    """
+    for field in ("shard_images", "block_images"):
+        if getattr(settings, field) < 1:
+            raise UserError(f"data.{field} is {getattr(settings, field)}; it must be at least 1")
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    splits: dict[str, list[Shard]] = {}
+    per_shard: dict[str, list[list[int]]] = {}
+    for split in SPLITS:
+        labels = dataset.split(split)[1]
+        starts = range(0, len(labels), settings.shard_images)
+        splits[split] = [
+            _write_shard(folder, split, number, start, dataset, settings)
+            for number, start in enumerate(starts)
+        ]
+        cuts = [labels[start : start + settings.shard_images] for start in starts]
+        classes = len(dataset.classes)
+        per_shard[split] = [np.bincount(cut, minlength=classes).tolist() for cut in cuts]
+    height, width, channels = dataset.train_images.shape[1:]
+    manifest = Manifest(
+        name=settings.name,
+        classes=dataset.classes,
+        image_shape=(channels, height, width),
+        splits=splits,
+        class_counts={split: np.sum(per_shard[split], axis=0).tolist() for split in SPLITS},
+        data_digest=data_digest(dataset),
+        provenance=_reproducible(dataset, provenance),
+        mean=_mean(dataset.train_images),
+    )
+    with atomic_path(folder / FILE) as temporary:
+        to_parquet(manifest, per_shard, temporary)
+    kept = {shard.shard for shards in splits.values() for shard in shards}
+    for path in folder.glob("*.tar"):
+        if path.name not in kept:
+            path.unlink()
+    return manifest
+
+
+def _reproducible(dataset: Dataset, provenance: Provenance | None) -> dict[str, Any]:
+    """What is known of the data's origin that is the same for every place it is had from."""
+    digests = provenance.digests if provenance else dataset.digests()
+    pinned = provenance.pinned if provenance else False
+    return {"digests": digests, "pinned": pinned, "skipped": dataset.skipped}
+
+
+def _mean(images: np.ndarray) -> np.ndarray:
+    """Per-pixel mean in [0, 1], float32 [C, H, W]; summed exactly, a block at a time."""
+    total = np.zeros(images.shape[1:], dtype=np.uint64)
+    for start in range(0, len(images), 1000):
+        total += images[start : start + 1000].sum(axis=0, dtype=np.uint64)
+    mean = total.astype(np.float64) / (255 * len(images))
+    return np.ascontiguousarray(mean.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _write_shard(
+    folder: Path, split: str, number: int, start: int, dataset: Dataset, settings: DataSettings
+) -> Shard:
+    from webdataset.writer import TarWriter
+
+    images, labels = dataset.split(split)
+    name = f"{split}-{number:05d}.tar"
+    stop = min(start + settings.shard_images, len(labels))
+    with atomic_path(folder / name) as temporary:
+        with temporary.open("wb") as file, TarWriter(file, encoder=False, mtime=0) as tar:
+            for row in range(start, stop, settings.block_images):
+                rows = slice(row, min(row + settings.block_images, stop))
+                tar.write(
+                    {
+                        "__key__": f"{split}-{row:09d}",
+                        "x.npy": _npy(images[rows]),
+                        "y.npy": _npy(labels[rows].astype(np.int64)),
+                    }
+                )
+        with temporary.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return Shard(name, stop - start, digest)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def read_split(directory: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """All of a split in row order: images uint8 [N, H, W, C] and labels int64 [N].
+
+    directory: a local folder or an s3:// prefix. Memory: the split and one block.
+    Raises UserError for a missing or corrupt shard, naming it.
+    """
+    manifest = Manifest.load(directory)
+    channels, height, width = manifest.image_shape
+    rows = manifest.rows(split)
+    images = np.empty((rows, height, width, channels), np.uint8)
+    labels = np.empty(rows, np.int64)
+    start = 0
+    for shard in manifest.shards(split):
+        stop = start + shard.rows
+        _read_shard(join(directory, shard.shard), shard, images[start:stop], labels[start:stop])
+        start = stop
+    return images, labels
+
+
+class Batch(NamedTuple):
+    """Consecutive rows of an epoch: rows int64 [B] (numbers within the split), images uint8
+    [B, H, W, C] and labels int64 [B]."""
+
+    rows: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def stream(
+    directory: str | Path,
+    split: str,
+    *,
+    window: int,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    skip: int = 0,
+) -> Iterator[Batch]:
+    """Batches of one epoch in exactly the order of ``sgan.training.order.epoch_order``.
+
+    directory: a local folder or an s3:// prefix.
+    window: shards in memory at once, >= 1 (beside them, one batch and one block).
+    batch_size: rows per batch; the last batch of the epoch may be smaller.
+    skip: rows of the epoch to leave out at the start, to resume; groups of shards that fall in it
+        whole are not read.
+    Raises UserError for a missing or corrupt shard, naming it, or a size below 1.
+    """
+    from sgan.training.order import epoch_order
+
+    if window < 1 or batch_size < 1 or skip < 0:
+        raise UserError(
+            f"stream: window {window} and batch_size {batch_size} must be at least 1, and skip "
+            f"{skip} at least 0"
+        )
+    manifest = Manifest.load(directory)
+    sizes = manifest.shard_sizes(split)
+    order = epoch_order(sizes, window, seed, epoch)
+    held = Batch(order[:0], *_empty(manifest, 0))
+    for rows, images, labels, places in _groups(directory, manifest, split, order, window, skip):
+        position = 0
+        while position < len(rows):
+            part = slice(position, position + batch_size - len(held.rows))
+            piece = Batch(rows[part], images[places[part]], labels[places[part]])
+            held = _joined(held, piece)
+            position = part.stop
+            if len(held.rows) == batch_size:
+                yield held
+                held = Batch(order[:0], *_empty(manifest, 0))
+    if len(held.rows):
+        yield held
+
+
+def _joined(first: Batch, second: Batch) -> Batch:
+    if not len(first.rows):
+        return second
+    return Batch(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
+
+
+def _empty(manifest: Manifest, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    channels, height, width = manifest.image_shape
+    return np.empty((rows, height, width, channels), np.uint8), np.empty(rows, np.int64)
+
+
+def _groups(
+    directory: str | Path, manifest: Manifest, split: str, order: np.ndarray, window: int, skip: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """For each group of ``window`` shards: its rows in the order of ``order`` (without the first
+    ``skip`` of the epoch), the group's images and labels, and the rows' places among these.
+
+    The images and labels are buffers that the next group overwrites.
+    """
+    shards = manifest.shards(split)
+    sizes = np.asarray(manifest.shard_sizes(split))
+    starts = np.cumsum(sizes) - sizes
+    shard_of = np.searchsorted(starts, order, side="right") - 1
+    # The order visits groups whole, so the shards' first appearances give the groups.
+    found, first = np.unique(shard_of, return_index=True)
+    visited = found[np.argsort(first)]
+    groups = [visited[i : i + window] for i in range(0, len(visited), window)]
+    images, labels = _empty(manifest, int(max(sizes[group].sum() for group in groups)))
+    done = 0
+    for group in groups:
+        part = slice(max(done, skip), done + int(sizes[group].sum()))
+        done = part.stop
+        if part.start >= part.stop:
+            continue
+        shift = np.zeros(len(shards), np.int64)
+        offset = 0
+        for member in group:
+            shard, stop = shards[member], offset + shards[member].rows
+            address = join(directory, shard.shard)
+            _read_shard(address, shard, images[offset:stop], labels[offset:stop])
+            shift[member] = offset - starts[member]
+            offset = stop
+        rows = order[part]
+        yield rows, images, labels, rows + shift[shard_of[part]]
+
+
+class _Hashing:
+    """A read-only stream that hashes all that passes through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self.sha256.update(content)
+        return content
+
+    def digest(self) -> str:
+        """The digest of the whole stream: tar readers stop before the padding at its end."""
+        while self.read(1 << 20):
+            pass
+        return self.sha256.hexdigest()
+
+
+def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarray) -> None:
+    """Fill ``images`` and ``labels`` (one shard's rows) and check the file's digest."""
+    from webdataset.gopen import gopen, gopen_schemes
+
+    gopen_schemes["s3"] = _open_s3
+    try:
+        with gopen(address) as raw:
+            hashing = _Hashing(raw)
+            problem = _fill(hashing, address, images, labels)
+            intact = hashing.digest() == shard.sha256
+    except FileNotFoundError as error:
+        raise UserError(f"{address} does not exist. {REPAIR}") from error
+    if not intact:
+        raise UserError(
+            f"{address} is corrupt: its sha256 is not the manifest's {shard.sha256}. {REPAIR}"
+        )
+    if problem:
+        raise UserError(f"{address} does not fit its manifest: {problem}. {REPAIR}")
+
+
+def _open_s3(url: str, mode: str = "rb", bufsize: int = 0, **_: Any) -> IO[bytes]:
+    """webdataset's opener for s3://: our own reader, without a shell."""
+    return s3.open_stream(url)
+
+
+def _fill(stream: _Hashing, address: str, images: np.ndarray, labels: np.ndarray) -> str:
+    """Decode the blocks; returns what is wrong with them, or ''. A corrupt file can raise nearly
+    anything while it is decoded; the digest tells afterwards whether it was."""
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    row = 0
+    try:
+        for sample in group_by_keys(tar_file_expander([{"url": address, "stream": stream}])):
+            block = np.load(io.BytesIO(sample["x.npy"]), allow_pickle=False)
+            stop = row + len(block)
+            images[row:stop] = block
+            labels[row:stop] = np.load(io.BytesIO(sample["y.npy"]), allow_pickle=False)
+            row = stop
+    except (tarfile.TarError, ValueError, KeyError, EOFError, OSError) as error:
+        return str(error)
+    return "" if row == len(labels) else f"{row} rows, expected {len(labels)}"
