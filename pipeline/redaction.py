@@ -17,7 +17,7 @@ _SECRET_VARIABLES = (
 )
 # A name counts by its last word: `access_key` and `s3.secret` do, `tokens_seen` does not.
 _SECRET_NAME = re.compile(
-    r"(?:^|[._\-/])(?:\w*(?:password|passwd|secret|credentials?)|\w*access_key(?:_id)?|"
+    r"(?:^|[._\-/])(?:\w*(?:password|passwd|secret|credentials?)|\w*(?:access|secret)_key(?:_id)?|"
     r"\w*api_key|(?:\w*_)?token)$",
     re.IGNORECASE,
 )

@@ -208,6 +208,7 @@ class Tracker:
         """Turns what MLflow raises inside into one UserError, without credentials."""
         from filelock import Timeout
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
@@ -216,6 +217,11 @@ class Tracker:
                 f"{self.shown_uri}: another process has held the tracking lock for "
                 f"{_LOCK_S:.0f} s; end it and run again"
             ) from None
+        except ModuleNotFoundError as error:  # a database's driver
+            raise UserError(f"MLflow at {self.shown_uri}: {error}; install it") from error
+        except SQLAlchemyError as error:  # the first line; the statement follows
+            reason = redact(str(error).partition("\n")[0])
+            raise UserError(f"MLflow's database {self.shown_uri}: {reason}") from error
         except (MlflowException, OSError) as error:
             reason = redact(str(error)).strip()
             if is_server(self._uri) and is_outage(error):

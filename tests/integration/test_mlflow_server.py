@@ -1,0 +1,205 @@
+"""Tracking through a real MLflow server: the same tree of runs, outages, models."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.lineage import lineage
+from pipeline.tracking import Tracker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.integration
+
+
+class Server:
+    """An ``mlflow server`` on 127.0.0.1 that a test can stop and start again."""
+
+    def __init__(self, folder: Path, port: int):
+        self.folder = folder
+        self.uri = f"http://127.0.0.1:{port}"
+        self._port = port
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+        command += ["--port", str(self._port), "--workers", "1"]
+        command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        command += ["--artifacts-destination", str(self.folder / "artifacts")]
+        with open(self.folder / "server.log", "a") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=2).read()
+                return
+            except OSError:
+                assert self._process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.3)
+        raise AssertionError((self.folder / "server.log").read_text())
+
+    def stop(self) -> None:
+        import psutil
+
+        if self._process is None:
+            return
+        own = psutil.Process(self._process.pid)
+        tree = [*own.children(recursive=True), own]
+        for process in tree:
+            process.terminate()
+        _, alive = psutil.wait_procs(tree, timeout=20)
+        for process in alive:
+            process.kill()
+        self._process.wait(timeout=20)
+        self._process = None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(tmp_path_factory.mktemp("server"), port)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tracker(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    return Tracker(tmp_path)
+
+
+def test_the_tree_of_runs_through_a_server(tracker, tmp_path):
+    line = lineage({"tree": 1}, tmp_path)
+    (tmp_path / "report.html").write_text("<p>")
+    tracker.parent(line, {"levels": {"0": {"lr": 1e-4}}})
+    with tracker.stage(line, "levels", {f"p{i}": i for i in range(150)}) as stage:
+        with stage.child("levels/level0", "key0") as child:
+            child.log_metrics([("level0/loss_d", float(i), i) for i in range(1500)])
+            child.log_metrics([("level0/odd", float("nan"), 0)])
+            child.log_artifact(tmp_path / "report.html", "html")
+            child.log_dict({"fid_10k": 7.5}, "metrics.json")
+        reused = stage.reused("levels/level1", "key1", {}, {"level1/loss_d": 0.5}, 100)
+    tracker.finish_parent(line, {"fid_10k": 7.5})
+    names = {
+        run.info.run_name: run
+        for run in tracker.client.search_runs(
+            [tracker.experiment_id], f"tags.`sgan.lineage` = '{line.tag_value}'"
+        )
+    }
+    assert set(names) == {line.name, "levels", "levels/level0", "levels/level1"}
+    assert {run.info.status for run in names.values()} == {"FINISHED"}
+    assert len(names["levels"].data.params) == 150
+    assert names["levels/level1"].info.run_id == reused.run_id
+    history = tracker.client.get_metric_history(child.run_id, "level0/loss_d")
+    assert sorted(m.step for m in history) == list(range(1500))
+    assert tracker.client.download_artifacts(child.run_id, "html/report.html", str(tmp_path))
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_metrics_wait_while_the_server_is_away(server, tracker, tmp_path, caplog):
+    line = lineage({"outage": 1}, tmp_path)
+    run = tracker.stage(line, "encoder")
+    run.log_metrics([("encoder/loss", 3.0, 100)])
+    server.stop()
+    started = time.monotonic()
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        for step in (200, 300, 400):
+            run.log_metrics([("encoder/loss", 2.0, step)])
+    assert time.monotonic() - started < 20  # one attempt, then a pause
+    assert sum(record.name.startswith("pipeline") for record in caplog.records) == 1
+    with pytest.raises(UserError, match=r"127\.0\.0\.1.*MLFLOW_TRACKING_URI"):
+        run.set_tags({"a": "b"})
+    server.start()
+    run.finish()
+    history = tracker.client.get_metric_history(run.run_id, "encoder/loss")
+    assert [m.step for m in history] == [100, 200, 300, 400]
+    assert tracker.client.get_run(run.run_id).info.status == "FINISHED"
+
+
+LOAD = """
+import sys, mlflow, numpy, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+frame = pandas.DataFrame({"label": [3, 1, 3], "seed": [7, 8, 9]})
+images = model.predict(frame)
+alone = model.predict(pandas.DataFrame({"label": [1], "seed": [8]}))
+assert images.shape == (3, 28, 28, 1) and images.dtype == numpy.uint8, (images.shape, images.dtype)
+assert images.std() > 0
+assert abs(images[1].astype(int) - alone[0].astype(int)).max() <= 1
+free = pandas.DataFrame({"label": [3]})
+assert (model.predict(free) != model.predict(free)).any()
+try:
+    model.predict(pandas.DataFrame({"label": [10]}))
+except Exception as error:
+    assert "label 10: allowed are 0 to 9" in str(error), error
+else:
+    raise AssertionError("label 10 was taken")
+"""
+
+
+def test_a_logged_model_loads_without_this_project(tracker, tmp_path):
+    weights = pytest.importorskip("sgan.weights")
+    config = pytest.importorskip("sgan.config")
+    from sgan.stack import Stack
+
+    path = tmp_path / "stack.safetensors"
+    stack = Stack(config.StackConfig())
+    weights.save_stack(stack, path)
+    line = lineage({"model": 1}, tmp_path)
+    with tracker.stage(line, "evaluate") as run:
+        logged = tracker.log_model(
+            run, "stack", path, registered_name="sgan", alias="challenger", tags={"data": "mnist"}
+        )
+    assert logged.version == "1"
+    version = tracker.client.get_model_version_by_alias("sgan", "challenger")
+    assert (version.version, version.run_id) == ("1", run.run_id)
+    model = tracker.client.get_logged_model(logged.model_id)
+    assert (model.status, model.source_run_id) == ("READY", run.run_id)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    for uri in (logged.uri, "models:/sgan@challenger"):
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD, uri],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_model_without_weights(tracker, tmp_path):
+    run = tracker.stage(lineage({"model": 2}, tmp_path), "evaluate")
+    with pytest.raises(UserError, match="run the stage `joint`"):
+        tracker.log_model(run, "stack", tmp_path / "none.safetensors")
+
+
+def test_a_server_that_is_not_mlflow(tmp_path):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class NotFound(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    other = HTTPServer(("127.0.0.1", 0), NotFound)
+    Thread(target=other.serve_forever, daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(UserError, match=f"127.0.0.1:{other.server_port}"):
+        Tracker(tmp_path, uri=f"http://127.0.0.1:{other.server_port}")
+    other.shutdown()
+    other.server_close()
+    assert time.monotonic() - started < 15

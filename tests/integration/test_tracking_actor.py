@@ -1,0 +1,127 @@
+"""The metric hub as a Ray actor, and many processes on one fresh tracking database."""
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.lineage import lineage
+from pipeline.sink import ActorSender, MetricHub, PartSink
+from pipeline.tracking import Tracker
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS, BATCH = 60, 100
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import ray
+
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+    )
+    yield ray
+    ray.shutdown()
+
+
+def train(sink: PartSink) -> int:
+    """Stands in a Ray task for a training loop."""
+    with sink:
+        for step in range(1, STEPS + 1):
+            sink.step(step * BATCH, {f"{sink.part}/loss_d": float(step)})
+            time.sleep(0.005)
+    return sink.images_seen
+
+
+def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path):
+    hub = cluster.remote(num_cpus=0)(MetricHub).remote()
+    task = cluster.remote(num_cpus=1)(train)
+    total = STEPS * BATCH
+    sinks = [PartSink(f"level{i}", total, ActorSender(hub), interval_s=0.05) for i in range(2)]
+    pending = [task.remote(sink) for sink in sinks]
+    tracker = Tracker(tmp_path)
+    with tracker.stage(lineage({}, tmp_path), "levels") as stage:
+        runs = {f"level{i}": stage.child(f"levels/level{i}", f"key{i}") for i in range(2)}
+        reports = []
+        while pending:
+            _, pending = cluster.wait(pending, num_returns=len(pending), timeout=0.2)
+            reports += log_drained(cluster, hub, runs)
+        reports += log_drained(cluster, hub, runs)
+    state = cluster.get(hub.state.remote())
+    for part, run in runs.items():
+        own = [report for report in reports if report.part == part]
+        assert own[-1].images_seen == state[part].images_seen == total
+        assert 3 <= len(own) <= STEPS
+        history = tracker.client.get_metric_history(run.run_id, f"{part}/loss_d")
+        assert [m.step for m in history] == [report.images_seen for report in own]
+        # Each report holds the mean over its own steps, so weighted they give the mean of all.
+        edges = [0, *(report.images_seen // BATCH for report in own)]
+        counts = [after - before for before, after in itertools.pairwise(edges)]
+        weighted = sum(n * m.value for n, m in zip(counts, history, strict=True)) / STEPS
+        assert weighted == pytest.approx((STEPS + 1) / 2)
+
+
+def log_drained(ray, hub, runs):
+    reports = ray.get(hub.drain.remote())
+    for report in reports:
+        runs[report.part].log_metrics(
+            (key, value, report.images_seen) for key, value in report.metrics.items()
+        )
+    return reports
+
+
+def test_training_goes_on_when_the_actor_is_gone(cluster):
+    hub = cluster.remote(num_cpus=0)(MetricHub).remote()
+    cluster.get(hub.state.remote())
+    cluster.kill(hub)
+    sink = PartSink("level0", STEPS * BATCH, ActorSender(hub, flush_timeout_s=10), interval_s=0.05)
+    done = cluster.remote(num_cpus=1)(train).remote(sink)
+    assert cluster.get(done, timeout=60) == STEPS * BATCH
+
+
+LOG_ONE_RUN = """
+import sys
+from pathlib import Path
+from pipeline.lineage import lineage
+from pipeline.tracking import Tracker
+root, number = Path(sys.argv[1]), int(sys.argv[2])
+tracker = Tracker(root)
+line = lineage({"shared": True}, root)
+print(tracker.parent(line, {"shared": True}))
+with tracker.stage(line, f"stage{number}") as run:
+    for step in range(20):
+        run.log_metrics([("m", float(number), step)])
+"""
+
+
+def test_four_processes_on_a_fresh_database(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOG_ONE_RUN, str(tmp_path), str(number)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+        )
+        for number in range(4)
+    ]
+    outputs = [process.communicate(timeout=150) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+    assert len({out.strip() for out, _ in outputs}) == 1  # one parent for all
+    tracker = Tracker(tmp_path)
+    found = tracker.client.search_runs([tracker.experiment_id], "tags.`sgan.role` = 'stage'")
+    assert sorted(run.info.run_name for run in found) == [f"stage{n}" for n in range(4)]
+    for run in found:
+        history = tracker.client.get_metric_history(run.info.run_id, "m")
+        assert [m.step for m in history] == list(range(20))
