@@ -45,9 +45,9 @@ class Score:
         """For a person: "3.14 ± 0.02 (real: 1.10)", or "not measured: <why>"."""
         if self.value is None:
             return f"not measured: {self.why}"
-        spread = f" ± {_short(self.sd)}" if self.sd is not None else ""
-        real = f" (real: {_short(self.real)})" if self.real is not None else ""
-        return f"{_short(self.value)}{spread}{real}"
+        spread = f" ± {short(self.sd)}" if self.sd is not None else ""
+        real = f" (real: {short(self.real)})" if self.real is not None else ""
+        return f"{short(self.value)}{spread}{real}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; `from_dict` reads it back."""
@@ -127,7 +127,8 @@ def thousands(count: int) -> str:
     return f"{count / 1000:g}k" if count >= 1000 and count % 100 == 0 else str(count)
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
+    """Three decimals below ten, two below a hundred, else one; "-" for None."""
     if value is None:
         return "-"
     size = abs(value)
