@@ -18,14 +18,22 @@ class Stack(nn.Module):
     Args:
         config: the nets' shapes; `config.levels` gives the settings of every level.
         active: which levels to build; all by default. Training level i alone needs only (i,).
+        settings: used to build the levels instead of `config.levels` (joint training's dropout
+            and noise); the state dict's names and shapes do not change with them.
     """
 
-    def __init__(self, config: StackConfig, active: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        config: StackConfig,
+        active: Sequence[int] | None = None,
+        settings: Mapping[int, LevelConfig] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.active = tuple(range(len(config.levels)) if active is None else sorted(active))
         self.encoder = Encoder(config.image, config.encoder).freeze()
-        built = {str(i): Level(config, i, config.levels[i]) for i in self.active}
+        chosen = settings or {i: config.levels[i] for i in self.active}
+        built = {str(i): Level(config, i, chosen[i]) for i in self.active}
         self.levels = nn.ModuleDict(built)
 
     @property
