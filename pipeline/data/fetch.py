@@ -20,7 +20,7 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 60
 BODY_TRIES = 4
 NPM_SECONDS = 900
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # bytes that a broken body loses at most
 
 
 def localise(source: str, files: Sequence[str] = ()) -> Path:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline.data import archives, array_files, cifar, collections
+from pipeline.data import archives, array_files, cifar, collections, manifest
 from pipeline.data.archives import is_hidden
 from pipeline.data.atomic import TEMPORARY_PREFIX
 from pipeline.data.dataset import DataSettings
@@ -64,7 +64,7 @@ def detect(path: Path) -> str:
         return "cifar"
     if any((path / name).is_file() for name in SVHN_FILES.values()):
         return "svhn"
-    for suffix, name in ((".npz", "npz"), (".parquet", "parquet"), (".tar", "webdataset")):
+    for suffix, name in ((".npz", "npz"), (".tar", "webdataset"), (".parquet", "parquet")):
         if any(path.glob(f"*{suffix}")) or any(path.glob(f"*/*{suffix}")):
             return name
     if collections.class_folders(path):
@@ -131,7 +131,10 @@ def _decode(name: str, root: Path, settings: DataSettings) -> Decoded:
     if name == "parquet":
         return collections.decode_parquet(root, size, on_bad)
     if name == "webdataset":
-        return _resized(collections.decode_webdataset(root, size, on_bad), size)
+        decoded = _resized(collections.decode_webdataset(root, size, on_bad), size)
+        if (root / manifest.FILE).is_file():  # shards of our own know their classes' names
+            decoded.classes = manifest.Manifest.load(root).classes
+        return decoded
     if name == "npz":
         return _resized(array_files.decode_npz(_only_file(root, ".npz")), size)
     readers = {

@@ -96,7 +96,8 @@ def centre_resize(image: "Image.Image", size: int) -> "Image.Image":
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    # Not resize(box=...): its filter reaches beyond the box.
+    return image.crop(box).resize((size, size), Image.Resampling.LANCZOS)
 
 
 def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:

@@ -1,0 +1,209 @@
+import io
+import tarfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.data import collections
+from pipeline.data.images import ImageCollector, resize_all
+from pipeline.errors import UserError
+
+
+def folder(root, **choices):
+    return collections.decode_folder(
+        root, choices.get("image_size"), choices.get("on_bad_image", "error")
+    )
+
+
+def test_folder_per_class(image_folder):
+    decoded = folder(image_folder)
+    images, labels = decoded.train
+    assert decoded.classes == ("cat", "dog") and decoded.test is None
+    assert images.shape == (12, 8, 8, 1) and images.dtype == np.uint8
+    values = images[:, 0, 0, 0]
+    assert sorted(values.tolist()) == [*range(10, 16), *range(100, 106)]
+    np.testing.assert_array_equal(labels, values >= 100)
+
+
+def test_folder_rows_are_mixed_and_always_in_the_same_order(image_folder):
+    first, again = folder(image_folder).train, folder(image_folder).train
+    np.testing.assert_array_equal(first[0], again[0])
+    assert not (np.diff(first[1]) >= 0).all(), "rows are still sorted by class"
+
+
+def test_folder_with_train_and_test(image_folder):
+    for split, names in (("train", ("cat", "dog")), ("test", ("dog",))):
+        for name in names:
+            (image_folder / split / name).mkdir(parents=True)
+            for number in range(2):
+                path = image_folder / name / f"{number}.png"
+                (image_folder / split / name / path.name).write_bytes(path.read_bytes())
+    decoded = folder(image_folder)
+    assert decoded.train[1].shape == (4,) and decoded.test[1].tolist() == [1, 1]
+
+
+def test_folder_test_class_without_training_images(image_folder):
+    (image_folder / "train").mkdir()
+    for name in ("cat", "dog"):
+        (image_folder / name).rename(image_folder / "train" / name)
+    (image_folder / "test" / "cow").mkdir(parents=True)
+    cat = image_folder / "train" / "cat" / "0.png"
+    (image_folder / "test" / "cow" / "0.png").write_bytes(cat.read_bytes())
+    with pytest.raises(UserError, match=r"test/cow: class 'cow' is not in"):
+        folder(image_folder)
+
+
+def test_broken_image_is_named_or_counted(image_folder):
+    whole = (image_folder / "cat" / "3.png").read_bytes()
+    (image_folder / "cat" / "3.png").write_bytes(whole[:40])
+    with pytest.raises(UserError, match=r"cat/3\.png: cannot use .*on_bad_image: skip"):
+        folder(image_folder)
+    decoded = folder(image_folder, on_bad_image="skip")
+    assert decoded.skipped == 1 and len(decoded.train[0]) == 11
+
+
+def test_sixteen_bit_image_is_named_or_counted(image_folder):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(image_folder / "dog" / "x.png")
+    with pytest.raises(UserError, match=r"dog/x\.png: .*pixel type 'I;16'"):
+        folder(image_folder)
+    assert folder(image_folder, on_bad_image="skip").skipped == 1
+
+
+def test_mixed_sizes_need_image_size(image_folder, encoded):
+    wide = np.zeros((8, 12), np.uint8)
+    wide[:, 2:10] = 200  # the centre that a square crop keeps
+    (image_folder / "dog" / "wide.png").write_bytes(encoded(wide))
+    with pytest.raises(UserError, match=r"is 8x8 and .*wide\.png is 12x8.*image_size: 32"):
+        folder(image_folder)
+    images = folder(image_folder, image_size=4).train[0]
+    assert images.shape == (13, 4, 4, 1)
+    assert (images == 200).all(axis=(1, 2, 3)).sum() == 1
+
+
+def test_grey_beside_colour_becomes_rgb(image_folder, encoded):
+    (image_folder / "dog" / "red.png").write_bytes(encoded(np.full((8, 8, 3), (255, 0, 0), "u1")))
+    images = folder(image_folder).train[0]
+    assert images.shape == (13, 8, 8, 3)
+    grey = images[(images[..., 0] == images[..., 1]).all(axis=(1, 2))]
+    assert len(grey) == 12 and (grey[..., 1] == grey[..., 2]).all()
+
+
+def test_empty_class_and_no_classes(image_folder, tmp_path):
+    (image_folder / "empty").mkdir()
+    with pytest.raises(UserError, match=r"images/empty: no images in it"):
+        folder(image_folder)
+    (tmp_path / "flat").mkdir()
+    with pytest.raises(UserError, match="no class folders"):
+        folder(tmp_path / "flat")
+
+
+def test_hidden_files_are_not_images(image_folder):
+    (image_folder / "cat" / "._0.png").write_bytes(b"left by a system")
+    (image_folder / ".cache").mkdir()
+    (image_folder / "__MACOSX").mkdir()
+    assert len(folder(image_folder).train[0]) == 12
+
+
+def test_resize_all_keeps_constant_images():
+    images = np.repeat(np.array([7, 250], np.uint8), 10 * 6).reshape(2, 10, 6, 1)
+    small = resize_all(images, 3)
+    assert small.shape == (2, 3, 3, 1)
+    assert (small[0] == 7).all() and (small[1] == 250).all()
+
+
+def test_collector_reads_jpeg(encoded):
+    collector = ImageCollector(None, "error")
+    collector.add(encoded(np.full((16, 16, 3), 90, np.uint8), "JPEG"), 3, "a.jpg")
+    images, labels = collector.stack()
+    assert images.shape == (1, 16, 16, 3) and abs(int(images.mean()) - 90) <= 1
+    assert labels.tolist() == [3]
+
+
+def parquet(path, images, labels):
+    pq.write_table(pa.table({"image": images, "label": labels}), path)
+
+
+def test_parquet_bytes_and_names(tmp_path, encoded):
+    cells = [encoded(np.full((4, 4), value, np.uint8)) for value in (1, 2, 3, 4)]
+    parquet(tmp_path / "train-0.parquet", cells, ["b", "a", "b", "a"])
+    parquet(tmp_path / "test-0.parquet", cells[:1], ["a"])
+    decoded = collections.decode_parquet(tmp_path, None, "error")
+    assert decoded.classes == ("a", "b") and decoded.train[1].tolist() == [1, 0, 1, 0]
+    assert decoded.train[0][:, 0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert decoded.test[1].tolist() == [0]
+
+
+def test_parquet_struct_cells_and_bad_image(tmp_path, encoded):
+    good = encoded(np.full((4, 4), 9, np.uint8))
+    cells = [{"bytes": good, "path": "a.png"}, {"bytes": good[:30], "path": "b.png"}]
+    parquet(tmp_path / "a.parquet", cells, [0, 1])
+    with pytest.raises(UserError, match=r"a\.parquet: row 1: cannot use"):
+        collections.decode_parquet(tmp_path / "a.parquet", None, "error")
+    decoded = collections.decode_parquet(tmp_path / "a.parquet", None, "skip")
+    assert decoded.skipped == 1 and decoded.train[1].tolist() == [0]
+
+
+def test_parquet_errors(tmp_path, encoded):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"picture": [b"1"], "label": [0]}), path)
+    with pytest.raises(UserError, match=r"columns \['picture', 'label'\]"):
+        collections.decode_parquet(path, None, "error")
+    parquet(path, [encoded(np.zeros((4, 4), np.uint8)), None], [0, 1])
+    with pytest.raises(UserError, match="row 1: image must hold the bytes"):
+        collections.decode_parquet(path, None, "error")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"a\.parquet: truncated or damaged Parquet"):
+        collections.decode_parquet(path, None, "error")
+
+
+def shard(path, samples):
+    with tarfile.open(path, "w") as tar:
+        for key, members in samples.items():
+            for extension, content in members.items():
+                info = tarfile.TarInfo(f"{key}.{extension}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+
+
+def test_webdataset_single_images(tmp_path, encoded):
+    for split, values in (("train", (1, 2, 3)), ("val", (4,))):
+        shard(
+            tmp_path / f"my-{split}-000.tar",
+            {
+                f"{value:03d}": {
+                    "png": encoded(np.full((4, 4), value, np.uint8)),
+                    "cls": str(value % 2).encode(),
+                }
+                for value in values
+            },
+        )
+    decoded = collections.decode_webdataset(tmp_path, None, "error")
+    assert decoded.train[0][:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert decoded.train[1].tolist() == [1, 0, 1] and decoded.test[1].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"png": b"", "cls": b"cat"}, "sample 0: cls is 'cat'"),
+        ({"png": b"", "json": b"{}"}, r"has \['json', 'png'\]; expected an image"),
+        ({"png": b"broken", "cls": b"1"}, "sample 0: cannot use this image"),
+        ({"x.npy": b"broken", "y.npy": b""}, "sample 0: damaged block"),
+    ],
+)
+def test_webdataset_errors(tmp_path, members, message):
+    shard(tmp_path / "a.tar", {"0": members})
+    with pytest.raises(UserError, match=message):
+        collections.decode_webdataset(tmp_path / "a.tar", None, "error")
+
+
+def test_webdataset_truncated_shard(tmp_path, encoded):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    shard(tmp_path / "a.tar", {"0": {"png": encoded(pixels), "cls": b"0"}})
+    content = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(content[:2000])
+    with pytest.raises(UserError, match=r"a\.tar: truncated or damaged shard"):
+        collections.decode_webdataset(tmp_path / "a.tar", None, "error")

@@ -1,0 +1,170 @@
+import hashlib
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data import shards, sources
+from pipeline.data.dataset import Dataset, Provenance
+from pipeline.errors import UserError
+from sgan.training.order import epoch_order
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (260, 6, 5, 3), np.uint8)
+    labels = rng.integers(0, 4, 260)
+    return Dataset(images[:230], labels[:230], images[230:], labels[230:], ("a", "b", "c", "d"))
+
+
+@pytest.fixture
+def small(settings):
+    return settings(name="custom", shard_images=50, block_images=20)
+
+
+@pytest.fixture
+def written(dataset, small, tmp_path):
+    shards.write(dataset, tmp_path / "data", small)
+    return tmp_path / "data"
+
+
+def test_round_trip_in_row_order(dataset, written):
+    for split in ("train", "test"):
+        images, labels = shards.read_split(written, split)
+        np.testing.assert_array_equal(images, dataset.split(split)[0])
+        np.testing.assert_array_equal(labels, dataset.split(split)[1])
+        assert images.dtype == np.uint8 and labels.dtype == np.int64
+        assert images.flags.writeable
+
+
+def test_manifest_says_what_is_there(dataset, written):
+    manifest = shards.Manifest.load(written)
+    assert manifest.shard_sizes("train") == [50, 50, 50, 50, 30]
+    assert manifest.rows("test") == 30 and manifest.image_shape == (3, 6, 5)
+    assert manifest.classes == ("a", "b", "c", "d")
+    assert manifest.class_counts["train"] == np.bincount(dataset.train_labels).tolist()
+    for name, _, digest in manifest.splits["train"]:
+        assert hashlib.sha256((written / name).read_bytes()).hexdigest() == digest
+    with pytest.raises(UserError, match="no split 'val'; the manifest has train, test"):
+        manifest.rows("val")
+
+
+def test_mean_image_is_that_of_training(dataset, written):
+    mean = shards.Manifest.load(written).mean_image()
+    assert mean.shape == (3, 6, 5) and mean.dtype == np.float32
+    expected = dataset.train_images.astype(np.float64).mean(axis=0).transpose(2, 0, 1) / 255
+    np.testing.assert_allclose(mean, expected, atol=1e-7)
+
+
+def test_same_data_gives_the_same_bytes(dataset, written, small, tmp_path):
+    origin = Provenance("custom", "elsewhere", "npz", dataset.digests(), False, ("failed before",))
+    shards.write(dataset, tmp_path / "again", small, origin)
+    names = sorted(path.name for path in written.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
+    for name in names:
+        assert (written / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_digest_depends_on_the_data_and_not_on_the_shards(dataset, written, settings, tmp_path):
+    digest = shards.Manifest.load(written).data_digest
+    other = shards.write(dataset, tmp_path / "b", settings(shard_images=7, block_images=3))
+    assert other.data_digest == digest
+    changed = Dataset(**{**vars(dataset), "train_images": dataset.train_images.copy()})
+    changed.train_images[100, 2, 2, 0] ^= 1
+    assert shards.write(changed, tmp_path / "c", settings()).data_digest != digest
+
+
+def test_writing_again_leaves_no_old_shards(dataset, written, settings):
+    shards.write(dataset, written, settings(shard_images=200))
+    assert sorted(path.name for path in written.iterdir()) == [
+        "manifest.parquet",
+        "test-00000.tar",
+        "train-00000.tar",
+        "train-00001.tar",
+    ]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 99])
+@pytest.mark.parametrize("batch_size", [7, 64, 500])
+def test_stream_follows_epoch_order(dataset, written, window, batch_size):
+    order = epoch_order([50, 50, 50, 50, 30], window, 5, 2)
+    batches = list(
+        shards.stream(written, "train", window=window, seed=5, epoch=2, batch_size=batch_size)
+    )
+    assert [len(batch.rows) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    np.testing.assert_array_equal(np.concatenate([batch.rows for batch in batches]), order)
+    for batch in batches:
+        np.testing.assert_array_equal(batch.images, dataset.train_images[batch.rows])
+        np.testing.assert_array_equal(batch.labels, dataset.train_labels[batch.rows])
+
+
+@pytest.mark.parametrize("skip", [0, 10, 50, 99, 137, 229, 230, 500])
+def test_stream_resumes_in_the_middle(written, skip):
+    choices = {"window": 2, "seed": 1, "epoch": 4, "batch_size": 10}
+    whole = np.concatenate([b.rows for b in shards.stream(written, "train", **choices)])
+    rest = [b.rows for b in shards.stream(written, "train", **choices, skip=skip)]
+    np.testing.assert_array_equal(np.concatenate([whole[:0], *rest]), whole[skip:])
+
+
+def test_resumed_stream_does_not_read_the_groups_before(written):
+    first = epoch_order([50, 50, 50, 50, 30], 1, 0, 0)[0] // 50
+    (written / f"train-{first:05d}.tar").unlink()
+    choices = {"window": 1, "seed": 0, "epoch": 0, "batch_size": 10}
+    assert len(list(shards.stream(written, "train", **choices, skip=50))) == 18
+    with pytest.raises(UserError, match=rf"train-{first:05d}\.tar does not exist"):
+        list(shards.stream(written, "train", **choices))
+
+
+def test_batches_stay_as_they_are_when_the_next_group_is_read(dataset, written):
+    stream = shards.stream(written, "train", window=1, seed=0, epoch=0, batch_size=50)
+    first = next(stream)
+    next(stream)
+    np.testing.assert_array_equal(first.images, dataset.train_images[first.rows])
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "empty"])
+def test_corrupt_shard_is_named(written, change):
+    path = written / "train-00002.tar"
+    content = bytearray(path.read_bytes())
+    if change == "flip":
+        content[3000] ^= 1
+    path.write_bytes({"flip": bytes(content), "cut": bytes(content[:5000]), "empty": b""}[change])
+    with pytest.raises(UserError, match=r"train-00002\.tar is corrupt.*dvc repro -f prepare"):
+        shards.read_split(written, "train")
+    with pytest.raises(UserError, match=r"train-00002\.tar is corrupt"):
+        list(shards.stream(written, "train", window=9, seed=0, epoch=0, batch_size=10))
+
+
+def test_shards_that_do_not_fit_the_manifest(dataset, written, settings, tmp_path):
+    """Intact by digest, and yet other data than announced: a manifest edited by hand."""
+    table = pq.read_table(written / "manifest.parquet")
+    sizes = table["count"].to_pylist()
+    sizes[0] = 49
+    edited = table.set_column(2, table.schema.field("count"), [sizes])
+    pq.write_table(edited, written / "manifest.parquet")
+    with pytest.raises(UserError, match=r"train-00000\.tar does not fit its manifest"):
+        shards.read_split(written, "train")
+
+
+def test_missing_and_damaged_manifest(written, tmp_path):
+    with pytest.raises(UserError, match=r"manifest\.parquet does not exist.*dvc repro prepare"):
+        shards.read_split(tmp_path, "train")
+    path = written / "manifest.parquet"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(UserError, match=r"manifest\.parquet: damaged manifest"):
+        shards.Manifest.load(written)
+
+
+@pytest.mark.parametrize("field", ["shard_images", "block_images"])
+def test_sizes_below_one(dataset, settings, tmp_path, field):
+    with pytest.raises(UserError, match=rf"data\.{field} is 0; it must be at least 1"):
+        shards.write(dataset, tmp_path, settings(**{field: 0}))
+    with pytest.raises(UserError, match="window 0"):
+        next(shards.stream(tmp_path, "train", window=0, seed=0, epoch=0, batch_size=1))
+
+
+def test_names_of_classes_survive_as_a_source(dataset, written, settings):
+    again, provenance = sources.load(settings(source=str(written)))
+    assert provenance.format == "webdataset" and again.classes == dataset.classes
+    np.testing.assert_array_equal(again.train_images, dataset.train_images)
