@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-MNIST_SMALL = Path(__file__).parents[3] / "data" / "mnist-small"
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,11 +39,6 @@ def own_cache(tmp_path_factory, monkeypatch) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SGAN_CACHE", str(cache))
     return cache
-
-
-@pytest.fixture
-def mnist_small() -> Path:
-    return MNIST_SMALL
 
 
 def encode(pixels: np.ndarray, form: str = "PNG") -> bytes:
