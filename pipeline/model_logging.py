@@ -1,17 +1,20 @@
 """Logging a trained stack as an MLflow model: code and safetensors, no pickle."""
 
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
+from pipeline.tracking_uri import URI_VARIABLE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
 
 _SERVING_CODE = Path(__file__).with_name("serving_model.py")
 _REQUIRED = ("mlflow", "torch", "numpy", "safetensors")
@@ -62,21 +65,22 @@ def log_model(
         step: images seen in training.
 
     Raises:
-        UserError: ``stack_path`` does not exist, or an alias without ``registered_name``.
+        UserError: ``stack_path`` holds no stack, or an alias without ``registered_name``.
         MlflowException: the server refuses.
     """
-    if not stack_path.is_file():
-        raise UserError(f"{stack_path}: no stack to log as a model; run the stage `joint` first")
     if alias is not None and registered_name is None:
         raise UserError(f"alias {alias!r} points into a registered model: give registered_name")
+    signature = _signature(stack_path)
     from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
 
     model = client.create_logged_model(
         experiment_id, name, source_run_id=run_id, tags=dict(tags or {}), model_type="generator"
     )
     try:
         with tempfile.TemporaryDirectory(prefix="sgan-model-") as folder:
-            _save(Path(folder) / "model", stack_path, run_id, model.model_id)
+            about = Model(run_id=run_id, model_uuid=model.model_id, model_id=model.model_id)
+            _save(Path(folder) / "model", stack_path, signature, about)
             client.log_model_artifacts(model.model_id, f"{folder}/model")
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
@@ -92,9 +96,9 @@ def log_model(
     return LoggedStack(model.model_id, uri, number)
 
 
-def _save(folder: Path, stack_path: Path, run_id: str, model_id: str) -> None:
+def _save(folder: Path, stack_path: Path, signature: "ModelSignature", about: "Model") -> None:
     import mlflow.pyfunc
-    from mlflow.models import Model
+    import pandas
 
     import sgan
 
@@ -104,9 +108,10 @@ def _save(folder: Path, stack_path: Path, run_id: str, model_id: str) -> None:
         python_model=str(_SERVING_CODE),
         code_paths=[str(Path(sgan.__file__).parent)],
         artifacts={"stack": str(stack_path)},
-        signature=_signature(stack_path),
+        signature=signature,
+        input_example=pandas.DataFrame({"label": [0, 1], "seed": [1, 2]}),
         pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIRED],
-        mlflow_model=Model(run_id=run_id, model_uuid=model_id, model_id=model_id),
+        mlflow_model=about,
     )
 
 
@@ -115,14 +120,17 @@ def _signature(stack_path: Path) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    from sgan.weights import load_stack
+    from sgan.weights import WeightsError, read_card
 
-    channels, height, width = load_stack(stack_path).config.image.shape
+    try:
+        image = read_card(stack_path, "stack")["config"]["image"]
+    except WeightsError as error:
+        raise UserError(str(error)) from error
     columns: list[ColSpec | TensorSpec] = [
         ColSpec("long", "label"),
         ColSpec("long", "seed", required=False),
     ]
-    images = TensorSpec(np.dtype("uint8"), (-1, height, width, channels))
+    images = TensorSpec(np.dtype("uint8"), (-1, image["height"], image["width"], image["channels"]))
     return ModelSignature(inputs=Schema(columns), outputs=Schema([images]))
 
 
@@ -145,7 +153,22 @@ def _register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    created = client.create_model_version(
-        name, f"models:/{model_id}", run_id, tags=dict(tags or {}), model_id=model_id
-    )
+    # Of a database (not of a server) MLflow looks the model up at the process's own address.
+    with _address_of_process(client.tracking_uri):
+        created = client.create_model_version(
+            name, f"models:/{model_id}", run_id, tags=dict(tags or {}), model_id=model_id
+        )
     return str(created.version)
+
+
+@contextmanager
+def _address_of_process(uri: str) -> Iterator[None]:
+    before = os.environ.get(URI_VARIABLE)
+    os.environ[URI_VARIABLE] = uri
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[URI_VARIABLE]
+        else:
+            os.environ[URI_VARIABLE] = before

@@ -4,8 +4,11 @@ It stands alone: besides MLflow it needs torch, numpy, safetensors and the packa
 travels beside it.
 """
 
+from pathlib import Path
 from typing import Any
 
+import pandas
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
@@ -17,9 +20,11 @@ class SampleStack(PythonModel):
         """Loads the stack from the artifact ``stack`` (safetensors)."""
         from sgan.weights import load_stack
 
-        self.stack = load_stack(context.artifacts["stack"]).eval()
+        self.stack = load_stack(Path(context.artifacts["stack"])).eval()
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(
+        self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
+    ) -> Any:
         """Images for the rows of ``model_input``.
 
         Args:
@@ -33,7 +38,7 @@ class SampleStack(PythonModel):
             uint8 array [rows, H, W, C] in [0, 255].
 
         Raises:
-            ValueError: no column ``label``, values that are no integers, a label out of range.
+            MlflowException: no column ``label``, values that are no integers, a label out of range.
         """
         import numpy as np
         import torch
@@ -41,10 +46,14 @@ class SampleStack(PythonModel):
         labels = _integers(model_input, "label")
         classes = self.stack.config.image.num_classes
         if labels is None:
-            raise ValueError(f"the input has no column 'label' (int64, 0 to {classes - 1})")
+            raise MlflowException.invalid_parameter_value(
+                f"the input has no column 'label' (int64, 0 to {classes - 1})"
+            )
         outside = labels[(labels < 0) | (labels >= classes)]
         if len(outside):
-            raise ValueError(f"label {outside[0]}: allowed are 0 to {classes - 1}")
+            raise MlflowException.invalid_parameter_value(
+                f"label {outside[0]}: allowed are 0 to {classes - 1}"
+            )
         if not len(labels):
             channels, height, width = self.stack.config.image.shape
             return np.empty((0, height, width, channels), np.uint8)
@@ -74,8 +83,10 @@ def _integers(model_input: Any, column: str) -> Any:
         return None
     values = np.asarray(model_input[column]).reshape(-1)
     if values.size and not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(f"column {column!r} holds {values.dtype} values; integers are needed")
-    return np.ascontiguousarray(values, dtype=np.int64)
+        raise MlflowException.invalid_parameter_value(
+            f"column {column!r} holds {values.dtype} values; integers are needed"
+        )
+    return values.astype(np.int64)
 
 
 set_model(SampleStack())

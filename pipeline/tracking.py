@@ -36,11 +36,15 @@ if TYPE_CHECKING:
 _LOCK_S = 120.0
 
 # MLflow's own defaults keep a caller waiting for four minutes; these give up after some seconds.
+# What it prints by itself would run through the progress bars. A person's own settings win.
 _MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -78,7 +82,6 @@ class Tracker:
         from filelock import FileLock
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         self._lock = FileLock(lock_path(self._uri, root), timeout=_LOCK_S)
         with self.answering(), self._lock:
             # The first client on a fresh database migrates it, which no two processes may do.

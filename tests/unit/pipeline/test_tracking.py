@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import os
 import shutil
 import socket
 import time
@@ -12,6 +13,9 @@ from pipeline.lineage import lineage
 from pipeline.tracking import Tracker
 from pipeline.tracking_run import flatten, tag_values
 from pipeline.tracking_uri import lock_path, owning_project
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+from sgan.weights import save_stack
 
 PARAMS = {"levels": {"1": {"learning_rate": 1e-4}}, "data": {"name": "mnist"}}
 
@@ -250,6 +254,31 @@ def test_a_refused_metric_is_an_error(tracker, line, root):
         run.log_metrics([("m" * 300, 1.0, 0)])
     with pytest.raises(UserError, match="nowhere"):
         run.log_artifact(root / "nowhere")
+
+
+def test_a_model_registered_in_a_database(tracker, line, root, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = root / "stack.safetensors"
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(),) * 2)
+    save_stack(path, Stack(config), {})
+    run = tracker.stage(line, "evaluate")
+    for number in ("1", "2"):
+        logged = tracker.log_model(run, "stack", path, registered_name="sgan", alias="challenger")
+        assert logged.version == number
+    version = tracker.client.get_model_version_by_alias("sgan", "challenger")
+    assert (str(version.version), version.source) == ("2", logged.uri)
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    files = {path.name for path in (root / "mlartifacts").rglob("*")}
+    assert {"MLmodel", "serving_model.py", "stack.safetensors", "stack.py"} <= files
+    assert not {name for name in files if name.endswith((".pkl", ".pyc"))}
+
+
+def test_a_file_that_holds_no_stack(tracker, line, root):
+    run = tracker.stage(line, "evaluate")
+    with pytest.raises(UserError, match=r"mlflow\.db"):
+        tracker.log_model(run, "stack", root / "mlflow.db")
+    with pytest.raises(UserError, match="registered_name"):
+        tracker.log_model(run, "stack", root / "mlflow.db", alias="champion")
 
 
 def closed_port():
