@@ -1,0 +1,200 @@
+"""Ray: connect or start, check the resources, train parts side by side, cancel when asked.
+
+A part with one worker is a plain task, which Ray restarts elsewhere within seconds of its worker's
+or node's death; a part with several runs under Ray Train. Both call `worker.train_part`, which
+owns the checkpoints, so both go on where they were.
+"""
+
+import os
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.parts import Part
+from pipeline.sink import ActorSender, MetricHub, Report
+
+_RESTARTS = 3
+_POLL_S = 0.5
+
+
+class Stopped(Exception):
+    """Training was cancelled because the stage was asked to stop."""
+
+
+def wanted() -> bool:
+    """Whether the environment names a cluster (RAY_ADDRESS), to which then every part goes."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+@contextmanager
+def connected(cpus: int | None = None) -> Iterator[None]:
+    """A Ray session: the cluster at RAY_ADDRESS, else a local one, ended afterwards.
+
+    Args:
+        cpus: cores that a local Ray may hand out; all by default.
+
+    Raises:
+        UserError: the cluster does not answer, or refuses this driver's token.
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        _ensure_token()
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(num_cpus=cpus or os.cpu_count(), include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
+        raise UserError(f"{where} cannot be used: {error}. Check it with `ray status`") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _ensure_token() -> None:
+    """A local Ray gets a token of its own, which its processes inherit; nothing is written."""
+    places = (os.environ.get("RAY_AUTH_TOKEN"), os.environ.get("RAY_AUTH_TOKEN_PATH"))
+    if not any(places) and not (Path.home() / ".ray" / "auth_token").exists():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> None:
+    """Check the cluster's size against what the parts ask for, before anything waits for ever.
+
+    Raises UserError where one part alone asks for more than the cluster has in all; says so where
+    parts will have to queue.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+    needs = {p.name: {"CPU": p.cpus * p.workers, "GPU": p.gpus * p.workers} for p in parts}
+    for name, need in needs.items():
+        for kind, amount in need.items():
+            if amount > have[kind]:
+                raise UserError(
+                    f"{name} asks for {amount:g} {kind} ({kind.lower()}s x workers, section "
+                    f"`runtime`) and the Ray cluster has {have[kind]:g} in all: lower it, or add "
+                    "nodes"
+                )
+    for kind in ("CPU", "GPU"):
+        asked = sum(need[kind] for need in needs.values())
+        if asked > have[kind]:
+            say(f"{asked:g} {kind} asked for, {have[kind]:g} there: some parts will wait in turn")
+
+
+def train(
+    parts: Sequence[Part],
+    on_report: Callable[[Report], None],
+    on_done: Callable[[str, dict[str, Any]], None],
+    should_stop: Callable[[], bool],
+) -> dict[str, dict[str, Any]]:
+    """Train parts side by side; returns each one's result by name.
+
+    Raises:
+        Stopped: `should_stop` said so; the workers are gone, their checkpoints stay.
+        UserError: a part failed; the others were cancelled and keep their checkpoints.
+    """
+    import ray
+
+    hub = ray.remote(num_cpus=0)(MetricHub).remote()
+    names = {_submit(part, hub): part.name for part in parts}
+    results: dict[str, dict[str, Any]] = {}
+    pending = list(names)
+    try:
+        while pending:
+            done, pending = ray.wait(pending, timeout=_POLL_S)
+            for report in ray.get(hub.drain.remote()):
+                on_report(report)
+            for ref in done:
+                results[names[ref]] = _result(ref, names[ref])
+                on_done(names[ref], results[names[ref]])
+            if should_stop() and pending:
+                raise Stopped
+    finally:
+        for ref in pending:
+            ray.cancel(ref, force=True)
+    return results
+
+
+def _result(ref: Any, name: str) -> dict[str, Any]:
+    import ray
+
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, UserError):
+            raise UserError(str(cause)) from error
+        raise
+    except ray.exceptions.RayError as error:
+        raise UserError(
+            f"{name}: its worker was lost {_RESTARTS + 1} times ({type(error).__name__}); its "
+            "checkpoints are kept. Look for the machine running out of memory, and run again"
+        ) from error
+
+
+def _submit(part: Part, hub: Any) -> Any:
+    import ray
+
+    sender = ActorSender(hub)
+    if part.workers == 1:
+        task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus, max_retries=_RESTARTS)(_alone)
+        return task.options(name=part.name).remote(part, sender)
+    task = ray.remote(num_cpus=0, max_retries=_RESTARTS)(_together)
+    return task.options(name=part.name).remote(part, sender)
+
+
+def _alone(part: Part, sender: ActorSender) -> dict[str, Any]:
+    from pipeline.worker import train_part
+
+    return train_part(part, sender)
+
+
+def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
+    """Several data-parallel workers under Ray Train. Its run name is new each time: Ray Train
+    would take a finished run of the same name for this one, whatever its settings."""
+    import tempfile
+
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    from pipeline.checkpoints import Checkpoints
+    from pipeline.storage import Storage
+
+    per_worker = {"CPU": part.cpus} | ({"GPU": part.gpus} if part.gpus else {})
+    scaling = ScalingConfig(
+        num_workers=part.workers, use_gpu=part.gpus > 0, resources_per_worker=per_worker
+    )
+    run = RunConfig(
+        name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",
+        storage_path=str(Path(tempfile.gettempdir()) / "sgan-ray-train"),
+        failure_config=FailureConfig(max_failures=_RESTARTS),
+    )
+    config = {"part": part, "sender": sender}
+    TorchTrainer(
+        _one_of_many, train_loop_config=config, scaling_config=scaling, run_config=run
+    ).fit()
+    result = Checkpoints(Storage(part.storage), part.folder).result()
+    assert result is not None
+    return result
+
+
+def _one_of_many(config: dict[str, Any]) -> None:
+    from ray.train.torch import get_device
+
+    from pipeline.worker import train_part
+    from sgan.training.comm import TorchComm
+
+    train_part(config["part"], config["sender"], comm=TorchComm(get_device()))
