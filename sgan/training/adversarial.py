@@ -14,6 +14,7 @@ from sgan.training import precision, schedule, step
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
 from sgan.training.seeds import mix
+from sgan.training.step import Batch
 
 
 class AdversarialTask:
@@ -74,7 +75,7 @@ class AdversarialTask:
         conditions = () if self.joint else tuple(i + 1 for i in active)
         return tuple(sorted({i for i in (*active, *conditions) if i < self.stack.num_levels}))
 
-    def step(self, index: int, batch: step.Batch) -> dict[str, Tensor]:
+    def step(self, index: int, batch: Batch) -> dict[str, Tensor]:
         """One D step, then one or more G steps; returns the last value of every loss (scalars).
 
         Raises NonFiniteLoss before the optimizer of the offending phase steps.
@@ -107,7 +108,7 @@ class AdversarialTask:
         optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.comm.average_(p.grad for net in nets for p in net.parameters())
         for optimizer in optimizers:
             optimizer.step()
@@ -136,7 +137,7 @@ class AdversarialTask:
         for i, average in self.averages.items():
             average.load_state_dict(state["averages"][i])
 
-    def finish(self, batches: Iterable[step.Batch]) -> None:
+    def finish(self, batches: Iterable[Batch]) -> None:
         """Put averaged generators in place; their batch-norm statistics are recomputed, not copied.
 
         Args:
@@ -149,7 +150,7 @@ class AdversarialTask:
         self.recompute_batch_norm(batches)
 
     @torch.no_grad()
-    def recompute_batch_norm(self, batches: Iterable[step.Batch]) -> None:
+    def recompute_batch_norm(self, batches: Iterable[Batch]) -> None:
         """Set the generators' running statistics to those of `batches` (cumulative average)."""
         norms = [
             m

@@ -64,7 +64,7 @@ class EncoderTask:
         if not torch.isfinite(loss):
             raise NonFiniteLoss("encoder/loss", loss.item())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.comm.average_(p.grad for p in self.encoder.parameters())
         self.optimizer.step()
         accuracy = (logits.argmax(1) == batch.y).float().mean()

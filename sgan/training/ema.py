@@ -27,7 +27,7 @@ class ExponentialAverage:
         self.images += images
         half_life = min(self.half_life, 0.05 * self.images + images)
         decay = 0.5 ** (images / half_life)
-        current = [p for _, p in self.net.named_parameters()]
+        current: list[Tensor] = list(self.net.parameters())
         torch._foreach_lerp_(list(self.weights.values()), current, 1.0 - decay)
 
     @torch.no_grad()
