@@ -23,16 +23,19 @@ _FOLDER_DEPTH = 3
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
+def opened(path: Path, tar_is_shard: bool = False) -> Iterator[Path]:
     """``path``, or for an archive (or a folder with nothing but one) the folder that it is
-    extracted to until the block ends.
+    extracted to until the block ends. A .tar of WebDataset samples is no archive; with
+    ``tar_is_shard`` no .tar is.
 
     Raises UserError for a damaged archive.
     """
     inside = [] if path.is_file() else [e for e in path.iterdir() if not is_hidden(e.name)]
     archive = inside[0] if len(inside) == 1 else path
+    shard = tar_is_shard and archive.suffix == ".tar"
     if (
-        not archive.is_file()
+        shard
+        or not archive.is_file()
         or not archives.is_archive(archive)
         or archives.is_webdataset_shard(archive)
     ):
@@ -109,7 +112,7 @@ def decode(path: Path, settings: DataSettings) -> tuple[Decoded, str]:
         raise UserError(f"data.format is {settings.format!r}; allowed: {', '.join(FORMATS)}")
     if settings.on_bad_image not in ("error", "skip"):
         raise UserError(f"data.on_bad_image is {settings.on_bad_image!r}; allowed: error, skip")
-    with opened(path) as content:
+    with opened(path, tar_is_shard=settings.format == "webdataset") as content:
         root = find_root(content)
         name = settings.format if settings.format != "auto" else detect(root)
         try:

@@ -252,7 +252,7 @@ class _Hashing:
 
     def digest(self) -> str:
         """The digest of the whole stream: tar readers stop before the padding at its end."""
-        while self.read(1 << 20):
+        while self.read(1 << 16):
             pass
         return self.sha256.hexdigest()
 

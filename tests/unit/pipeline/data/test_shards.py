@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -121,6 +122,23 @@ def test_batches_stay_as_they_are_when_the_next_group_is_read(dataset, written):
     first = next(stream)
     next(stream)
     np.testing.assert_array_equal(first.images, dataset.train_images[first.rows])
+
+
+def test_stream_holds_no_more_than_its_window(settings, tmp_path):
+    """3 MB of images in shards of 77 kB: two of these and a batch take far less than 1 MB."""
+    images, labels = np.zeros((4000, 16, 16, 3), np.uint8), np.arange(4000) % 2
+    dataset = Dataset(images, labels, images[:10], labels[:10], ("a", "b"))
+    shards.write(dataset, tmp_path, settings(shard_images=100, block_images=50))
+    list(shards.stream(tmp_path, "test", window=2, seed=0, epoch=0, batch_size=32))  # imports
+    tracemalloc.start()
+    try:
+        rows = 0
+        for batch in shards.stream(tmp_path, "train", window=2, seed=0, epoch=0, batch_size=32):
+            rows += len(batch.rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert rows == 4000 and peak < 1_000_000
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "empty"])

@@ -1,3 +1,4 @@
+import io
 import shutil
 import tarfile
 import zipfile
@@ -199,6 +200,26 @@ def test_canonical_download_then_cache(settings, mnist_small, mnist_at, serve):
     mnist_at("http://127.0.0.1:9/")  # nothing answers: it has to come from the cache
     _, again = sources.load(settings(name="mnist"))
     assert again.digests == first.digests and again.failed == ()
+
+
+def test_named_set_from_the_folder_of_a_mirror(settings, mnist_small, serve):
+    known = sources.load(settings(source=str(mnist_small)))[1].digests
+    url = serve(mnist_small)
+    _, provenance = sources.load(settings(name="mnist", source=url, sha256=known))
+    assert provenance.pinned and provenance.origin == url
+
+
+def test_shard_whose_labels_come_late_can_be_named_as_such(settings, tmp_path, encoded):
+    image = encoded(np.zeros((4, 4), np.uint8))
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for number in range(4):
+            members = [(str(extra), b"") for extra in range(5)]
+            for extension, content in [*members, ("png", image), ("cls", b"%d" % (number % 2))]:
+                info = tarfile.TarInfo(f"{number}.{extension}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    dataset, _ = sources.load(settings(source=str(tmp_path / "a.tar"), format="webdataset"))
+    assert len(dataset.train_labels) == len(dataset.test_labels) == 2
 
 
 def test_damaged_cache_is_fetched_again(settings, mnist_small, mnist_at, serve):
