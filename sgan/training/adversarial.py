@@ -47,6 +47,7 @@ class AdversarialTask:
         self.settings = dict(settings)
         self.joint, self.lower_weight = joint, lower_weight
         self.stack = stack.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.comm.broadcast_(t for t in stack.levels.state_dict().values())
         lowest = self.settings[stack.active[0]]
         self.batch_size, self.total_images = lowest.batch_size, lowest.total_images
         self.seed, self.g_steps = lowest.seed, lowest.g_steps
@@ -66,7 +67,6 @@ class AdversarialTask:
             for i, c in self.settings.items()
             if c.ema_half_life_images
         }
-        self.comm.broadcast_(t for t in stack.levels.state_dict().values())
 
     @property
     def hidden_needed(self) -> tuple[int, ...]:
@@ -85,18 +85,18 @@ class AdversarialTask:
         with precision.autocast(self.dtype, self.device):
             fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
             d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
-        self._minimise(step.total_loss(d_terms, "loss_d"), self.discriminators, "d")
+        self._minimise(step.total_loss(d_terms, "loss_d", self.comm), self.discriminators, "d")
 
         steer = d_terms[f"level{self.stack.active[0]}/loss_d_adv"].item()
         count = schedule.generator_steps(self.g_steps, self.comm.average_number(steer))
-        for k in range(count):
-            step.set_requires_grad(self.discriminators, False)
-            with precision.autocast(self.dtype, self.device):
-                if k or not self._reuses_fakes():
-                    fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
-                g_terms = step.generator_losses(self.stack, self.settings, fakes)
-            self._minimise(step.total_loss(g_terms, "loss_g"), self.generators, "g")
-            step.set_requires_grad(self.discriminators, True)
+        with step.without_gradient(self.discriminators):
+            for k in range(count):
+                with precision.autocast(self.dtype, self.device):
+                    if k or not self._reuses_fakes():
+                        fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
+                    g_terms = step.generator_losses(self.stack, self.settings, fakes)
+                total = step.total_loss(g_terms, "loss_g", self.comm)
+                self._minimise(total, self.generators, "g")
         for average in self.averages.values():
             average.update(self.batch_size)
         return {k: v.detach() for k, v in (d_terms | g_terms).items()}

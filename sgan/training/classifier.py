@@ -15,7 +15,7 @@ from sgan.training import precision, schedule
 from sgan.training.augment import shift_and_flip
 from sgan.training.comm import Comm
 from sgan.training.seeds import mix
-from sgan.training.step import Batch, NonFiniteLoss
+from sgan.training.step import Batch, total_loss
 
 
 class EncoderTask:
@@ -61,8 +61,7 @@ class EncoderTask:
         with precision.autocast(self.dtype, self.device):
             logits = self.encoder(h0).float()
         loss = F.cross_entropy(logits, batch.y)
-        if not torch.isfinite(loss):
-            raise NonFiniteLoss("encoder/loss", loss.item())
+        total_loss({"encoder/loss": loss}, "loss", self.comm)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.comm.average_(p.grad for p in self.encoder.parameters())

@@ -7,7 +7,9 @@ losses: levels are joined only through ĥ_{i+1}, whose gradient is scaled by `lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from sgan import losses
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training import augment
+from sgan.training.comm import Comm
 
 
 class NonFiniteLoss(RuntimeError):
@@ -146,17 +149,27 @@ def conditional(
     return losses.conditional_features(recovered, cond.float())
 
 
-def total_loss(terms: dict[str, Tensor], name: str) -> Tensor:
-    """The sum of `levelI/<name>` over the levels, finite. Raises NonFiniteLoss before any step."""
-    parts = {key: value for key, value in terms.items() if key.endswith(f"/{name}")}
-    total = torch.stack(list(parts.values())).sum()
-    if not torch.isfinite(total):
-        bad = {k: v.item() for k, v in terms.items() if not torch.isfinite(v)}
-        raise NonFiniteLoss(*next(iter(bad.items())))
+def total_loss(terms: dict[str, Tensor], name: str, comm: Comm | None = None) -> Tensor:
+    """The sum of `levelI/<name>` over the levels. Raises NonFiniteLoss before any step.
+
+    The ranks agree on it: one that raised alone would leave the others waiting for its gradients.
+    """
+    total = torch.stack([v for key, v in terms.items() if key.endswith(f"/{name}")]).sum()
+    agreed = (comm or Comm()).average_number(total.item())
+    if not math.isfinite(agreed):
+        bad = [(key, v.item()) for key, v in terms.items() if not torch.isfinite(v)]
+        raise NonFiniteLoss(*(bad or [(f"{name} on another worker", agreed)])[0])
     return total
 
 
-def set_requires_grad(modules: Iterable[nn.Module], wanted: bool) -> None:
-    """Switch parameter gradients on or off for whole nets."""
-    for module in modules:
-        module.requires_grad_(wanted)
+@contextlib.contextmanager
+def without_gradient(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, the nets' parameters take no gradient; what they are given still receives its own."""
+    nets = list(modules)
+    for net in nets:
+        net.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for net in nets:
+            net.requires_grad_(True)
