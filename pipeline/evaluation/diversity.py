@@ -114,7 +114,7 @@ def diversity(
         place = "pixels" if space == "pixels" else f"{judge.name} features"
         scores.append(
             Score(
-                f"Diversity within a class when {varies} varies ({place}, ratio to real)",
+                f"Diversity within a class, {varies} varied ({place}, ratio to real)",
                 f"diversity_{suffix}{space}",
                 float(np.mean(list(per_class.values()))),
                 real=float(np.nanmean(real.held_out[space])),

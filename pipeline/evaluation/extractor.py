@@ -14,10 +14,19 @@ from pipeline.errors import UserError
 
 
 class Extractor(Protocol):
-    """Whatever turns images into feature vectors: a Judge, or the Inception trunk."""
+    """Whatever turns images into feature vectors: a Judge, or the Inception trunk.
 
-    name: str
-    digest: str
+    `name` is for people, `slug` is the part of metric keys that tells whose score it is.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] -> float32 [N, F]."""

@@ -47,6 +47,7 @@ class Judge:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     scale: float = 1 / 127.5
     shift: float = -1.0
+    slug: str = "judge"
     facts: dict[str, str] = field(default_factory=dict)
 
     def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

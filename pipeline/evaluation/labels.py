@@ -5,6 +5,7 @@ GAN-test: Shmelkov et al. 2018 (arXiv 1807.09499). CAS: Ravuri and Vinyals 2019 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.evaluation.extractor import Extractor
 from pipeline.evaluation.judge import Judge, Progress, train_judge
-from pipeline.evaluation.scores import Score, mean_sd
+from pipeline.evaluation.scores import Score, mean_sd, thousands
 
 
 def accuracy_by_class(
@@ -142,8 +143,8 @@ def inception_style_score(
         raise UserError(f"inception-style score: {len(logits)} images for {splits} splits")
     value, sd = _inception_score(logits, splits, seed)
     return Score(
-        f"IS ({judge.name})",
-        "is_judge",
+        f"IS ({judge.name}, {thousands(len(logits))})",
+        f"is_{judge.slug}_{thousands(len(logits))}",
         value,
         sd,
         splits,
@@ -157,8 +158,9 @@ def _inception_score(logits: np.ndarray, splits: int, seed: int) -> tuple[float,
     import torch
     from torchmetrics.image.inception import InceptionScore
 
-    metric = InceptionScore(feature=torch.nn.Identity(), splits=splits)
-    with torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.filterwarnings("ignore", "Metric `InceptionScore`")
+        metric = InceptionScore(feature=torch.nn.Identity(), splits=splits)
         torch.manual_seed(seed)
         metric.update(torch.from_numpy(logits.astype(np.float64)))
         mean, sd = metric.compute()

@@ -100,24 +100,22 @@ class Memorisation:
 
 
 def memorisation(
-    samples: np.ndarray, test: np.ndarray, train: np.ndarray, test_distances: np.ndarray | None
-) -> tuple[Memorisation, np.ndarray]:
-    """Memorisation of samples [M, ...] of one space (pixels or features), and test distances [T].
+    samples: np.ndarray, train: np.ndarray, test_distances: np.ndarray
+) -> Memorisation:
+    """Memorisation of samples [M, ...] of one space (pixels, or features) given train [N, ...].
 
-    The distances can be handed in again as `test_distances`, to save the second half of the work.
-    Pixel distance favours blur (a mean image is near to all): read it beside the features'.
+    test_distances: `nearest(test, train)[0]`, which depends on real images only. Pixel distance
+    favours blur (a mean image is near to all): read it beside the features'.
+    Raises UserError where every test image is a training image.
     """
-    if test_distances is None:
-        test_distances = nearest(test, train)[0]
     distances, rows = nearest(samples, train)
     usual = float(test_distances.mean())
     if usual == 0:
         raise UserError("memorisation: every test image is a training image; use a held-out split")
     threshold = np.quantile(test_distances, 0.01)
-    found = Memorisation(
+    return Memorisation(
         float(distances.mean()) / usual, float((distances < threshold).mean()), rows
     )
-    return found, test_distances
 
 
 def _points(values: np.ndarray) -> torch.Tensor:

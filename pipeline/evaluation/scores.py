@@ -128,8 +128,12 @@ def thousands(count: int) -> str:
 
 
 def short(value: float | None) -> str:
-    """Three decimals below ten, two below a hundred, else one; "-" for None."""
+    """Three decimals below ten (three digits below 0.1), two below 100, else one; "-" for None."""
     if value is None:
         return "-"
     size = abs(value)
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+    if size >= 100:
+        return f"{value:.1f}"
+    if size >= 10:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if size >= 0.1 or size == 0 else f"{value:.3g}"
