@@ -198,7 +198,9 @@ class _Bench:
         usual = cached_arrays(self.cache, key, compute)["distances"]
         found = memorisation(ours, known, usual)
         place = "pixels" if space == "pixels" else f"{self.judge.name} features"
-        facts = {"judge": "pixels"} if space == "pixels" else self.judge.protocol()
+        facts: dict[str, Any] = {"judge": "pixels"}
+        if space == "features":
+            facts = dict(self.judge.protocol())
         facts |= {"n_fake": len(ours), "n_real": len(known), "n_test": len(theirs)}
         facts |= {"reference": "train"} | self.protocol
         ratio = Score(

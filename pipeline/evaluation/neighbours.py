@@ -112,10 +112,8 @@ def memorisation(
     usual = float(test_distances.mean())
     if usual == 0:
         raise UserError("memorisation: every test image is a training image; use a held-out split")
-    threshold = np.quantile(test_distances, 0.01)
-    return Memorisation(
-        float(distances.mean()) / usual, float((distances < threshold).mean()), rows
-    )
+    copies = float((distances < np.quantile(test_distances, 0.01)).mean())
+    return Memorisation(float(distances.mean()) / usual, copies, rows)
 
 
 def _points(values: np.ndarray) -> torch.Tensor:

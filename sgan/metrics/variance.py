@@ -34,12 +34,11 @@ class VarianceShares:
 def variance_shares(images: Tensor, *, all_classes: bool = True) -> VarianceShares:
     """Shares from a balanced hierarchy of samples.
 
-    images: float [K, n_{N-1}, …, n_0, pixels…] with K labels; below each label n_{N-1} draws of
-    z_{N-1}, below each of those n_{N-2} fresh draws of the next z, and so on; every size >= 2. The
-    number of z levels is taken as dims - 1 - 3 (pixels are C, H, W), or one less for flat pixels
-    handed in by `flat_hierarchy`. Mean squares MS_j (j = 0 for y) of the nested analysis give
-    component_j = (MS_j - MS_{j+1}) / (draws below one node of level j). With all_classes the K
-    labels are the whole set under a uniform prior, not a sample of it, hence the factor (K - 1) / K.
+    images: float [K, n_{N-1}, …, n_0, C, H, W] with K labels; below each label n_{N-1} draws of
+    z_{N-1}, below each of those n_{N-2} fresh draws of the next z, and so on; every size >= 2.
+    Mean squares MS_j (j = 0 for y) of the nested analysis give component_j = (MS_j - MS_{j+1}) /
+    (draws below one node of level j). With all_classes the K labels are the whole set under a
+    uniform prior, not a sample of it, hence a factor (K - 1) / K for y.
     Raises ValueError for sizes below 2 or images that do not vary.
     """
     if images.ndim < 5:
