@@ -1,0 +1,90 @@
+"""The command line: `sgan …` and `python -m pipeline …`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+_DESCRIPTION = """\
+Train a Stacked GAN (Huang et al., CVPR 2017) and look at what it learnt.
+
+`dvc repro` runs the stages in order and only those whose inputs changed; each is also a
+subcommand here. Parameters stand in params.yaml; `dvc exp run -S budget=paper` tries others.
+"""
+_EPILOG = """\
+examples:
+  dvc repro                                  train whatever is out of date
+  sgan sample --label 3 --n 64 --out x.png   sixty-four threes from the trained stack
+  sgan summary                               what was made, and what to try next
+  make ui                                    compare executions in MLflow
+
+environment:
+  RAY_ADDRESS          a Ray cluster for every training (default: a local one for `levels`)
+  MLFLOW_TRACKING_URI  an MLflow server (default: sqlite:///mlflow.db)
+  SGAN_STORAGE         folder or s3:// prefix of checkpoints (default: .runs)
+"""
+_STAGES = {
+    "prepare": "find the data set, check its digest, write WebDataset shards and a manifest",
+    "encoder": "pretrain E as a classifier (paper, section 3.1)",
+    "features": "encode the training split once into Arrow, a column per h_i",
+    "levels": "train every level's GAN side by side on Ray (paper, section 3.2)",
+    "joint": "fine-tune all levels together (paper, section 3.3)",
+    "evaluate": "sample, score, draw the grids and the report, log the model",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line's parser."""
+    top = argparse.ArgumentParser(
+        "sgan",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in _STAGES.items():
+        stage = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}. A DVC stage: reads params.yaml and the "
+            "outputs of the stages before it, in the folder of the project.",
+        )
+        stage.set_defaults(run=_stage(name))
+    for module in ("sampling", "project"):
+        import_module(f"pipeline.commands.{module}").add(commands)
+    return top
+
+
+def _stage(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(_: argparse.Namespace) -> None:
+        import_module(f"pipeline.stages.{name}").run()
+
+    return run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 for bad input, 128 + n after signal n."""
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def existing_file(text: str) -> Path:
+    """An argparse type: a path that is a file."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text}: no such file")
+    return path

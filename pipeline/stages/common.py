@@ -1,0 +1,146 @@
+"""What every stage does around its own work: params, lock, MLflow run, the nets' configuration."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import paths
+from pipeline.errors import UserError
+from pipeline.guard import Guard, guarded
+from pipeline.lineage import Lineage, lineage
+
+if TYPE_CHECKING:
+    from pipeline.data.manifest import Manifest
+    from pipeline.params import Params
+    from pipeline.parts import Part
+    from pipeline.tracking import Tracker
+    from pipeline.tracking_run import StageRun
+    from sgan.config import StackConfig
+
+
+@dataclass
+class Stage:
+    """An open stage.
+
+    Attributes:
+        name: as in dvc.yaml.
+        root: the project's folder.
+        params: the validated parameters.
+        guard: whether to stop.
+        lineage: which execution of the pipeline this belongs to.
+        tracker: MLflow; opened on first use.
+        began: monotonic seconds.
+    """
+
+    name: str
+    root: Path
+    params: "Params"
+    guard: Guard
+    lineage: Lineage
+    began: float = field(default_factory=time.monotonic)
+    _tracker: "Tracker | None" = None
+
+    @property
+    def tracker(self) -> "Tracker":
+        """The only MLflow client of this process."""
+        if self._tracker is None:
+            from pipeline.tracking import Tracker
+
+            name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
+            self._tracker = Tracker(self.root, name)
+            self._tracker.parent(self.lineage, self.params.raw)
+        return self._tracker
+
+    def run(
+        self, section: str, tags: Mapping[str, Any] | None = None, part_key: str | None = None
+    ) -> "StageRun":
+        """This stage's MLflow run, with its own section of the parameters."""
+        params = {section: self.params.raw.get(section, {})}
+        return self.tracker.stage(self.lineage, self.name, params, tags, part_key)
+
+    def path(self, relative: Path) -> Path:
+        """A workspace path made absolute."""
+        return self.root / relative
+
+    def manifest(self) -> "Manifest":
+        """The prepared data's manifest. Raises UserError where it is missing."""
+        from pipeline.data.manifest import Manifest
+
+        return Manifest.load(self.path(paths.DATA))
+
+    def stack_config(self) -> "StackConfig":
+        """The nets' configuration for the prepared data. Raises UserError where they do not fit."""
+        from sgan.config import ConfigError, ImageConfig, StackConfig
+
+        manifest = self.manifest()
+        channels, height, width = manifest.image_shape
+        levels = tuple(self.params.levels[i] for i in sorted(self.params.levels))
+        try:
+            centre = self.params.data.centre
+            image = ImageConfig(channels, height, width, len(manifest.classes), centre)
+            return StackConfig(image, self.params.encoder, levels)
+        except ConfigError as error:
+            raise UserError(
+                f"params.yaml does not fit the data {manifest.name!r}: {error}"
+            ) from error
+
+    def part(self, **fields: Any) -> "Part":
+        """A part, with where this environment runs and stores it."""
+        from pipeline.parts import Part
+
+        runtime = self.params.runtime
+        storage = os.environ.get("SGAN_STORAGE") or runtime.storage or str(paths.STORAGE)
+        if "://" not in storage:
+            storage = str(self.path(Path(storage)))
+        where = {
+            "data": str(self.path(paths.DATA)),
+            "encoder": str(self.path(paths.ENCODER_WEIGHTS)),
+            "features": str(self.path(paths.FEATURES_FILE)),
+        }
+        where |= {f"level{i}": str(self.path(paths.level_weights(i))) for i in self.params.levels}
+        return Part(
+            paths=where,
+            storage=storage,
+            device=runtime.device,
+            checkpoint_seconds=runtime.checkpoint_seconds,
+            **fields,
+        )
+
+    def seconds(self) -> float:
+        """Seconds since the stage was opened."""
+        return round(time.monotonic() - self.began, 1)
+
+
+@contextmanager
+def opened(name: str, root: Path | None = None) -> Iterator[Stage]:
+    """A stage: validated params, its lock, signals. Raises UserError."""
+    from pipeline.params import load
+
+    root = root or paths.project_root()
+    params = load(root / paths.PARAMS)
+    with guarded(name, root) as guard:
+        yield Stage(name, root, params, guard, lineage(params.raw, root))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file. Raises UserError where it is missing."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run `dvc repro`, which makes it") from None
+
+
+def part_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part's result contributes to a metrics file."""
+    shown = {key.split("/")[-1]: round(value, 6) for key, value in result["metrics"].items()}
+    return {
+        **shown,
+        "images_seen": result["images_seen"],
+        "seconds": result["seconds"],
+    }

@@ -1,0 +1,43 @@
+"""encoder: pretrain E as a classifier (paper, section 3.1)."""
+
+from pipeline import paths
+from pipeline.checkpoints import Checkpoints
+from pipeline.stages.common import opened, part_metrics
+from pipeline.storage import Storage
+from pipeline.training import train_parts, write_curve, write_json
+
+
+def run() -> None:
+    """Writes artifacts/encoder, metrics/encoder.json and plots/encoder.csv."""
+    with opened("encoder") as stage:
+        import torch
+
+        from pipeline.data import shards
+        from sgan.config import to_dict
+        from sgan.training.classifier import accuracy
+        from sgan.weights import load_encoder
+
+        manifest, config = stage.manifest(), stage.stack_config()
+        stack = {**to_dict(config), "levels": []}
+        part = stage.part(
+            name="encoder",
+            kind="encoder",
+            stack=stack,
+            settings=stack["encoder"],
+            inputs={"data": manifest.data_digest},
+        )
+        tags = {"sgan.data_digest": manifest.data_digest}
+        with stage.run("encoder", tags, part.key) as run:
+            result = train_parts([part], {"encoder": run}, stage.guard)["encoder"]
+            weights = stage.path(paths.ENCODER_WEIGHTS)
+            weights.parent.mkdir(parents=True, exist_ok=True)
+            Checkpoints(Storage(part.storage), part.folder).fetch_weights(weights)
+            images, labels = shards.read_split(stage.path(paths.DATA), "test")
+            pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+            score = accuracy(load_encoder(weights), pixels, torch.from_numpy(labels))
+            metrics = {"test_accuracy": round(score, 5), **part_metrics(result)}
+            run.log_metrics([("encoder/test_accuracy", score, result["images_seen"])])
+            write_curve(stage.path(paths.PLOTS / "encoder.csv"), result["curve"])
+            write_json(stage.path(paths.metrics_file("encoder")), metrics)
+            run.log_artifact(weights, "weights")
+        print(f"encoder: test accuracy {score:.2%}, {stage.seconds()} s")

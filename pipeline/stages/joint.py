@@ -1,0 +1,78 @@
+"""joint: fine-tune all levels together, each fed by the generator above (paper, section 3.3)."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths
+from pipeline.checkpoints import Checkpoints
+from pipeline.parts import Part
+from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
+from pipeline.storage import Storage
+from pipeline.training import train_parts, write_curve, write_json
+
+
+def run() -> None:
+    """Writes artifacts/joint/stack.safetensors, metrics/joint.json and plots/joint.csv.
+
+    With joint.enabled = false the levels are stacked as they are, untrained further.
+    """
+    with opened("joint") as stage:
+        part = joint_part(stage)
+        target = stage.path(paths.STACK_WEIGHTS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tags = {"sgan.data_digest": part.inputs["data"]}
+        with stage.run("joint", tags, part.key) as run:
+            if stage.params.joint.enabled:
+                result = train_parts([part], {"joint": run}, stage.guard)["joint"]
+                Checkpoints(Storage(part.storage), part.folder).fetch_weights(target)
+                metrics, curve = _by_level(result), result["curve"]
+            else:
+                _stack_levels(stage, part, target)
+                metrics, curve = {"images_seen": 0}, [{"images_seen": 0}]
+            write_curve(stage.path(paths.PLOTS / "joint.csv"), curve)
+            write_json(stage.path(paths.metrics_file("joint")), metrics)
+            run.log_artifact(target, "weights")
+        print(f"joint: {'trained' if curve[-1]['images_seen'] else 'off'}, {stage.seconds()} s")
+
+
+def joint_part(stage: Stage) -> Part:
+    """The joint training, keyed by the levels that it starts from."""
+    from sgan.config import to_dict
+
+    config = stage.stack_config()
+    inputs = {
+        "data": stage.manifest().data_digest,
+        "encoder": file_sha256(stage.path(paths.ENCODER_WEIGHTS)),
+    }
+    for i in range(len(config.levels)):
+        inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
+    return stage.part(
+        name="joint",
+        kind="joint",
+        stack=to_dict(config),
+        settings=to_dict(stage.params.joint),
+        inputs=inputs,
+        workers=stage.params.runtime.workers(None),
+        cpus=stage.params.runtime.cpus_per_worker or 1.0,
+        gpus=stage.params.runtime.gpus_per_worker,
+    )
+
+
+def _stack_levels(stage: Stage, part: Part, target: Path) -> None:
+    from sgan.stack import Stack
+    from sgan.weights import load_encoder, load_levels_into, save_stack
+
+    encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS))
+    stack = Stack(stage.stack_config()).set_encoder(encoder.state_dict())
+    for i in stack.active:
+        load_levels_into(stack, stage.path(paths.level_weights(i)))
+    save_stack(target, stack, {"part": "joint", "key": part.key, "inputs": part.inputs})
+
+
+def _by_level(result: dict[str, Any]) -> dict[str, Any]:
+    """`level0/loss_g` … as nested metrics, beside images seen and seconds."""
+    nested: dict[str, Any] = {}
+    for key, value in result["metrics"].items():
+        level, name = key.split("/", 1)
+        nested.setdefault(level, {})[name] = round(value, 6)
+    return nested | {k: part_metrics(result)[k] for k in ("images_seen", "seconds")}

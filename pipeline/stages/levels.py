@@ -1,0 +1,75 @@
+"""levels: train every level's GAN independently, side by side on Ray (paper, section 3.2)."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from pipeline import paths
+from pipeline.checkpoints import Checkpoints
+from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
+from pipeline.storage import Storage
+from pipeline.training import train_parts, write_curve, write_json
+
+if TYPE_CHECKING:
+    from pipeline.parts import Part
+
+
+def run() -> None:
+    """Writes artifacts/levels, metrics/levels.json and plots/levels/; reuses finished levels."""
+    with opened("levels") as stage:
+        parts = {part.name: part for part in level_parts(stage)}
+        tags = {"sgan.data_digest": stage.manifest().data_digest}
+        with stage.run("levels", tags) as run:
+            runs = {
+                name: run.child(f"levels/{name}", part.key, {name: part.settings})
+                for name, part in parts.items()
+            }
+            results = train_parts(list(parts.values()), runs, stage.guard, fan_out=True)
+            for name, part in parts.items():
+                assert part.level is not None
+                weights = stage.path(paths.level_weights(part.level))
+                weights.parent.mkdir(parents=True, exist_ok=True)
+                Checkpoints(Storage(part.storage), part.folder).fetch_weights(weights)
+                write_curve(
+                    stage.path(paths.PLOTS / "levels" / f"{name}.csv"), _curve(results[name])
+                )
+                runs[name].log_artifact(weights, "weights")
+                runs[name].finish()
+            metrics = {name: part_metrics(results[name]) for name in parts}
+            write_json(stage.path(paths.metrics_file("levels")), metrics)
+        reused = [name for name in parts if results[name]["reused"]]
+        print(
+            f"levels: {len(parts)} levels, reused: {', '.join(reused) or 'none'}, "
+            f"{stage.seconds()} s"
+        )
+
+
+def level_parts(stage: Stage) -> "list[Part]":
+    """One part per level, with its share of this machine where the params do not say."""
+    from sgan.config import to_dict
+
+    config = to_dict(stage.stack_config())
+    inputs = {
+        "data": stage.manifest().data_digest,
+        "encoder": file_sha256(stage.path(paths.ENCODER_WEIGHTS)),
+    }
+    runtime, count = stage.params.runtime, len(config["levels"])
+    share = float(max(1, (os.cpu_count() or 1) // count))
+    return [
+        stage.part(
+            name=f"level{i}",
+            kind="level",
+            level=i,
+            stack=config,
+            settings=settings,
+            inputs=inputs,
+            workers=runtime.workers(i),
+            cpus=runtime.cpus_per_worker or share,
+            gpus=runtime.gpus_per_worker,
+        )
+        for i, settings in enumerate(config["levels"])
+    ]
+
+
+def _curve(result: dict[str, Any]) -> list[dict[str, float]]:
+    """The level's curve under the same column names for every level, so that plots overlay."""
+    return [{k.split("/")[-1]: v for k, v in row.items()} for row in result["curve"]]

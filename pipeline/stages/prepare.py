@@ -1,0 +1,31 @@
+"""prepare: find the data set, check its digest, write shards and a manifest."""
+
+from pipeline import paths
+from pipeline.stages.common import opened
+from pipeline.training import write_json
+
+
+def run() -> None:
+    """Writes artifacts/data and metrics/prepare.json. Raises UserError; then nothing is written."""
+    from pipeline.data import shards, sources
+
+    with opened("prepare") as stage:
+        dataset, provenance = sources.load(stage.params.data)
+        folder = stage.path(paths.DATA)
+        shards.write(dataset, folder, stage.params.data, provenance)
+        manifest = stage.manifest()
+        metrics = {
+            "train_images": manifest.rows("train"),
+            "test_images": manifest.rows("test"),
+            "classes": len(manifest.classes),
+            "skipped_images": dataset.skipped,
+        }
+        write_json(stage.path(paths.metrics_file("prepare")), metrics)
+        tags = {"sgan.data_digest": manifest.data_digest, "sgan.data_origin": provenance.origin}
+        with stage.run("data", tags) as run:
+            run.log_metrics([(f"prepare/{k}", v, 0) for k, v in metrics.items()])
+            run.log_artifact(folder / "manifest.parquet")
+        print(
+            f"prepare: {metrics['train_images']:,} + {metrics['test_images']:,} images of "
+            f"{manifest.name} from {provenance.origin}, {stage.seconds()} s"
+        )
