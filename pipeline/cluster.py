@@ -5,11 +5,13 @@ or node's death; a part with several runs under Ray Train. Both call `worker.tra
 owns the checkpoints, so both go on where they were.
 """
 
+import math
 import os
 import secrets
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,11 @@ def _ensure_token() -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
-def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> None:
+def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
     """Check the cluster's size against what the parts ask for, before anything waits for ever.
 
+    Returns the parts, with a share of the GPUs for those that do not say how many they want: one
+    each where there are enough, else equal fractions, none where there is no GPU.
     Raises UserError where one part alone asks for more than the cluster has in all; says so where
     parts will have to queue.
     """
@@ -79,7 +83,8 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> None:
 
     total = ray.cluster_resources()
     have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
-    needs = {p.name: {"CPU": p.cpus * p.workers, "GPU": p.gpus * p.workers} for p in parts}
+    parts = [replace(p, gpus=_gpu_share(p, have["GPU"], len(parts))) for p in parts]
+    needs = {p.name: {"CPU": p.cpus * p.workers, "GPU": (p.gpus or 0) * p.workers} for p in parts}
     for name, need in needs.items():
         for kind, amount in need.items():
             if amount > have[kind]:
@@ -92,6 +97,15 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> None:
         asked = sum(need[kind] for need in needs.values())
         if asked > have[kind]:
             say(f"{asked:g} {kind} asked for, {have[kind]:g} there: some parts will wait in turn")
+    return list(parts)
+
+
+def _gpu_share(part: Part, gpus: float, parts: int) -> float:
+    """GPUs for each worker of a part. A fraction is for one worker only: NCCL takes no two ranks
+    on one GPU."""
+    if part.gpus is not None or part.device == "cpu":
+        return part.gpus or 0.0
+    return 1.0 if gpus >= parts or part.workers > 1 else math.floor(100 * gpus / parts) / 100
 
 
 def train(
@@ -150,7 +164,9 @@ def _submit(part: Part, hub: Any) -> Any:
 
     sender = ActorSender(hub)
     if part.workers == 1:
-        task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus, max_retries=_RESTARTS)(_alone)
+        task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus or 0, max_retries=_RESTARTS)(
+            _alone
+        )
         return task.options(name=part.name).remote(part, sender)
     task = ray.remote(num_cpus=0, max_retries=_RESTARTS)(_together)
     return task.options(name=part.name).remote(part, sender)
@@ -175,7 +191,7 @@ def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
 
     per_worker = {"CPU": part.cpus} | ({"GPU": part.gpus} if part.gpus else {})
     scaling = ScalingConfig(
-        num_workers=part.workers, use_gpu=part.gpus > 0, resources_per_worker=per_worker
+        num_workers=part.workers, use_gpu=bool(part.gpus), resources_per_worker=per_worker
     )
     run = RunConfig(
         name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",

@@ -43,6 +43,11 @@ class Part:
         inputs: SHA-256 by name of everything it is trained from.
         paths: absolute paths or URIs by name: `data` (shards), `encoder`, `features`, `levelI`.
         storage: URI of checkpoints and results.
+        workers, cpus, gpus: data-parallel workers, and what Ray sets aside for each; gpus None
+            shares what the cluster has among the parts.
+        device: auto, cpu or cuda.
+        checkpoint_seconds: between checkpoints.
+        resident_bytes: image sets up to this size are held on the training device.
     """
 
     name: str
@@ -55,7 +60,7 @@ class Part:
     level: int | None = None
     workers: int = 1
     cpus: float = 1.0
-    gpus: float = 0.0
+    gpus: float | None = None
     device: str = "auto"
     checkpoint_seconds: float = 20.0
     resident_bytes: int = 2**31

@@ -67,8 +67,8 @@ def train_parts(
         try:
             if stale and (cluster.wanted() or (fan_out and len(stale) > 1)):
                 with cluster.connected():
-                    cluster.preflight(stale, progress.status)
-                    results |= cluster.train(stale, on_report, on_done, guard.should_stop)
+                    ready = cluster.preflight(stale, progress.status)
+                    results |= cluster.train(ready, on_report, on_done, guard.should_stop)
             else:
                 results |= _here(stale, on_report, on_done, guard)
         except cluster.Stopped:

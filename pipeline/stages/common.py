@@ -13,6 +13,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.guard import Guard, guarded
 from pipeline.lineage import Lineage, lineage
+from pipeline.tracking_uri import owning_project
 
 if TYPE_CHECKING:
     from pipeline.data.manifest import Manifest
@@ -75,28 +76,23 @@ class Stage:
 
     def stack_config(self) -> "StackConfig":
         """The nets' configuration for the prepared data. Raises UserError where they do not fit."""
-        from sgan.config import ConfigError, ImageConfig, StackConfig
-
         manifest = self.manifest()
-        channels, height, width = manifest.image_shape
-        levels = tuple(self.params.levels[i] for i in sorted(self.params.levels))
-        try:
-            centre = self.params.data.centre
-            image = ImageConfig(channels, height, width, len(manifest.classes), centre)
-            return StackConfig(image, self.params.encoder, levels)
-        except ConfigError as error:
-            raise UserError(
-                f"params.yaml does not fit the data {manifest.name!r}: {error}"
-            ) from error
+        image = self.params.image_config(manifest.image_shape, len(manifest.classes))
+        return self.params.stack_config(image)
+
+    def data_inputs(self) -> dict[str, str]:
+        """What a part's key says of the data: its digest, and the shards, which fix the order."""
+        manifest = self.manifest()
+        return {"data": manifest.data_digest, "shards": str(manifest.shard_sizes("train"))}
 
     def part(self, **fields: Any) -> "Part":
         """A part, with where this environment runs and stores it."""
         from pipeline.parts import Part
 
         runtime = self.params.runtime
-        storage = os.environ.get("SGAN_STORAGE") or runtime.storage or str(paths.STORAGE)
+        storage = runtime.storage_uri()
         if "://" not in storage:
-            storage = str(self.path(Path(storage)))
+            storage = str(owning_project(self.root) / storage)
         where = {
             "data": str(self.path(paths.DATA)),
             "encoder": str(self.path(paths.ENCODER_WEIGHTS)),

@@ -24,7 +24,7 @@ def run() -> None:
             kind="encoder",
             stack=stack,
             settings=stack["encoder"],
-            inputs={"data": manifest.data_digest},
+            inputs=stage.data_inputs(),
         )
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:

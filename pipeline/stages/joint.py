@@ -40,10 +40,8 @@ def joint_part(stage: Stage) -> Part:
     from sgan.config import to_dict
 
     config = stage.stack_config()
-    inputs = {
-        "data": stage.manifest().data_digest,
-        "encoder": file_sha256(stage.path(paths.ENCODER_WEIGHTS)),
-    }
+    inputs = stage.data_inputs()
+    inputs["encoder"] = file_sha256(stage.path(paths.ENCODER_WEIGHTS))
     for i in range(len(config.levels)):
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(

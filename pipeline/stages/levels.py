@@ -48,10 +48,8 @@ def level_parts(stage: Stage) -> "list[Part]":
     from sgan.config import to_dict
 
     config = to_dict(stage.stack_config())
-    inputs = {
-        "data": stage.manifest().data_digest,
-        "encoder": file_sha256(stage.path(paths.ENCODER_WEIGHTS)),
-    }
+    inputs = stage.data_inputs()
+    inputs["encoder"] = file_sha256(stage.path(paths.ENCODER_WEIGHTS))
     runtime, count = stage.params.runtime, len(config["levels"])
     share = float(max(1, (os.cpu_count() or 1) // count))
     return [

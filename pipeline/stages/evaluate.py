@@ -1,0 +1,141 @@
+"""evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import paths
+from pipeline.evaluation.indomain import RealImages, Samples, in_domain
+from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
+from pipeline.evaluation.page_data import build_report
+from pipeline.evaluation.report import write_report
+from pipeline.evaluation.scores import Score, metrics
+from pipeline.evaluation.sheets import draw_sheets
+from pipeline.progress import TrainingProgress
+from pipeline.stages.common import Stage, opened
+from pipeline.training import write_json
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.judge import Judge
+    from sgan.stack import Stack
+
+_LEVEL_IMAGES = 2000
+
+
+def run() -> None:
+    """Writes artifacts/evaluate (pictures, report.html, scores.json), metrics/evaluate.json."""
+    with opened("evaluate") as stage:
+        from sgan.weights import load_stack
+
+        settings = stage.params.evaluate
+        real = real_images(stage)
+        stack = load_stack(stage.path(paths.STACK_WEIGHTS), _device(stage))
+        set_batch_norm(stack, settings.batch_norm)
+        print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
+        samples = [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
+        judge = the_judge(stage, real)
+        found = in_domain(
+            samples,
+            real,
+            judge,
+            stage.path(Path(".runs/features")),
+            neighbours=settings.neighbours,
+            memory_images=settings.memory_images,
+            told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
+            batch_norm=settings.batch_norm,
+        )
+        print("evaluate: the levels, one by one", flush=True)
+        scores = [
+            *found.scores,
+            *noise_diversity(stack, judge, found.real_diversity),
+            *variance_scores(stack),
+            *level_scores(stack, real, _LEVEL_IMAGES),
+        ]
+        folder = stage.path(paths.EVALUATE)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
+        flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
+        write_json(stage.path(paths.metrics_file("evaluate")), flat)
+        write_json(folder / "scores.json", [score.as_dict() for score in scores])
+        _log(stage, real, scores, flat, figures)
+        print(
+            f"evaluate: GAN-test {flat['gan_test']:.2%}, diversity within a class "
+            f"{flat['diversity_pixels']:.2f} of real, {stage.seconds()} s"
+        )
+
+
+def real_images(stage: Stage) -> RealImages:
+    """Both splits of the prepared data."""
+    from pipeline.data import shards
+
+    manifest = stage.manifest()
+    folder = stage.path(paths.DATA)
+    train, test = shards.read_split(folder, "train"), shards.read_split(folder, "test")
+    return RealImages(*train, *test, manifest.classes, manifest.data_digest)
+
+
+def the_judge(stage: Stage, real: RealImages) -> "Judge":
+    """The independent classifier for this data, trained on the first call and then reused."""
+    from pipeline.evaluation.judge import cached_judge
+
+    settings = stage.params.evaluate
+    total = int(len(real.train_images) * settings.judge_epochs)
+    with TrainingProgress({"judge": total}) as bar:
+        return cached_judge(
+            stage.path(Path(".runs/judge")),
+            real.train_images,
+            real.train_labels,
+            data_digest=real.digest,
+            num_classes=len(real.classes),
+            epochs=settings.judge_epochs,
+            seed=settings.judge_seed,
+            device=_device(stage),
+            progress=lambda seen, all, loss: bar.update(
+                "judge", min(seen, total), {"judge/loss": loss}
+            ),
+        )
+
+
+def draw(stack: "Stack", count: int, seed: int) -> Samples:
+    """`count` samples, classes in turn."""
+    import torch
+
+    device = stack.encoder.mean_image.device
+    y = torch.arange(count) % stack.config.image.num_classes
+    generator = torch.Generator(device).manual_seed(seed)
+    images = stack.sample_uint8(y.to(device), generator=generator)
+    return Samples(images.cpu().numpy(), y.numpy(), seed)
+
+
+def set_batch_norm(stack: "Stack", mode: str) -> None:
+    """Sample with the running statistics, or with each batch's own as the authors' code does."""
+    if mode == "batch":
+        for i in stack.active:
+            stack.level(i).generator.train()
+
+
+def _device(stage: Stage) -> str:
+    from pipeline.tasks import choose_device
+
+    return str(choose_device(stage.params.runtime.device))
+
+
+def _log(
+    stage: Stage,
+    real: RealImages,
+    scores: list[Score],
+    flat: dict[str, float],
+    figures: list[Any],
+) -> None:
+    folder = stage.path(paths.EVALUATE)
+    tracker = stage.tracker
+    with tracker.stage(
+        stage.lineage, "evaluate", stage.params.raw, {"sgan.data_digest": real.digest}
+    ) as run:
+        step = stage.params.joint.total_images
+        run.log_metrics([(key, value, step) for key, value in flat.items()])
+        report = build_report(stage, scores, figures)
+        write_report(folder / "report.html", report)
+        run.log_artifacts(folder, "evaluate")
+        if stage.params.evaluate.log_model:
+            tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
+    tracker.finish_parent(stage.lineage, flat, step)
