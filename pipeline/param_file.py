@@ -1,0 +1,127 @@
+"""Reading a YAML file of parameters strictly: no key twice, numbers as YAML 1.2 writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from pipeline.errors import UserError
+
+# PyYAML follows YAML 1.1, in which 1e-4 is text; DVC and Hydra read it as a number.
+_FLOAT = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$"
+    r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"
+    r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+)
+_FLOAT_TAG = "tag:yaml.org,2002:float"
+_REPLACED = (_FLOAT_TAG, "tag:yaml.org,2002:timestamp")
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in known if tag not in _REPLACED]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
+
+
+def read(path: Path, shown: str) -> dict[str, Any]:
+    """The mapping in a YAML file, its keys as text, its values plain JSON types.
+
+    Args:
+        path: the file.
+        shown: how messages call it.
+
+    Raises:
+        UserError: it is missing, unreadable, empty, not YAML (with the line) or not a mapping, or
+            a key is there twice, of which YAML would silently take the last.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{shown}: no such file; run this from the project's root, or write the file anew "
+            "with `python -m pipeline compose`"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{shown}: cannot be read ({error})") from None
+    values = _parse(text, shown)
+    if values is None:
+        raise UserError(
+            f"{shown}: the file is empty; write it anew with `python -m pipeline compose`"
+        )
+    if not isinstance(values, dict):
+        raise UserError(f"{shown}: must be a mapping of sections, not {type(values).__name__}")
+    return values
+
+
+def _parse(text: str, shown: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        doubles = _duplicates(node, (), ())
+        if doubles:
+            raise UserError("\n".join(f"{shown}: {double}" for double in doubles))
+        return plain(loader.construct_document(node))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = " ".join(filter(None, (error.context, error.problem)))
+        raise UserError(f"{shown}: {where}not valid YAML: {problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
+    finally:
+        loader.dispose()
+
+
+def _duplicates(node: yaml.Node, path: tuple[str, ...], above: tuple[yaml.Node, ...]) -> list[str]:
+    """One line per key that a mapping holds twice ('0' and 0 are the same)."""
+    if node in above:
+        return [f"{'.'.join(path)}: an alias that holds itself is not allowed"]
+    above = (*above, node)
+    found: list[str] = []
+    if isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            found += _duplicates(child, (*path, str(index)), above)
+    if isinstance(node, yaml.MappingNode):
+        first: dict[str, int] = {}
+        for key, child in node.value:
+            here = (*path, str(key.value))
+            line = key.start_mark.line + 1
+            if key.value in first:
+                found.append(
+                    f"{'.'.join(here)}: given twice, on lines {first[key.value]} and {line}; "
+                    "keep one"
+                )
+            first.setdefault(key.value, line)
+            found += _duplicates(child, here, above)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Nested values as JSON types: keys as text, tuples as lists, anything unknown as text."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else shown(key): plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """A value as YAML's flow style has it, on one line and cut at `limit` characters."""
+    if value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, dict):
+        text = "{" + ", ".join(f"{shown(k)}: {shown(v)}" for k, v in value.items()) + "}"
+    elif isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(shown(entry) for entry in value) + "]"
+    else:
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
