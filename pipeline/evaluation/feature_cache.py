@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from pipeline.data.atomic import atomic_path
 
 
 def cached_arrays(
@@ -29,12 +30,6 @@ def cached_arrays(
         except (SafetensorError, OSError):
             path.unlink(missing_ok=True)
     arrays = {name: np.ascontiguousarray(array) for name, array in compute().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    os.close(handle)
-    try:
+    with atomic_path(path) as temporary:
         save_file(arrays, temporary, {"key": key})
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return arrays

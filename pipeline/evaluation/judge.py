@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipeline.data.atomic import atomic_path
 from pipeline.errors import UserError
 from pipeline.evaluation.extractor import (
     batch_size,
@@ -88,8 +88,6 @@ class Judge:
         """Write a safetensors file, digest and identity in its metadata; atomic."""
         from safetensors.torch import save_file
 
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {
             "architecture": ARCHITECTURE,
             "name": self.name,
@@ -99,13 +97,8 @@ class Judge:
             **{f"fact.{key}": value for key, value in self.facts.items()},
         }
         state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        os.close(handle)
-        try:
+        with atomic_path(Path(path)) as temporary:
             save_file(state, temporary, metadata)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Judge:

