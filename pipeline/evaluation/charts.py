@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 22, 12, 40
 POINTS = 240
 COLOURS = 6
 
@@ -42,7 +42,7 @@ def line_chart(curves: Curves) -> str:
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points]
     x_ticks, y_ticks = ticks(min(xs), max(xs), 5), ticks(min(ys), max(ys), 5)
-    x_low, x_high = min(xs), max(max(xs), x_ticks[-1])
+    x_low, x_high = min(min(xs), x_ticks[0]), max(max(xs), x_ticks[-1])
     y_low, y_high = min(min(ys), y_ticks[0]), max(max(ys), y_ticks[-1])
 
     def x_at(x: float) -> float:
@@ -52,7 +52,7 @@ def line_chart(curves: Curves) -> str:
         return HEIGHT - BOTTOM - (y - y_low) / ((y_high - y_low) or 1) * (HEIGHT - TOP - BOTTOM)
 
     parts = [_axis_y(y, y_at(y)) for y in y_ticks]
-    parts += [_axis_x(x, x_at(x)) for x in x_ticks if x >= x_low]
+    parts += [_axis_x(x, x_at(x)) for x in x_ticks]
     for index, (name, points) in enumerate(series.items()):
         line = " ".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in points)
         parts.append(

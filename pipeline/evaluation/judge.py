@@ -85,9 +85,14 @@ class Judge:
         return {"judge": self.name, "judge_sha256": self.digest, "resize": "none", **self.facts}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file, digest and identity in its metadata; atomic."""
+        """Write a safetensors file, digest and identity in its metadata; atomic.
+
+        Raises ValueError for a published judge, which the cache keeps in its own form.
+        """
         from safetensors.torch import save_file
 
+        if not isinstance(self.network, JudgeNetwork):
+            raise ValueError(f"{self.name} is no judge trained here")
         metadata = {
             "architecture": ARCHITECTURE,
             "name": self.name,

@@ -35,15 +35,15 @@ def score_table(data: ReportData) -> str:
         head += f"<th scope=col>{escape(data.previous_title)}</th>"
     rows = ""
     for score in data.scores:
-        cells = f"<td class=num>{value_html(score)}</td><td class=num>{_real(score)}</td>"
+        cells = _cell("this run", value_html(score)) + _cell("real images", _real(score))
         if before:
-            cells += f"<td class=num>{_against(score, before.get(score.key))}</td>"
+            cells += _cell(data.previous_title, _against(score, before.get(score.key)))
         rows += f"<tr><th scope=row>{_name(score)}</th>{cells}</tr>"
     return (
         "<section><h2>All scores</h2><p class=dim>Each beside the same metric for real images, by "
         "the same code: the floor of a distance, the ceiling of an accuracy. Scores of different "
         "judges are never comparable. Tap a score for how it was measured.</p>"
-        f'<div class="scroll"><table>{head}</tr>{rows}</table></div></section>'
+        f'<div class="scroll"><table class="stacked">{head}</tr>{rows}</table></div></section>'
     )
 
 
@@ -78,16 +78,14 @@ def comparison_table(runs: Sequence[ReportData]) -> str:
         cells = ""
         for index, score in enumerate(found):
             value = value_html(score) if score else "-"
-            mark = " best" if index == best else ""
             label = " <span class=badge>best</span>" if index == best else ""
-            cells += f"<td class='num{mark}'>{value}{label}</td>"
-        rows += (
-            f"<tr><th scope=row>{_name(named)}</th>{cells}<td class=num>{_real(named)}</td></tr>"
-        )
+            cells += _cell(runs[index].title, value + label)
+        cells += _cell("real images", _real(named))
+        rows += f"<tr><th scope=row>{_name(named)}</th>{cells}</tr>"
     return (
         "<section><h2>Scores</h2><p class=dim>Mean ± sd. “Best” is marked only where the lead is "
         "larger than twice the joint spread.</p>"
-        f'<div class="scroll"><table><tr><th scope=col>score</th>{heads}'
+        f'<div class="scroll"><table class="stacked"><tr><th scope=col>score</th>{heads}'
         f"<th scope=col>real images</th></tr>{rows}</table></div></section>"
     )
 
@@ -119,6 +117,11 @@ def value_html(score: Score) -> str:
         return f"not measured<br><small class=dim>{escape(score.why)}</small>"
     spread = f" <small>± {short(score.sd)}</small>" if score.sd is not None else ""
     return f"{short(score.value)}{spread}"
+
+
+def _cell(column: str, content: str) -> str:
+    """A number's cell; on a phone the column's name stands inside it."""
+    return f'<td class=num data-column="{escape(column, quote=True)}">{content}</td>'
 
 
 def _rank(score: Score) -> float:
