@@ -11,6 +11,7 @@ import yaml
 from pipeline.data.atomic import write_bytes
 from pipeline.errors import UserError
 from pipeline.param_file import plain
+from pipeline.params import from_values
 from pipeline.paths import project_root
 
 HEADER = """\
@@ -43,10 +44,11 @@ def compose(
         conf: the directory of the groups; by default ``conf`` below the project's root.
 
     Returns:
-        The parameters as plain JSON values, not yet checked (see pipeline.params).
+        The parameters as plain JSON values, checked.
 
     Raises:
-        UserError: an unknown group, option or setting, or an override that cannot be parsed.
+        UserError: an unknown group, option or setting, an override that cannot be parsed, or
+            parameters that pipeline.params refuses; then nothing is written.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -62,8 +64,25 @@ def compose(
             composed = hydra_compose("config", overrides=list(overrides))
         values = plain(OmegaConf.to_container(composed, resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"cannot compose {' '.join(overrides)}: {error}") from None
+        raise UserError(f"cannot compose {' '.join(overrides)}: {_reason(error)}") from None
+    from_values(values, shown_as=" ".join(["conf/", *overrides]))
     if out is not None:
         text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         write_bytes(out, (HEADER + text).encode())
     return values
+
+
+def _reason(error: Exception) -> str:
+    """Hydra's message on one line, without its search path and its links."""
+    text = str(error).split("Config search path:")[0]
+    if text.startswith("Could not override"):
+        setting = text.splitlines()[0].removeprefix("Could not override").strip(" '.")
+        return (
+            f"there is no setting {setting!r}; those that there are: conf/base.yaml, and for a "
+            "level conf/level/base.yaml"
+        )
+    kept = [" ".join(line.split()) for line in text.splitlines() if "https://" not in line]
+    hint = (
+        " (quote special characters: 'data.source=\"s3://bucket/a=b\"')" if "input" in text else ""
+    )
+    return " ".join(filter(None, kept)) + hint

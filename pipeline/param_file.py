@@ -61,8 +61,9 @@ def read(path: Path, shown: str) -> dict[str, Any]:
 
 
 def _parse(text: str, shown: str) -> Any:
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -78,7 +79,8 @@ def _parse(text: str, shown: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _duplicates(node: yaml.Node, path: tuple[str, ...], above: tuple[yaml.Node, ...]) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import types
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -34,13 +34,15 @@ def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, l
     if not isinstance(values, dict):
         return None, [f"{path} = {shown(values)}: must be a mapping of settings"]
     try:
-        model = _model(cls).model_validate_json(json.dumps(values))
+        model = _model(cast(type, cls)).model_validate_json(json.dumps(values))
     except ValidationError as error:
         return None, _lines(cls, values, path, error)
     try:
         return cls(**{name: getattr(model, name) for name in model.model_fields_set}), []
     except ConfigError as error:
-        return None, [line(path, error)]
+        # As it stands in the file: -1, not the -1.0 that it became.
+        written = values.get(error.field_name, error.value)
+        return None, [line(path, ConfigError(error.field_name, written, error.allowed))]
 
 
 def line(path: str, error: ConfigError) -> str:
@@ -78,7 +80,7 @@ def _lines(cls: type, values: dict[str, Any], path: str, error: ValidationError)
             continue
         allowed = describe(hints[name])
         if problem["type"] == "finite_number":
-            allowed = allowed.replace("a number", "a finite number").replace("[number", "[finite")
+            allowed = "a finite number" if allowed == "a number" else f"{allowed}, all finite"
         found[name] = f"{path}.{name} = {shown(values[name])}: must be {allowed}"
     return list(found.values())
 
@@ -87,10 +89,10 @@ def describe(hint: Any) -> str:
     """What a type allows, in words: ``a number or null``, ``'auto' or 'cpu'``."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return _alternatives([repr(choice) for choice in args])
+        return alternatives([repr(choice) for choice in args])
     if origin in (Union, types.UnionType):
         parts = [describe(part) for part in args if part is not types.NoneType]
-        return _alternatives(parts + (["null"] if types.NoneType in args else []))
+        return alternatives(parts + (["null"] if types.NoneType in args else []))
     if origin is tuple:
         return f"a list of {_plural(args[0])}"
     if origin is dict:
@@ -105,5 +107,6 @@ def _plural(hint: Any) -> str:
     return _PLURALS[hint]
 
 
-def _alternatives(parts: list[str]) -> str:
+def alternatives(parts: list[str]) -> str:
+    """``a, b or c``."""
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

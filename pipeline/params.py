@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.param_file import plain, read, shown
-from pipeline.param_sections import check, line, unknown_key
+from pipeline.param_sections import alternatives, check, line, unknown_key
 from pipeline.paths import PARAMS, project_root
 from pipeline.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from sgan.config import (
@@ -84,13 +84,22 @@ def load(path: Path | None = None, root: Path | None = None) -> Params:
     root = root or project_root()
     path = path or root / PARAMS
     name = str(path.relative_to(root) if path.is_relative_to(root) else path)
-    values = read(path, name)
+    return from_values(read(path, name), name)
+
+
+def from_values(values: dict[str, Any], shown_as: str = str(PARAMS)) -> Params:
+    """Check parameters that are in memory; `load` tells what is raised.
+
+    Args:
+        values: sections by name, JSON types, keys as text.
+        shown_as: how messages call where they come from.
+    """
     sections, problems = _sections(values)
     if not problems:
         problems = _contradictions(sections)
     if problems:
-        raise UserError("\n".join(f"{name}: {problem}" for problem in problems))
-    return Params(**sections, raw=_raw(sections), shown=name)
+        raise UserError("\n".join(f"{shown_as}: {problem}" for problem in problems))
+    return Params(**sections, raw=_raw(sections), shown=shown_as)
 
 
 def _sections(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -101,7 +110,9 @@ def _sections(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
     def take(cls: type, name: str) -> None:
         if name in values or name in _OPTIONAL:
-            sections[name], found = check(cls, values.get(name, {}), name)
+            given = values.get(name)
+            given = {} if given is None and name in _OPTIONAL else given
+            sections[name], found = check(cls, given, name)
             problems.extend(found)
 
     take(DataConfig, "data")
@@ -122,15 +133,16 @@ def _levels(values: Any, encoder: EncoderConfig | None) -> tuple[dict[int, Level
         return {}, [f"levels = {shown(values)}: {rule}"]
     levels: dict[int, LevelConfig] = {}
     problems: list[str] = []
+    numbers = {key for key in values if key.isdecimal() and str(int(key)) == key}
     for key in values:
-        if not key.isdecimal() or str(int(key)) != key:
+        if key not in numbers:
             problems.append(f"levels.{key}: unknown key; allowed: the levels' numbers, 0, 1, …")
             continue
         level, found = check(LevelConfig, values[key], f"levels.{key}")
         problems += found
         if level is not None:
             levels[int(key)] = level
-    if encoder is not None:
+    if encoder is not None and len(numbers) == len(values):
         fitting = [str(i) for i in range(encoder.num_levels)]
         if sorted(values) != sorted(fitting):
             problems.append(
@@ -147,8 +159,9 @@ def _contradictions(sections: dict[str, Any]) -> list[str]:
     levels, runtime = sections["levels"], sections["runtime"]
     problems = _image_problems(data, encoder)
     if data.max_train is not None:
-        parts = {"encoder": encoder, "joint": sections["joint"]}
+        parts = {"encoder": encoder}
         parts |= {f"levels.{i}": level for i, level in levels.items()}
+        parts |= {"joint": sections["joint"]} if sections["joint"].enabled else {}
         problems += [
             f"{name}.batch_size = {part.batch_size}: must be <= data.max_train ({data.max_train})"
             for name, part in parts.items()
@@ -179,7 +192,7 @@ def _image_problems(data: DataConfig, encoder: EncoderConfig) -> list[str]:
             return []
         fitting = [repr(name) for name in ARCHITECTURE_POINTS if _takes(name, image)]
         return [
-            f"encoder.architecture = {encoder.architecture!r}: must be {' or '.join(fitting)} for "
+            f"encoder.architecture = {encoder.architecture!r}: must be {alternatives(fitting)} for "
             f"data.name = {data.name!r}, whose images are {channels}x{height}x{width}"
         ]
     if data.image_size is None:
