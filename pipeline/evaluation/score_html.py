@@ -56,6 +56,8 @@ def published_table(data: ReportData) -> str:
     for key in dict.fromkeys(row.key for row in data.published if row.key):
         ours = by_key.get(key)
         said = value_html(ours) if ours else "not measured in this run"
+        if ours and ours.why:
+            said += f"<br><small class=dim>{escape(ours.why)}</small>"
         rows += f"<tr class=ours><th scope=row>this run</th><td class=num>{said}</td></tr>"
     for row in data.published:
         value = f"{row.value:g}" + (f" ± {row.sd:g}" if row.sd is not None else "")
@@ -112,9 +114,9 @@ def within_spread(a: Score, b: Score) -> bool:
 
 
 def value_html(score: Score) -> str:
-    """ "3.14 ± 0.02", or "not measured" with the reason in small print."""
+    """A number for people: 3.14 ± 0.02, or "not measured" (`_name` and the table say why)."""
     if score.value is None:
-        return f"not measured<br><small class=dim>{escape(score.why)}</small>"
+        return "not measured"
     spread = f" <small>± {short(score.sd)}</small>" if score.sd is not None else ""
     return f"{short(score.value)}{spread}"
 
@@ -179,6 +181,7 @@ def _name(score: Score) -> str:
         for name, value in score.per_class.items()
     )
     classes = f'<ul class="classes">{classes}</ul>' if classes else ""
+    why = f"<small class=dim>{escape(score.why)}</small>" if score.why else ""
     return (
         f"<details><summary>{escape(score.name)}</summary>{classes}"
         f'<ul class="protocol"><li>key: <code>{escape(score.key)}</code></li>{facts}</ul></details>'
