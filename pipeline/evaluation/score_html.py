@@ -184,7 +184,8 @@ def _name(score: Score) -> str:
     why = f"<small class=dim>{escape(score.why)}</small>" if score.why else ""
     return (
         f"<details><summary>{escape(score.name)}</summary>{classes}"
-        f'<ul class="protocol"><li>key: <code>{escape(score.key)}</code></li>{facts}</ul></details>'
+        f'<ul class="protocol"><li>key: <code>{escape(score.key)}</code></li>{facts}</ul>'
+        f"</details>{why}"
     )
 
 
