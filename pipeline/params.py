@@ -176,9 +176,9 @@ def _contradictions(sections: dict[str, Any]) -> list[str]:
     if isinstance(runtime.workers_per_level, dict):
         problems += [
             f"runtime.workers_per_level.{level}: no such level; allowed: "
-            f"{', '.join(map(str, levels))}"
+            f"{', '.join(map(str, levels))}, joint"
             for level in runtime.workers_per_level
-            if int(level) not in levels
+            if level not in {*map(str, levels), "joint"}
         ]
     return problems
 

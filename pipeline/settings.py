@@ -127,8 +127,9 @@ class RuntimeConfig:
 
     storage: str | None = None  # checkpoints: path or s3://; null: SGAN_STORAGE, else .runs
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers_per_level: int | dict[str, int] = 1  # data-parallel workers; or by level: {"0": 2}
-    cpus_per_worker: float = 1.0  # that Ray sets aside
+    # Data-parallel workers of a level or of joint training; or by part: {"0": 2, "joint": 2}
+    workers_per_level: int | dict[str, int] = 1
+    cpus_per_worker: float | None = None  # that Ray sets aside; null: a level's share of the cores
     # null: as many as let all levels run at once, and none without a GPU. Fractions share one.
     gpus_per_worker: float | None = None
     checkpoint_seconds: float = 20.0
@@ -137,8 +138,9 @@ class RuntimeConfig:
     def __post_init__(self) -> None:
         workers = self.workers_per_level
         for level, count in workers.items() if isinstance(workers, dict) else []:
-            if not level.isdecimal():
-                raise ConfigError("workers_per_level", workers, "workers by level: {'0': 2}")
+            if not level.isdecimal() and level != "joint":
+                allowed = "workers by level, and for 'joint': {'0': 2, 'joint': 2}"
+                raise ConfigError("workers_per_level", workers, allowed)
             if count < 1:
                 raise ConfigError(f"workers_per_level.{level}", count, ">= 1")
         if isinstance(workers, int):
@@ -146,10 +148,10 @@ class RuntimeConfig:
         _above(self, "cpus_per_worker checkpoint_seconds", 0)
         _at_least(self, "gpus_per_worker", 0)
 
-    def workers(self, level: int) -> int:
-        """Workers of a level; 1 for a level that the mapping does not name."""
+    def workers(self, level: int | None) -> int:
+        """Workers of a level, or of joint training (None); 1 where the mapping names none."""
         if isinstance(self.workers_per_level, dict):
-            return self.workers_per_level.get(str(level), 1)
+            return self.workers_per_level.get("joint" if level is None else str(level), 1)
         return self.workers_per_level
 
     def storage_uri(self) -> str:

@@ -252,8 +252,14 @@ CONTRADICTIONS = [
     ),
     (
         "runtime.workers_per_level",
+        {"top": 2},
+        "runtime.workers_per_level = {'top': 2}: must be workers by level, and for 'joint': "
+        "{'0': 2, 'joint': 2}",
+    ),
+    (
+        "runtime.workers_per_level",
         {"7": 2},
-        "runtime.workers_per_level.7: no such level; allowed: 0, 1",
+        "runtime.workers_per_level.7: no such level; allowed: 0, 1, joint",
     ),
 ]
 BAD = UNKNOWN + WRONG_TYPE + NOT_A_CHOICE + IMPOSSIBLE + CONTRADICTIONS
@@ -470,8 +476,10 @@ def test_images_found_by_prepare_that_do_not_fit_are_one_line(committed: dict[st
 
 
 def test_workers_and_storage_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [RuntimeConfig(workers_per_level=2).workers(i) for i in (0, 1)] == [2, 2]
-    assert [RuntimeConfig(workers_per_level={"0": 4}).workers(i) for i in (0, 1)] == [4, 1]
+    parts = (0, 1, None)  # None: joint training
+    assert [RuntimeConfig(workers_per_level=2).workers(i) for i in parts] == [2, 2, 2]
+    some = RuntimeConfig(workers_per_level={"0": 4, "joint": 3})
+    assert [some.workers(i) for i in parts] == [4, 1, 3]
     assert RuntimeConfig().storage_uri() == ".runs"
     monkeypatch.setenv("SGAN_STORAGE", "s3://bucket/runs")
     assert RuntimeConfig().storage_uri() == "s3://bucket/runs"
