@@ -10,7 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 METHOD_MAY_IMPORT = {"sgan", "torch", "numpy", "safetensors"} | set(sys.stdlib_module_names)
 WORKFLOW_ONLY = {"ray", "mlflow", "dvc", "boto3", "pyarrow", "webdataset", "pydantic", "pipeline"}
-MAY_IMPORT_STAGES = ("pipeline/stages/", "pipeline/cli.py", "pipeline/__main__.py")
+MAY_IMPORT_STAGES = (
+    "pipeline/stages/",
+    "pipeline/commands/",
+    "pipeline/cli.py",
+    "pipeline/__main__.py",
+)
 
 IMPORT_EVERYTHING = """
 import importlib, json, pkgutil, sys
