@@ -7,6 +7,7 @@ else from the file that torch-fidelity publishes; they are kept as safetensors i
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,7 +178,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return state
         if path.suffix == ".pth":
             return from_fidelity(torch.load(path, map_location="cpu", weights_only=True))
-        return from_frozen_graph(torch.jit.load(path, map_location="cpu").state_dict())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # other programs' files stay as is
+            return from_frozen_graph(torch.jit.load(path, map_location="cpu").state_dict())
     except Exception as error:
         said = (str(error).splitlines() or [""])[0]
         raise UserError(

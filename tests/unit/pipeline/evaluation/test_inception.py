@@ -1,0 +1,150 @@
+"""The Inception trunk without its weights: shape, resize, folding, and rows when it is missing."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline.errors import UserError
+from pipeline.evaluation import standard, wheels
+from pipeline.evaluation.cifar10_networks import ResNet56, Vgg16, vgg16_names
+from pipeline.evaluation.distribution import LABELS
+from pipeline.evaluation.inception import Inception, load_inception, resize
+from pipeline.evaluation.inception_network import (
+    LAST_LAYER,
+    InceptionTrunk,
+    fidelity_name,
+    fold,
+    from_frozen_graph,
+)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return InceptionTrunk().state_dict()
+
+
+def test_the_trunk_has_the_published_size(state: dict[str, torch.Tensor]) -> None:
+    # 21,785,568 as published without the last layer; folding saves one of batch norm's vectors
+    assert sum(value.numel() for value in state.values()) == 21_785_568 - 17_216
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
+    seen: list[tuple[int, int]] = []
+    inception = Inception(state, "test")
+    features = inception.features(images, lambda *said: seen.append(said))
+    assert features.shape == (2, 2048) and np.isfinite(features).all() and seen == [(2, 2)]
+    assert inception.logits(features) is None
+    assert inception.protocol()["judge_sha256"] == inception.digest
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3)])
+def test_the_resize_is_tensorflow_1s(shape: tuple[int, int, int]) -> None:
+    """Against sampling with an affine grid shifted by half a pixel less, as NVIDIA's FID does."""
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    theta = torch.eye(2, 3)
+    theta[0, 2] = 1 / shape[1] - 1 / 299
+    theta[1, 2] = 1 / shape[0] - 1 / 299
+    where = functional.affine_grid(
+        theta[None].repeat(2, 1, 1), [2, shape[2], 299, 299], align_corners=False
+    )
+    expected = functional.grid_sample(pixels, where, padding_mode="border", align_corners=False)
+    expected = ((expected - 128) / 128).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(resize(images, torch.device("cpu")), expected, atol=1e-4, rtol=0)
+
+
+def test_folding_is_batch_norm() -> None:
+    torch.manual_seed(0)
+    weight, mean, beta = torch.randn(4, 3, 3, 3), torch.randn(4), torch.randn(4)
+    variance, gamma, x = torch.rand(4) + 0.1, torch.rand(4), torch.randn(2, 3, 8, 8)
+    plain = functional.batch_norm(
+        functional.conv2d(x, weight), mean, variance, gamma, beta, eps=1e-3
+    )
+    folded = functional.conv2d(x, *fold(weight, mean, variance, beta, gamma))
+    torch.testing.assert_close(folded, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_names_of_other_files_are_read(state: dict[str, torch.Tensor]) -> None:
+    units = [name.removesuffix(".conv.weight") for name in state if name.endswith("weight")]
+    assert len(units) == 94 == len({fidelity_name(unit) for unit in units})
+    assert fidelity_name("mixed_9.tower_1_mixed_conv_1") == "Mixed_7b.branch3x3dbl_3b"
+    assert fidelity_name("mixed_8.tower_1.conv_3") == "Mixed_7a.branch7x7x3_4"
+    frozen = {}
+    for unit in units:
+        outputs = len(state[f"{unit}.conv.weight"])
+        frozen[f"net.layers.{unit}.weight"] = state[f"{unit}.conv.weight"]
+        frozen[f"net.layers.{unit}.mean"] = torch.zeros(outputs)
+        frozen[f"net.layers.{unit}.var"] = torch.full((outputs,), 1 - 1e-3)
+        frozen[f"net.layers.{unit}.beta"] = state[f"{unit}.conv.bias"]
+    ours = from_frozen_graph(frozen | {"output.weight": torch.zeros(1008, 2048)})
+    assert set(ours) == set(state)  # a last layer of zeros counts as missing
+    torch.testing.assert_close(
+        ours["mixed_4.tower.conv_1.conv.weight"], state["mixed_4.tower.conv_1.conv.weight"]
+    )
+    last = torch.ones(1008, 2048)
+    assert LAST_LAYER in from_frozen_graph(frozen | {"output.weight": last})
+
+
+def test_without_weights_every_row_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UserError("no source answered")
+
+    monkeypatch.setattr(standard, "load_inception", refuse)
+    images = np.zeros((2000, 8, 8, 1), np.uint8)
+    rows = standard.standard_scores(images, None, "unused")  # type: ignore[arg-type]
+    assert [row.key for row in rows] == [f"{key}_2k" for key in (*LABELS, "is")]
+    assert {row.text() for row in rows} == {"not measured: no source answered"}
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_inception(str(tmp_path / "none.pth"))
+    for name in ("a.pth", "a.pt", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"not weights")
+        with pytest.raises(UserError, match="is no Inception 2015-12-05 file"):
+            load_inception(str(tmp_path / name))
+
+
+def test_a_pth_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (eval, (f"open({str(tmp_path / 'ran')!r}, 'w')",))
+
+    torch.save(Evil(), tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="is no Inception"):
+        load_inception(str(tmp_path / "evil.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_published_networks_have_their_sizes() -> None:
+    count = {type(net): sum(p.numel() for p in net.parameters()) for net in (ResNet56(), Vgg16())}
+    assert count == {ResNet56: 855_770, Vgg16: 14_991_946}
+    net = ResNet56().eval()
+    assert net.classify(net.features(torch.zeros(1, 3, 32, 32))).shape == (1, 10)
+    assert vgg16_names("classifier.5.bias") == "last.bias"
+    assert vgg16_names("classifier.2.running_var") == "hidden.2.running_var"
+
+
+def test_a_wheel_of_another_digest_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pretend(wheel: wheels.Wheel, folder: Path) -> None:
+        with zipfile.ZipFile(folder / "x-1-py3-none-any.whl", "w") as archive:
+            archive.writestr("inside.txt", "content")
+
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr(wheels, "_pip_download", pretend)
+    wheel = wheels.Wheel("x", "1", "0" * 64)
+    with pytest.raises(UserError, match="expected 0000"):
+        wheels.fetch(wheel)
+    assert not list(tmp_path.rglob("*.whl"))
+    pretend(wheel, tmp_path)
+    digest = wheels._sha256(tmp_path / "x-1-py3-none-any.whl")
+    good = wheels.Wheel("x", "1", digest)
+    assert wheels.member(good, "inside.txt", tmp_path / "out.txt").read_text() == "content"
+    with pytest.raises(UserError, match=r"holds no file other\.txt"):
+        wheels.member(good, "other.txt", tmp_path / "other.txt")
+    assert not (tmp_path / "other.txt").exists()
