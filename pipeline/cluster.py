@@ -49,7 +49,7 @@ def connected(cpus: int | None = None) -> Iterator[None]:
         _ensure_token()
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address:
             ray.init(address=address, **quiet)
@@ -122,7 +122,7 @@ def train(
     """
     import ray
 
-    hub = ray.remote(num_cpus=0)(MetricHub).remote()
+    hub: Any = ray.remote(num_cpus=0)(MetricHub).remote()
     names = {_submit(part, hub): part.name for part in parts}
     results: dict[str, dict[str, Any]] = {}
     pending = list(names)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.data import features, shards
 from pipeline.data.manifest import Manifest
@@ -51,7 +51,12 @@ def batches(
         upper = {i: h.to(device) for i, h in upper.items()}
     manifest = Manifest.load(paths["data"])
     sizes = manifest.shard_sizes("train")
-    common = {"shard_sizes": sizes, "window": window, "rank": rank, "world_size": world_size}
+    common: dict[str, Any] = {
+        "shard_sizes": sizes,
+        "window": window,
+        "rank": rank,
+        "world_size": world_size,
+    }
     if 0 not in hidden:
         y = features.read(paths["features"], LABELS).to(device)
         return TensorBatches(upper, y, to_h0, batch_size, seed, **common)
