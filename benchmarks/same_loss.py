@@ -1,7 +1,7 @@
 """Did a refactor change what is computed? Twenty steps' losses of every kind of training.
 
-    python benchmarks/same_loss.py --save /tmp/before.txt      # on the old code
-    python benchmarks/same_loss.py --against /tmp/before.txt   # on the new: exits 1 on a difference
+    python -m benchmarks.same_loss --save /tmp/before.txt      # on the old code
+    python -m benchmarks.same_loss --against /tmp/before.txt   # on the new: exits 1 on a difference
 
 Every loss of every step is compared to the last bit (repr of its float64), on the CPU in float32
 with one thread and seeded random data. A refactor passes or explains itself. Digests depend on the
