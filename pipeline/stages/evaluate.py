@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
 from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
-from pipeline.evaluation.page_data import build_report
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.scores import Score, metrics
 from pipeline.evaluation.sheets import draw_sheets
 from pipeline.progress import TrainingProgress
 from pipeline.stages.common import Stage, opened
+from pipeline.stages.page import build_report
 from pipeline.training import write_json
 
 if TYPE_CHECKING:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import paths
 from pipeline.evaluation.charts import Curves
 from pipeline.evaluation.report import Figure, PublishedScore, ReportData, StageFact
 from pipeline.evaluation.scores import Score
-
-if TYPE_CHECKING:
-    from pipeline.stages.common import Stage
+from pipeline.stages.common import Stage
 
 HEADLINE = ("gan_test", "diversity_pixels", "diversity_z0_pixels")
 PAPER = tuple(
