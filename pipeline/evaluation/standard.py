@@ -72,7 +72,7 @@ def measure(
 
     def floor() -> dict[str, np.ndarray]:
         figures = compare(held_out, against, neighbours=neighbours)
-        return {key: np.array(value) for key, value in figures.items()}
+        return {key: np.array([value]) for key, value in figures.items()}
 
     floors = cached_arrays(cache, floor_key, floor)
     figures = compare(features, against, neighbours=neighbours)
@@ -87,7 +87,8 @@ def measure(
         **protocol,
     )
     scores = [
-        replace(score, real=float(floors[key])) for key, score in zip(figures, scores, strict=True)
+        replace(score, real=float(floors[key][0]))
+        for key, score in zip(figures, scores, strict=True)
     ]
     return [*scores, _inception_score(features, held_out, inception, protocol)]
 

@@ -13,11 +13,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean [F] and unbiased covariance [F, F] (float64) of `count` feature vectors."""
+    """Mean [F] and unbiased covariance [F, F] (float64) of `count` feature vectors.
+
+    root [count, F] with root^T root = covariance, where that is smaller than the covariance.
+    """
 
     count: int
     mean: Tensor
     covariance: Tensor
+    root: Tensor | None = None
 
 
 def moments(features: Tensor) -> Moments:
@@ -31,21 +35,26 @@ def moments(features: Tensor) -> Moments:
     if not torch.isfinite(flat).all():
         raise ValueError("moments: the features hold a value that is not finite")
     mean = flat.mean(0)
-    centred = flat - mean
-    return Moments(len(flat), mean, centred.T @ centred / (len(flat) - 1))
+    root = (flat - mean) / (len(flat) - 1) ** 0.5
+    return Moments(len(flat), mean, root.T @ root, root if len(flat) < flat.shape[1] else None)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), never below 0.
 
     Only symmetric eigenproblems are solved, so covariances of deficient rank (fewer images than
-    features) do no harm. Raises ValueError where the two have different numbers of features.
+    features) do no harm, and are quick.
+    Raises ValueError where the two have different numbers of features.
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"feature sizes differ: {len(a.mean)} and {len(b.mean)}")
-    values, vectors = torch.linalg.eigh(a.covariance)
-    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    product = root @ b.covariance @ root
+    if a.root is None and b.root is not None:
+        a, b = b, a
+    root = a.root
+    if root is None:
+        values, vectors = torch.linalg.eigh(a.covariance)
+        root = (vectors * values.clamp_min(0).sqrt()).T
+    product = root @ b.covariance @ root.T
     cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp_min(0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace()
     return max(0.0, float(distance - 2 * cross))

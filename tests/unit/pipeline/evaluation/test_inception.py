@@ -20,6 +20,7 @@ from pipeline.evaluation.inception_network import (
     fold,
     from_frozen_graph,
 )
+from pipeline.evaluation.indomain import RealImages
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,26 @@ def test_without_weights_every_row_says_why(monkeypatch: pytest.MonkeyPatch) -> 
     rows = standard.standard_scores(images, None, "unused")  # type: ignore[arg-type]
     assert [row.key for row in rows] == [f"{key}_2k" for key in (*LABELS, "is")]
     assert {row.text() for row in rows} == {"not measured: no source answered"}
+
+
+def test_real_images_are_at_their_floor(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 1), dtype=np.uint8)
+    labels = np.zeros(8, np.int64)
+    real = RealImages(images[:8], labels, images[8:], labels, ("all",), "digest")
+    last = torch.randn(1008, 2048, generator=torch.Generator().manual_seed(0))
+    for weights in (state, state | {LAST_LAYER: last}):
+        inception = Inception(weights, "test")
+        scores = {
+            s.key: s for s in standard.measure(images[8:], real, inception, tmp_path, ema=True)
+        }
+        for key in LABELS:
+            score = scores[f"{key}_8"]
+            assert score.value == pytest.approx(score.real, rel=1e-6), key
+            assert (score.protocol["n_real"], score.protocol["ema"]) == (8, True)
+    assert scores["is_8"].why == "ten splits need ten images or more"
+    logits = inception.logits(np.ones((1, 2048), np.float32))
+    assert logits is not None
+    np.testing.assert_allclose(logits[0], last.sum(1).numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:

