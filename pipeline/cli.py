@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.tracking_uri import owning_project
 
 _DESCRIPTION = """\
 Train a Stacked GAN (Huang et al., CVPR 2017) and look at what it learnt.
@@ -19,7 +20,9 @@ _EPILOG = """\
 examples:
   dvc repro                                  train whatever is out of date
   sgan sample --label 3 --n 64 --out x.png   sixty-four threes from the trained stack
+  sgan vary --level 0 --out strokes.png      what z_0 decides
   sgan summary                               what was made, and what to try next
+  sgan compare main my-experiment            two executions side by side
   make ui                                    compare executions in MLflow
 
 environment:
@@ -35,6 +38,7 @@ _STAGES = {
     "joint": "fine-tune all levels together (paper, section 3.3)",
     "evaluate": "sample, score, draw the grids and the report, log the model",
 }
+_COMMANDS = ("sampling", "reading", "importing", "project")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
             "outputs of the stages before it, in the folder of the project.",
         )
         stage.set_defaults(run=_stage(name))
-    for module in ("sampling", "project"):
+    for module in _COMMANDS:
         import_module(f"pipeline.commands.{module}").add(commands)
     return top
 
@@ -69,6 +73,7 @@ def _stage(name: str) -> Callable[[argparse.Namespace], None]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for bad input, 128 + n after signal n."""
     arguments = parser().parse_args(argv)
+    _stay_in_workspace()
     try:
         arguments.run(arguments)
     except UserError as error:
@@ -80,6 +85,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0
+
+
+def _stay_in_workspace() -> None:
+    """Make DVC_ROOT the workspace of `dvc exp run --queue` or `--temp`, below .dvc/tmp/exps.
+
+    DVC names the project that owns it there, whose parameters and outputs are other ones.
+    """
+    here = Path.cwd()
+    if owning_project(here) != here:
+        os.environ["DVC_ROOT"] = str(here)
 
 
 def existing_file(text: str) -> Path:

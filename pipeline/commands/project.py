@@ -2,12 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.stages import ORDER
+
+_DIVERSITY = (
+    ("diversity_pixels", "diversity within a class"),
+    ("diversity_z0_pixels", "of which by z_0 alone"),
+)
 
 
 def add(commands: Any) -> None:
@@ -44,11 +50,12 @@ def _summary(_: argparse.Namespace) -> None:
 
     root = paths.project_root()
     metrics = {stage: _read(root / paths.metrics_file(stage)) for stage in ORDER}
-    if not metrics["evaluate"]:
-        raise UserError("nothing has been evaluated here yet; run `dvc repro` first")
+    if not any(metrics.values()):
+        raise UserError("nothing has run here yet; run `dvc repro`, which trains and evaluates")
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title="Trained: a stack of GANs", title_justify="left", show_header=False)
-    for label, value in _headline(metrics):
+    title = "Trained: a stack of GANs" if metrics["evaluate"] else "Not all stages have run yet"
+    table = Table(title=title, title_justify="left", show_header=False)
+    for label, value in headline(metrics):
         table.add_row(label, value)
     console.print(table)
     made = {
@@ -59,9 +66,13 @@ def _summary(_: argparse.Namespace) -> None:
     for label, path in made.items():
         if (root / path).exists():
             console.print(f"  {label:8} {path}")
+    if not metrics["evaluate"]:
+        console.print("\nNext: `dvc repro` runs what is missing and reuses the rest.")
+        return
     console.print(
         "\nTry next:\n"
         "  sgan sample --label 3 --n 64 --out threes.png   (in .venv/bin)\n"
+        "  sgan vary --level 0 --out strokes.png           what z_0 decides\n"
         "  make ui                                         runs side by side in MLflow\n"
         "  dvc metrics show                                every number\n"
         "  edit params.yaml (levels.1.lambda_ent, say) and `make repro`: only level 1 on retrains\n"
@@ -69,28 +80,36 @@ def _summary(_: argparse.Namespace) -> None:
     )
 
 
-def _headline(metrics: dict[str, Any]) -> list[tuple[str, str]]:
-    evaluate = metrics["evaluate"]
-    rows = [
-        ("samples read as asked", f"{evaluate['gan_test']:.2%}  (independent judge)"),
-        (
-            "diversity within a class",
-            f"{evaluate['diversity_ratio']:.2f} of the real images'",
-        ),
-    ]
-    if metrics["encoder"]:
-        rows.append(("encoder's test accuracy", f"{metrics['encoder']['test_accuracy']:.2%}"))
-    seconds = {n: m["seconds"] for n, m in (metrics["levels"] or {}).items() if "seconds" in m}
+def headline(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the table says: (label, text), from each stage's metrics or None where it has none."""
+    stages = {name: value for name, value in metrics.items() if isinstance(value, dict)}
+    evaluate, encoder = stages.get("evaluate", {}), stages.get("encoder", {})
+    rows = []
+    if "gan_test" in evaluate:
+        rows.append(("samples read as asked", f"{evaluate['gan_test']:.2%}  (independent judge)"))
+    for key, label in _DIVERSITY:
+        if key in evaluate:
+            rows.append((label, f"{evaluate[key]:.2f} of the real images'"))
+    if "test_accuracy" in encoder:
+        rows.append(("encoder's test accuracy", f"{encoder['test_accuracy']:.2%}"))
+    seconds = {
+        name: value["seconds"]
+        for name, value in stages.get("levels", {}).items()
+        if isinstance(value, dict) and "seconds" in value
+    }
     if seconds:
         spent = ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items())
         rows.append(("training of the levels", spent))
+    missing = [name for name in ORDER if name not in stages]
+    if missing:
+        rows.append(("not run yet", ", ".join(missing)))
     return rows
 
 
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not valid JSON ({error}); run `dvc repro`") from error

@@ -1,74 +1,93 @@
-"""`sgan sample`: images from the trained stack."""
+"""`sgan sample`, `vary`, `interpolate`: images from the trained stack, and what its noise does."""
 
 import argparse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline import paths
-from pipeline.errors import UserError
+from pipeline.commands import options
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.studies import Sheet
 
 
 def add(commands: Any) -> None:
-    """Add the subcommand."""
+    """Add the subcommands."""
     sample = commands.add_parser(
         "sample",
         help="draw images of a class from the trained stack",
-        description="Sample y -> ĥ_{N-1} -> … -> x̂ and write a grid as PNG.",
+        description="Sample y -> ĥ_{N-1} -> … -> x̂ (paper, section 3.4), every z drawn anew.",
+        **options.example("sgan sample --label 3 --n 64 --out threes.png"),
     )
-    sample.add_argument("--label", type=int, help="class to draw; default: every class in turn")
+    sample.add_argument("--label", help="class to draw: number or name; default: all in turn")
     sample.add_argument("--n", type=int, default=64, help="images (default: 64)")
-    sample.add_argument("--out", type=Path, required=True, help="PNG file to write")
-    sample.add_argument("--seed", type=int, help="same seed, same images; default: new ones")
     sample.add_argument("--columns", type=int, help="images per row; default: a square grid")
-    add_weights(sample)
+    options.add_sheet(sample)
     sample.set_defaults(run=_sample)
 
-
-def add_weights(command: argparse.ArgumentParser) -> None:
-    """The `--weights` option."""
-    command.add_argument(
-        "--weights",
-        type=Path,
-        default=paths.STACK_WEIGHTS,
-        help=f"trained stack (default: {paths.STACK_WEIGHTS})",
+    vary = commands.add_parser(
+        "vary",
+        help="vary one z_i with the label and all other noise fixed",
+        description="Each row fixes y and every z but z_i, which is drawn anew in each column: "
+        "what level i's noise decides. Rows whose images are all alike mean that G_i ignores it.",
+        **options.example("sgan vary --level 0 --label 3 --out strokes.png"),
     )
-
-
-def load(path: Path) -> Any:
-    """The trained stack. Raises UserError where the file is missing or damaged."""
-    from sgan.weights import WeightsError, load_stack
-
-    try:
-        return load_stack(path)
-    except WeightsError as error:
-        raise UserError(str(error)) from error
+    interpolate = commands.add_parser(
+        "interpolate",
+        help="go straight from one z_i to another, all else fixed",
+        description="Each row fixes y and every z but z_i, which goes in equal steps from one draw "
+        "to another. Steps that blend two images show memory rather than a learnt space.",
+        **options.example("sgan interpolate --level 1 --columns 16 --out poses.png"),
+    )
+    for command, run in ((vary, _vary), (interpolate, _interpolate)):
+        command.add_argument("--level", type=int, required=True, help="i of z_i; 0 is the image's")
+        command.add_argument("--label", help="class, number or name; default: a row of each")
+        command.add_argument("--rows", type=int, default=4, help="rows with --label (default: 4)")
+        command.add_argument("--columns", type=int, default=12, help="images a row (default: 12)")
+        options.add_sheet(command)
+        command.set_defaults(run=run)
 
 
 def _sample(arguments: argparse.Namespace) -> None:
-    if arguments.n < 1:
-        raise UserError(f"--n {arguments.n}: must be at least 1")
-    if arguments.out.suffix.lower() != ".png":
-        raise UserError(f"--out {arguments.out}: must end in .png")
+    options.at_least("n", arguments.n, 1)
+    options.ends_in("out", arguments.out, ".png")
     import torch
 
-    from pipeline.evaluation.grids import grid
+    from pipeline.evaluation.studies import Sheet
 
-    stack = load(arguments.weights)
-    classes = stack.config.image.num_classes
-    if arguments.label is not None and not 0 <= arguments.label < classes:
-        raise UserError(f"--label {arguments.label}: must be 0 to {classes - 1}")
-    generator = torch.Generator()
-    if arguments.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(arguments.seed)
-    y = torch.arange(arguments.n) % classes
+    model = options.trained(arguments.weights)
+    y, columns = torch.arange(arguments.n) % len(model.classes), len(model.classes)
     if arguments.label is not None:
-        y = torch.full((arguments.n,), arguments.label)
-    images = stack.sample_uint8(y, generator=generator).numpy()
-    columns = arguments.columns or (
-        round(arguments.n**0.5) if arguments.label is not None else classes
-    )
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    grid(images, columns).save(arguments.out)
-    print(f"wrote {len(images)} images to {arguments.out}")
+        label = options.label_of(arguments.label, model.classes)
+        y, columns = torch.full((arguments.n,), label), round(arguments.n**0.5)
+    if arguments.columns is not None:
+        columns = options.at_least("columns", arguments.columns, 1)
+    seed = options.seed_of(arguments)
+    images = model.stack.sample_uint8(y, generator=torch.Generator().manual_seed(seed)).numpy()
+    options.write_sheet(arguments, Sheet(images, columns), seed, f"{len(images)} images")
+
+
+def _vary(arguments: argparse.Namespace) -> None:
+    from pipeline.evaluation import studies
+
+    _rows(arguments, studies.vary, "varied")
+
+
+def _interpolate(arguments: argparse.Namespace) -> None:
+    from pipeline.evaluation import studies
+
+    options.at_least("columns", arguments.columns, 2)
+    _rows(arguments, studies.interpolate, "interpolated")
+
+
+def _rows(arguments: argparse.Namespace, study: Any, verb: str) -> None:
+    options.ends_in("out", arguments.out, ".png")
+    options.at_least("columns", arguments.columns, 1)
+    options.at_least("rows", arguments.rows, 1)
+    model = options.trained(arguments.weights)
+    level = options.level_of(arguments.level, model.stack)
+    labels = None
+    if arguments.label is not None:
+        labels = (options.label_of(arguments.label, model.classes),) * arguments.rows
+    seed = options.seed_of(arguments)
+    sheet: Sheet = study(model.stack, model.classes, level, arguments.columns, seed, labels)
+    rows = len(sheet.images) // sheet.columns
+    options.write_sheet(arguments, sheet, seed, f"{rows} rows with only z_{level} {verb}")

@@ -44,7 +44,7 @@ def vary(
 ) -> Sheet:
     """A row per class with y and every z fixed but z_level, which is drawn anew in each column.
 
-    Raises ValueError for a level that the stack does not have.
+    Raises KeyError for a level that the stack does not have.
     """
     y, z = _one_of_each(stack, classes, columns, seed, labels)
     z[level] = stack.level(level).draw_z(len(y), _generator(stack, seed + 1))
@@ -62,7 +62,7 @@ def interpolate(
 ) -> Sheet:
     """A row per class: z_level goes straight from one draw to another; all else is fixed.
 
-    Raises ValueError for a level that the stack does not have.
+    Raises KeyError for a level that the stack does not have.
     """
     import torch
 
@@ -103,15 +103,14 @@ def nearest_training(samples: np.ndarray, train: np.ndarray, columns: int = 12) 
     """Samples over their nearest training images by Euclidean pixel distance: is it memorising?
 
     Args:
-        samples: uint8 [columns, H, W, C].
+        samples: uint8 [M, H, W, C]; the first `columns` are shown.
         train: uint8 [N, H, W, C].
     """
     from pipeline.evaluation.neighbours import nearest
 
-    flat = samples[:columns].reshape(columns, -1).astype(np.float32)
-    _, index = nearest(flat, train.reshape(len(train), -1).astype(np.float32))
-    both = np.concatenate([samples[:columns], train[index]])
-    return Sheet(both, columns, ("sample", "nearest in train"))
+    shown = samples[:columns]
+    _, index = nearest(shown, train)
+    return Sheet(np.concatenate([shown, train[index]]), len(shown), ("sample", "nearest in train"))
 
 
 def hierarchy(
