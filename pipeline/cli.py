@@ -38,7 +38,7 @@ _STAGES = {
     "joint": "fine-tune all levels together (paper, section 3.3)",
     "evaluate": "sample, score, draw the grids and the report, log the model",
 }
-_COMMANDS = ("sampling", "reading", "importing", "project")
+_COMMANDS = ("sampling", "reading", "importing", "ablations", "project")
 
 
 def parser() -> argparse.ArgumentParser:

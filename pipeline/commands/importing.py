@@ -16,12 +16,12 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "import-lasagne",
         help="read an encoder that the authors published (.npz)",
-        description="Read the parameter list of the authors' E (arr_0, arr_1, … in layer order) "
-        "into our modules and write it as safetensors. What does not fit is refused, with the "
-        "names and shapes. Where this project has the data prepared, its test accuracy is told.",
-        **options.example(
+        **options.taught(
+            "Read the parameter list of the authors' E (arr_0, arr_1, … in layer order) "
+            "into our modules and write it as safetensors. What does not fit is refused, with the "
+            "names and shapes. Where this project has the data prepared, its test accuracy is told.",
             "sgan import-lasagne pretrained/encoder.npz --architecture cifar10 "
-            "--mean-image data/meanimg.npy"
+            "--mean-image data/meanimg.npy",
         ),
     )
     command.add_argument("file", type=Path, metavar="FILE.npz", help="the authors' parameter list")

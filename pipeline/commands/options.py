@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,11 @@ def add_sheet(command: argparse.ArgumentParser) -> None:
     add_weights(command)
 
 
-def example(text: str) -> dict[str, Any]:
-    """argparse settings that put an example below the help."""
+def taught(description: str, example: str) -> dict[str, Any]:
+    """argparse settings of a subcommand: what it does, and an example below its options."""
     return {
-        "epilog": f"example:\n  {text}",
+        "description": textwrap.fill(description, 90),
+        "epilog": f"example:\n  {example}",
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
 

@@ -2,11 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import options
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def add(commands: Any) -> None:
@@ -14,9 +15,11 @@ def add(commands: Any) -> None:
     reconstruct = commands.add_parser(
         "reconstruct",
         help="rebuild real images from their own h_i",
-        description="Encode real images to h_i and generate from that, with the noise below drawn "
-        "anew for each row: what h_i keeps of an image, and what is left to z (paper, figure 3).",
-        **options.example("sgan reconstruct --images photos/ --resize --out rebuilt.png"),
+        **options.taught(
+            "Encode real images to h_i and generate from that, with the noise below drawn "
+            "anew for each row: what h_i keeps of an image, and what is left to z (paper, figure 3).",
+            "sgan reconstruct --images photos/ --resize --out rebuilt.png",
+        ),
     )
     reconstruct.add_argument(
         "--images",
@@ -37,9 +40,11 @@ def add(commands: Any) -> None:
     neighbours = commands.add_parser(
         "neighbours",
         help="samples over their nearest training images: is it memorising?",
-        description="Draw samples, and below each the training image nearest to it in pixels. Real "
-        "test images are as near as their figure says; samples that are much nearer are copies.",
-        **options.example("sgan neighbours --label 3 --n 16 --out nearest.png"),
+        **options.taught(
+            "Draw samples, and below each the training image nearest to it in pixels. Real "
+            "test images are as near as their figure says; samples that are much nearer are copies.",
+            "sgan neighbours --label 3 --n 16 --out nearest.png",
+        ),
     )
     neighbours.add_argument("--label", help="class, number or name; default: all in turn")
     neighbours.add_argument("--n", type=int, default=12, help="samples (default: 12)")
@@ -91,7 +96,9 @@ def _neighbours(arguments: argparse.Namespace) -> None:
     )
 
 
-def _test_images(model: options.Trained, y: np.ndarray, count: int = 200) -> np.ndarray:
+def _test_images(model: options.Trained, y: "np.ndarray", count: int = 200) -> "np.ndarray":
     """Test images of the classes sampled, for which the nearest one tells what is usual."""
+    import numpy as np
+
     images, labels = model.split("test")
     return images[np.isin(labels, y)][:count]

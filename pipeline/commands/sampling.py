@@ -14,8 +14,10 @@ def add(commands: Any) -> None:
     sample = commands.add_parser(
         "sample",
         help="draw images of a class from the trained stack",
-        description="Sample y -> ĥ_{N-1} -> … -> x̂ (paper, section 3.4), every z drawn anew.",
-        **options.example("sgan sample --label 3 --n 64 --out threes.png"),
+        **options.taught(
+            "Sample y -> ĥ_{N-1} -> … -> x̂ (paper, section 3.4), every z drawn anew.",
+            "sgan sample --label 3 --n 64 --out threes.png",
+        ),
     )
     sample.add_argument("--label", help="class to draw: number or name; default: all in turn")
     sample.add_argument("--n", type=int, default=64, help="images (default: 64)")
@@ -26,16 +28,20 @@ def add(commands: Any) -> None:
     vary = commands.add_parser(
         "vary",
         help="vary one z_i with the label and all other noise fixed",
-        description="Each row fixes y and every z but z_i, which is drawn anew in each column: "
-        "what level i's noise decides. Rows whose images are all alike mean that G_i ignores it.",
-        **options.example("sgan vary --level 0 --label 3 --out strokes.png"),
+        **options.taught(
+            "Each row fixes y and every z but z_i, which is drawn anew in each column: "
+            "what level i's noise decides. Rows whose images are all alike mean that G_i ignores it.",
+            "sgan vary --level 0 --label 3 --out strokes.png",
+        ),
     )
     interpolate = commands.add_parser(
         "interpolate",
         help="go straight from one z_i to another, all else fixed",
-        description="Each row fixes y and every z but z_i, which goes in equal steps from one draw "
-        "to another. Steps that blend two images show memory rather than a learnt space.",
-        **options.example("sgan interpolate --level 1 --columns 16 --out poses.png"),
+        **options.taught(
+            "Each row fixes y and every z but z_i, which goes in equal steps from one draw "
+            "to another. Steps that blend two images show memory rather than a learnt space.",
+            "sgan interpolate --level 1 --columns 16 --out poses.png",
+        ),
     )
     for command, run in ((vary, _vary), (interpolate, _interpolate)):
         command.add_argument("--level", type=int, required=True, help="i of z_i; 0 is the image's")

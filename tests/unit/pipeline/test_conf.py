@@ -35,7 +35,7 @@ STACKS = {
     "three_level": ("conv2", "fc"),
     "four_level": ("conv1", "conv2", "fc"),
 }
-BUDGETS = ("smoke", "cpu", "paper")
+BUDGETS = ("smoke", "ablation", "cpu", "paper")
 RECIPES = ("paper", "authors", "fast", "modern")
 ADAPTIVE = ((0.65, 1), (0.5, 3), (0.3, 5), (0.0, 7))
 
@@ -131,7 +131,7 @@ def test_every_choice_of_data_stack_and_budget_is_valid(data: str, stack: str, b
         assert params.joint.total_images == epochs_200
     else:
         assert params.encoder.total_images <= 240_000
-        assert max(trained) <= {"smoke": 50_000, "cpu": 2_000_000}[budget]
+        assert max(trained) <= {"smoke": 50_000, "ablation": 600_000, "cpu": 2_000_000}[budget]
     assert (params.data.max_train == 2000) == (budget == "smoke")
 
 
