@@ -68,6 +68,14 @@ class PartProgress:
         return max(0, self.total_images - (self.images_seen or 0)) / self.speed
 
 
+def console_for(setting: str) -> "Console":
+    """Where progress goes: `auto` bars on a terminal and lines elsewhere, `plain` always lines,
+    `none` nothing (params.yaml: runtime.progress)."""
+    from rich.console import Console
+
+    return Console(force_terminal=False if setting == "plain" else None, quiet=setting == "none")
+
+
 class TrainingProgress:
     """Shows all parts at once; context manager.
 

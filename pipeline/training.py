@@ -12,7 +12,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.data.atomic import atomic_path
 from pipeline.guard import Guard
 from pipeline.parts import Part
-from pipeline.progress import TrainingProgress
+from pipeline.progress import TrainingProgress, console_for
 from pipeline.sink import Report
 from pipeline.storage import Storage
 
@@ -23,7 +23,12 @@ _STOP_NOTE = "Stopped; the checkpoints are kept, and the next `dvc repro` goes o
 
 
 def train_parts(
-    parts: Sequence[Part], runs: "Mapping[str, StageRun]", guard: Guard, *, fan_out: bool = False
+    parts: Sequence[Part],
+    runs: "Mapping[str, StageRun]",
+    guard: Guard,
+    *,
+    fan_out: bool = False,
+    progress_style: str = "auto",
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
 
@@ -33,13 +38,14 @@ def train_parts(
         guard: asked between steps whether to stop.
         fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
             unless RAY_ADDRESS names a cluster.
+        progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
 
     Raises:
         UserError: as `worker.train_part`.
         SystemExit: the stage was asked to stop (128 + signal), after a checkpoint.
     """
     totals = {part.name: part.total_images for part in parts}
-    with TrainingProgress(totals) as progress:
+    with TrainingProgress(totals, console_for(progress_style)) as progress:
 
         def on_report(report: Report) -> None:
             step = report.images_seen

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +106,15 @@ class Stage:
             checkpoint_seconds=runtime.checkpoint_seconds,
             **fields,
         )
+
+    def train(
+        self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False
+    ) -> dict[str, dict[str, Any]]:
+        """`pipeline.training.train_parts` as this environment wants it shown."""
+        from pipeline.training import train_parts
+
+        style = self.params.runtime.progress
+        return train_parts(parts, runs, self.guard, fan_out=fan_out, progress_style=style)
 
     def seconds(self) -> float:
         """Seconds since the stage was opened."""

@@ -4,7 +4,7 @@ from pipeline import paths
 from pipeline.checkpoints import Checkpoints
 from pipeline.stages.common import opened, part_metrics
 from pipeline.storage import Storage
-from pipeline.training import train_parts, write_curve, write_json
+from pipeline.training import write_curve, write_json
 
 
 def run() -> None:
@@ -28,7 +28,7 @@ def run() -> None:
         )
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:
-            result = train_parts([part], {"encoder": run}, stage.guard)["encoder"]
+            result = stage.train([part], {"encoder": run})["encoder"]
             weights = stage.path(paths.ENCODER_WEIGHTS)
             weights.parent.mkdir(parents=True, exist_ok=True)
             Checkpoints(Storage(part.storage), part.folder).fetch_weights(weights)

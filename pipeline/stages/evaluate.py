@@ -9,7 +9,7 @@ from pipeline.evaluation.levelwise import level_scores, noise_diversity, varianc
 from pipeline.evaluation.report import write_report
 from pipeline.evaluation.scores import Score, metrics
 from pipeline.evaluation.sheets import draw_sheets
-from pipeline.progress import TrainingProgress
+from pipeline.progress import TrainingProgress, console_for
 from pipeline.stages.common import Stage, opened
 from pipeline.stages.page import build_report
 from pipeline.training import write_json
@@ -79,7 +79,7 @@ def the_judge(stage: Stage, real: RealImages) -> "Judge":
 
     settings = stage.params.evaluate
     total = int(len(real.train_images) * settings.judge_epochs)
-    with TrainingProgress({"judge": total}) as bar:
+    with TrainingProgress({"judge": total}, console_for(stage.params.runtime.progress)) as bar:
         return cached_judge(
             stage.path(Path(".runs/judge")),
             real.train_images,

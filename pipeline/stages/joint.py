@@ -8,7 +8,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.parts import Part
 from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
 from pipeline.storage import Storage
-from pipeline.training import train_parts, write_curve, write_json
+from pipeline.training import write_curve, write_json
 
 
 def run() -> None:
@@ -23,7 +23,7 @@ def run() -> None:
         tags = {"sgan.data_digest": part.inputs["data"]}
         with stage.run("joint", tags, part.key) as run:
             if stage.params.joint.enabled:
-                result = train_parts([part], {"joint": run}, stage.guard)["joint"]
+                result = stage.train([part], {"joint": run})["joint"]
                 Checkpoints(Storage(part.storage), part.folder).fetch_weights(target)
                 metrics, curve = _by_level(result), result["curve"]
             else:

@@ -7,7 +7,7 @@ from pipeline import paths
 from pipeline.checkpoints import Checkpoints
 from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
 from pipeline.storage import Storage
-from pipeline.training import train_parts, write_curve, write_json
+from pipeline.training import write_curve, write_json
 
 if TYPE_CHECKING:
     from pipeline.parts import Part
@@ -23,7 +23,7 @@ def run() -> None:
                 name: run.child(f"levels/{name}", part.key, {name: part.settings})
                 for name, part in parts.items()
             }
-            results = train_parts(list(parts.values()), runs, stage.guard, fan_out=True)
+            results = stage.train(list(parts.values()), runs, fan_out=True)
             for name, part in parts.items():
                 assert part.level is not None
                 weights = stage.path(paths.level_weights(part.level))

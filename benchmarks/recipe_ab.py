@@ -1,0 +1,169 @@
+"""Does it pay? Train level 0 with one setting changed at a time, several seeds each, and compare.
+
+    python benchmarks/recipe_ab.py --images 30000 --seeds 1 2 3 --out .runs/ab.jsonl
+
+Reads a trained project (data, encoder, features, the levels above 0) and trains only level 0, so
+that a run takes about a minute on one core. Every run is judged by the evaluation's own protocol.
+Prints one table: mean ± sd over the seeds, and the difference to `base` with the same seeds. Runs
+that `--out` already holds are not run again; `--part 0/2` and `--part 1/2` share the work between
+two processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import paths, training_data
+from pipeline.evaluation.indomain import RealImages, Samples, in_domain
+from pipeline.evaluation.judge import Judge, cached_judge
+from pipeline.evaluation.levelwise import noise_diversity
+from pipeline.evaluation.scores import metrics
+from pipeline.stages.common import Stage, opened
+from pipeline.stages.evaluate import draw, real_images
+from sgan.config import LevelConfig
+from sgan.stack import Stack
+from sgan.training.adversarial import AdversarialTask
+from sgan.training.loop import Hooks, fit
+from sgan.weights import load_encoder, load_levels_into
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "float32 instead of auto precision": {"precision": "float32"},
+    "constant learning rate": {"lr_schedule": "constant"},
+    "cosine learning rate": {"lr_schedule": "cosine"},
+    "new noise for the G step": {"reuse_fakes": False},
+    "EMA of G": {"ema_half_life_images": 2000},
+    "spectral norm in D": {"spectral_norm": True},
+    "R1, gamma 1": {"r1_gamma": 1.0},
+    "translation by 2 pixels": {"augment_pixels": 2},
+    "Adam beta1 0": {"beta1": 0.0},
+}
+SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_z0_pixels", "seconds")
+
+
+def run(
+    stage: Stage, real: RealImages, judge: Judge, settings: LevelConfig, count: int
+) -> dict[str, float]:
+    """Train level 0 with `settings`, stack it below the trained levels, judge `count` samples."""
+    encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS))
+    config = stage.stack_config()
+    config = replace(config, levels=(settings, *config.levels[1:]))
+    torch.manual_seed(settings.seed)
+    alone = Stack(config, (0,)).set_encoder(encoder.state_dict())
+    task = AdversarialTask(alone, {0: settings})
+    where = {"data": paths.DATA, "features": paths.FEATURES_FILE}
+    batches = training_data.batches(
+        {name: str(stage.path(path)) for name, path in where.items()},
+        task.hidden_needed,
+        alone.encoder.to_h0,
+        settings.batch_size,
+        settings.seed,
+        device=torch.device("cpu"),
+        resident_bytes=2**31,
+    )
+    began = time.monotonic()
+    fit(task, batches, Hooks(report_every=100))
+    seconds = time.monotonic() - began
+    task.finish(batches(k) for k in range(100))
+    stack = Stack(config).set_encoder(encoder.state_dict())
+    for i in stack.active[1:]:
+        load_levels_into(stack, stage.path(paths.level_weights(i)))
+    stack.level(0).load_state_dict(alone.level(0).state_dict())
+    stack.eval()
+    samples: Samples = draw(stack, count, settings.seed)
+    found = in_domain([samples], real, judge, stage.path(Path(".runs/features")))
+    scores = found.scores + noise_diversity(stack, judge, found.real_diversity)
+    flat = {key.split("_judge_")[0]: value for key, value in metrics(scores).items()}
+    values = {key: value for key, value in metrics(scores).items() if not key.endswith("_real")}
+    fid = next(value for key, value in values.items() if key.startswith("fid_judge"))
+    return {
+        "fid_judge": fid,
+        "gan_test": flat["gan_test"],
+        "diversity_pixels": values["diversity_pixels"],
+        "diversity_z0_pixels": values["diversity_z0_pixels"],
+        "seconds": seconds,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: a row per variant; mean ± sd, and the paired difference of FID to base."""
+    by_variant: dict[str, dict[int, dict[str, float]]] = {}
+    for row in rows:
+        by_variant.setdefault(row["variant"], {})[row["seed"]] = row["values"]
+    base = by_variant.get("base", {})
+    lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus base |"]
+    lines.append("|---" * (len(SHOWN) + 3) + "|")
+    for name in VARIANTS:
+        runs = by_variant.get(name)
+        if not runs:
+            continue
+        cells = []
+        for key in SHOWN:
+            values = np.array([run[key] for run in runs.values()])
+            spread = values.std(ddof=1) if len(values) > 1 else 0.0
+            cells.append(f"{values.mean():.3f} ± {spread:.3f}")
+        paired = [runs[s]["fid_judge"] - base[s]["fid_judge"] for s in runs if s in base]
+        spread = np.std(paired, ddof=1) if len(paired) > 1 else 0.0
+        change = f"{np.mean(paired):+.3f} ± {spread:.3f}" if paired and name != "base" else ""
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} | {change} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parse, run what is missing, print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=30_000, help="images seen by level 0")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--samples", type=int, default=3000, help="samples judged per run")
+    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--part", default="0/1", help="I/N: this process's share of the runs")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--out", type=Path, default=Path(".runs/ab.jsonl"), help="results, appended"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    index, parts = (int(n) for n in arguments.part.split("/"))
+    jobs = [(name, seed) for seed in arguments.seeds for name in arguments.only]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.touch()
+    with opened(f"recipe-ab-{index}") as stage:
+        real = real_images(stage)
+        judge = cached_judge(
+            stage.path(Path(".runs/judge")),
+            real.train_images,
+            real.train_labels,
+            data_digest=real.digest,
+            num_classes=len(real.classes),
+            epochs=stage.params.evaluate.judge_epochs,
+            seed=stage.params.evaluate.judge_seed,
+        )
+        for number, (name, seed) in enumerate(jobs):
+            done = [(row["variant"], row["seed"]) for row in _rows(arguments.out)]
+            if number % parts != index or (name, seed) in done:
+                continue
+            changed = VARIANTS[name] | {"seed": seed, "total_images": arguments.images}
+            settings = replace(stage.params.levels[0], **changed)
+            values = run(stage, real, judge, settings, arguments.samples)
+            with open(arguments.out, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"variant": name, "seed": seed, "values": values}) + "\n")
+            print(f"{number + 1}/{len(jobs)} {name}, seed {seed}: {values}", flush=True)
+    print(table(_rows(arguments.out)))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+if __name__ == "__main__":
+    main()
