@@ -79,7 +79,7 @@ def run(
     stack.level(0).load_state_dict(alone.level(0).state_dict())
     stack.eval()
     samples: Samples = draw(stack, count, settings.seed)
-    found = in_domain([samples], real, judge, stage.path(Path(".runs/features")))
+    found = in_domain([samples], real, judge, stage.kept("features"))
     scores = found.scores + noise_diversity(stack, judge, found.real_diversity)
     flat = {key.split("_judge_")[0]: value for key, value in metrics(scores).items()}
     values = {key: value for key, value in metrics(scores).items() if not key.endswith("_real")}
@@ -140,7 +140,7 @@ def main() -> None:
     with opened(f"recipe-ab-{index}") as stage:
         real = real_images(stage)
         judge = cached_judge(
-            stage.path(Path(".runs/judge")),
+            stage.kept("judge"),
             real.train_images,
             real.train_labels,
             data_digest=real.digest,

@@ -68,6 +68,11 @@ class Stage:
         """A workspace path made absolute."""
         return self.root / relative
 
+    def kept(self, name: str) -> Path:
+        """A folder or file beside the checkpoints, which outlives DVC's outputs and is shared by
+        the temporary workspaces of `dvc exp run`."""
+        return owning_project(self.root) / paths.STORAGE / name
+
     def manifest(self) -> "Manifest":
         """The prepared data's manifest. Raises UserError where it is missing."""
         from pipeline.data.manifest import Manifest

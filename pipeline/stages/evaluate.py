@@ -1,6 +1,5 @@
 """evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
@@ -37,7 +36,7 @@ def run() -> None:
             samples,
             real,
             judge,
-            stage.path(Path(".runs/features")),
+            stage.kept("features"),
             neighbours=settings.neighbours,
             memory_images=settings.memory_images,
             told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
@@ -81,7 +80,7 @@ def the_judge(stage: Stage, real: RealImages) -> "Judge":
     total = int(len(real.train_images) * settings.judge_epochs)
     with TrainingProgress({"judge": total}, console_for(stage.params.runtime.progress)) as bar:
         return cached_judge(
-            stage.path(Path(".runs/judge")),
+            stage.kept("judge"),
             real.train_images,
             real.train_labels,
             data_digest=real.digest,

@@ -63,7 +63,7 @@ def build_report(stage: Stage, scores: list[Score], figures: list[Figure]) -> Re
 
 def _previous(stage: Stage) -> list[Score]:
     """The scores of the run before this one, kept beside the storage since DVC clears outputs."""
-    kept = stage.root / ".runs" / "last_scores.json"
+    kept = stage.kept("last_scores.json")
     try:
         found = [Score.from_dict(values) for values in json.loads(kept.read_text("utf-8"))]
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
