@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +30,11 @@ from sgan.training.adversarial import AdversarialTask
 from sgan.training.step import Batch
 
 IMAGES = {"mnist": ImageConfig(1, 28, 28, 10), "cifar10": ImageConfig(3, 32, 32, 10)}
-CLASS_LOGITS = {"d_objective": "class_logits", "g_objective": "saturating", "q_output": "linear"}
+CLASS_LOGITS: dict[str, Any] = {
+    "d_objective": "class_logits",
+    "g_objective": "saturating",
+    "q_output": "linear",
+}
 
 
 @dataclass
