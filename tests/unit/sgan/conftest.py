@@ -1,6 +1,6 @@
 """Small stacks and batches: real nets of the architectures, few images, one thread."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -20,14 +20,6 @@ IMAGES = {
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    """Nets, noise and data in double precision, so that identities hold to 12 digits."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture
