@@ -251,7 +251,7 @@ by an independent judge, mean ± sd over seeds. Compare the order of the rows, n
 - GAN-test: share of samples that the judge reads as the label asked for. A generator with one
   image per class has 100 % too, so read it beside the diversity.
 - diversity: mean pairwise pixel distance of samples of one class over that of real images; *of z_0
-  alone*: with the label and all noise above fixed (for one GAN alone that is all its noise).
+  alone*: with the label and all noise above fixed; of one GAN alone z_0 is all the noise.
 - FID: Fréchet distance in the judge's features, against training images. Never compare it with
   an Inception FID.
 - One GAN alone has G_0's and D_0's architecture with the label as its condition, and sees as many

@@ -36,9 +36,8 @@ _STAGES = {
     "features": "encode the training split once into Arrow, a column per h_i",
     "levels": "train every level's GAN side by side on Ray (paper, section 3.2)",
     "joint": "fine-tune all levels together (paper, section 3.3)",
-    "evaluate": "sample, score, draw the grids and the report, log the model",
 }
-_COMMANDS = ("sampling", "reading", "importing", "ablations", "project")
+_COMMANDS = ("scoring", "comparing", "sampling", "reading", "importing", "ablations", "project")
 
 
 def parser() -> argparse.ArgumentParser:

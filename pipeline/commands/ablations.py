@@ -29,9 +29,9 @@ def add(commands: Any) -> None:
         help="the paper's comparison on a data set: full, less each loss, one GAN alone",
         **options.taught(
             "Queue one DVC experiment per setting and seed, run the queue, and write the "
-            "table beside the paper's. Experiments that are done, with these parameters and this code, "
-            "are not run again: call it again to go on. The encoder, the judge and whatever else is "
-            "the same are trained once. `dvc exp show` and `sgan compare` know each by its name.",
+            "table beside the paper's. Experiments that are done, with these parameters and this "
+            "code, are not run again: call it again to go on. What they share (the encoder, the "
+            "judge) is trained once. `dvc exp show` and `sgan compare` know each by its name.",
             "sgan ablations --data mnist --seeds 1 2 3 --only full no_entropy",
         ),
     )
@@ -164,7 +164,6 @@ def _write(
     found: "Mapping[str, Outcome]",
     arguments: argparse.Namespace,
 ) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from pipeline import ablations
@@ -174,7 +173,7 @@ def _write(
     table = Table(*heads, title=f"Ablations on {arguments.data}", title_justify="left")
     for row in body:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    options.console().print(table)
     seeds = " ".join(map(str, arguments.seeds))
     command = f"sgan ablations --data {arguments.data} --budget {arguments.budget} --seeds {seeds}"
     if arguments.only:

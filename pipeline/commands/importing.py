@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
         help="read an encoder that the authors published (.npz)",
         **options.taught(
             "Read the parameter list of the authors' E (arr_0, arr_1, … in layer order) "
-            "into our modules and write it as safetensors. What does not fit is refused, with the "
-            "names and shapes. Where this project has the data prepared, its test accuracy is told.",
+            "into our modules and write it as safetensors. What does not fit is refused, with "
+            "names and shapes. Where this project has the data, its test accuracy is told.",
             "sgan import-lasagne pretrained/encoder.npz --architecture cifar10 "
             "--mean-image data/meanimg.npy",
         ),

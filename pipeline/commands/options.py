@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+    from rich.console import Console
 
     from pipeline.data.manifest import Manifest
     from pipeline.evaluation.studies import Sheet
@@ -162,6 +163,14 @@ def seed_of(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.seed < _SEEDS:
         raise UserError(f"--seed {arguments.seed}: must be 0 to {_SEEDS - 1}")
     return int(arguments.seed)
+
+
+def console() -> "Console":
+    """Where tables go: as wide as the terminal, or 120 characters where there is none."""
+    from rich.console import Console
+
+    on_terminal = Console(highlight=False)
+    return on_terminal if on_terminal.is_terminal else Console(highlight=False, width=120)
 
 
 def write_sheet(arguments: argparse.Namespace, sheet: "Sheet", seed: int, what: str) -> None:

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         help="rebuild real images from their own h_i",
         **options.taught(
             "Encode real images to h_i and generate from that, with the noise below drawn "
-            "anew for each row: what h_i keeps of an image, and what is left to z (paper, figure 3).",
+            "anew for each row: what h_i keeps of an image, and what is left to z.",
             "sgan reconstruct --images photos/ --resize --out rebuilt.png",
         ),
     )
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         help="samples over their nearest training images: is it memorising?",
         **options.taught(
             "Draw samples, and below each the training image nearest to it in pixels. Real "
-            "test images are as near as their figure says; samples that are much nearer are copies.",
+            "test images are as near as the figure told; samples that are much nearer are copies.",
             "sgan neighbours --label 3 --n 16 --out nearest.png",
         ),
     )

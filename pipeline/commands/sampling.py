@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         help="vary one z_i with the label and all other noise fixed",
         **options.taught(
             "Each row fixes y and every z but z_i, which is drawn anew in each column: "
-            "what level i's noise decides. Rows whose images are all alike mean that G_i ignores it.",
+            "what level i's noise decides. Where a row's images are all alike, G_i ignores it.",
             "sgan vary --level 0 --label 3 --out strokes.png",
         ),
     )
