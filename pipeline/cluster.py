@@ -179,32 +179,58 @@ def _alone(part: Part, sender: ActorSender) -> dict[str, Any]:
 
 
 def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
-    """Several data-parallel workers under Ray Train. Its run name is new each time: Ray Train
-    would take a finished run of the same name for this one, whatever its settings."""
+    """Several data-parallel workers under Ray Train; all start anew, from their checkpoint, when
+    one is lost."""
     import tempfile
 
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
+    from ray.train import TrainingFailedError
 
     from pipeline.checkpoints import Checkpoints
     from pipeline.storage import Storage
 
-    per_worker = {"CPU": part.cpus} | ({"GPU": part.gpus} if part.gpus else {})
-    scaling = ScalingConfig(
-        num_workers=part.workers, use_gpu=bool(part.gpus), resources_per_worker=per_worker
-    )
-    run = RunConfig(
-        name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",
-        storage_path=str(Path(tempfile.gettempdir()) / "sgan-ray-train"),
-        failure_config=FailureConfig(max_failures=_RESTARTS),
-    )
-    config = {"part": part, "sender": sender}
-    TorchTrainer(
-        _one_of_many, train_loop_config=config, scaling_config=scaling, run_config=run
-    ).fit()
+    with tempfile.TemporaryDirectory(prefix="sgan-ray-train-") as folder:
+        for attempt in range(1, _RESTARTS + 2):
+            try:
+                _trainer(part, sender, folder).fit()
+                break
+            except TrainingFailedError as error:
+                # What a person has to mend fails again, so Ray Train's own restarts are off.
+                for cause in getattr(error, "worker_failures", {}).values():
+                    if isinstance(cause, UserError):
+                        raise cause from None
+                if attempt > _RESTARTS:
+                    raise UserError(
+                        f"{part.name}: its {part.workers} workers failed {attempt} times; the "
+                        f"checkpoints are kept. The last time: {_last_line(error)}"
+                    ) from error
     result = Checkpoints(Storage(part.storage), part.folder).result()
     assert result is not None
     return result
+
+
+def _trainer(part: Part, sender: ActorSender, folder: str) -> Any:
+    """One attempt. Its run name is new each time: Ray Train would take a finished run of the same
+    name for this one, whatever its settings."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    per_worker = {"CPU": part.cpus} | ({"GPU": part.gpus} if part.gpus else {})
+    return TorchTrainer(
+        _one_of_many,
+        train_loop_config={"part": part, "sender": sender},
+        scaling_config=ScalingConfig(
+            num_workers=part.workers, use_gpu=bool(part.gpus), resources_per_worker=per_worker
+        ),
+        run_config=RunConfig(
+            name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",
+            storage_path=folder,
+            failure_config=FailureConfig(max_failures=0),
+        ),
+    )
+
+
+def _last_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _one_of_many(config: dict[str, Any]) -> None:

@@ -44,16 +44,20 @@ def train_part(
         should_stop: polled after each step; a checkpoint is saved before stopping.
 
     Raises:
-        UserError: bad data, or a loss that is not finite.
+        UserError: bad data or input weights, or a loss that is not finite.
         TrainingStopped: `should_stop` said so.
     """
     from sgan.training import comm as comms
+    from sgan.weights import WeightsError
 
     checkpoints = Checkpoints(Storage(part.storage), part.folder)
     finished = checkpoints.result()
     if finished:
         return {**finished, "reused": True}
-    run = _Run(part, checkpoints, comm or comms.Comm())
+    try:
+        run = _Run(part, checkpoints, comm or comms.Comm())
+    except WeightsError as error:
+        raise UserError(f"{part.name}: {error}") from error
     return run.train(send, should_stop)
 
 
@@ -128,9 +132,11 @@ class _Run:
     def _resume(self) -> tuple[int, float]:
         """Load the newest checkpoint; returns the steps and the seconds that are done."""
         loaded = self.checkpoints.load(str(self.device))
-        if loaded is None:
+        step, state = loaded or (0, None)
+        if self.comm.average_number(step) != step:
+            raise RuntimeError(f"{self.part.name}: this worker read step {step}, others another")
+        if state is None:
             return 0, 0.0
-        step, state = loaded
         self.training.task.load_state_dict(state["task"])
         self.curve.load_state_dict(state["curve"])
         return step, state["seconds"]
