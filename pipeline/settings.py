@@ -95,6 +95,8 @@ class EvaluateConfig:
     num_samples: int = 10_000  # samples per seed that the scores are taken on
     seeds: tuple[int, ...] = (1,)  # one set of samples each; scores are mean ± sd over them
     batch_norm: Literal["running", "batch"] = "running"  # G's statistics while sampling
+    # cnn: a small network trained here on real images; the others: published CIFAR-10 classifiers
+    judge: Literal["cnn", "resnet56", "vgg16_bn"] = "cnn"
     judge_epochs: float = 1.0  # training of the independent judge, in epochs of real images
     judge_seed: int = 0
     neighbours: int = 5  # k of precision, recall, density and coverage

@@ -48,6 +48,7 @@ def run() -> None:
             *noise_diversity(stack, judge, found.real_diversity),
             *variance_scores(stack),
             *level_scores(stack, real, _LEVEL_IMAGES),
+            *optional_scores(stage, samples[0], real),
         ]
         folder = stage.path(paths.EVALUATE)
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,10 +74,14 @@ def real_images(stage: Stage) -> RealImages:
 
 
 def the_judge(stage: Stage, real: RealImages) -> "Judge":
-    """The independent classifier for this data, trained on the first call and then reused."""
+    """The independent classifier for this data: published, or trained on the first call."""
     from pipeline.evaluation.judge import cached_judge
 
     settings = stage.params.evaluate
+    if settings.judge != "cnn":
+        from pipeline.evaluation.cifar10_judges import cifar10_judge
+
+        return cifar10_judge(settings.judge, device=_device(stage))
     total = int(len(real.train_images) * settings.judge_epochs)
     with TrainingProgress({"judge": total}, console_for(stage.params.runtime.progress)) as bar:
         return cached_judge(
@@ -92,6 +97,41 @@ def the_judge(stage: Stage, real: RealImages) -> "Judge":
                 "judge", min(seen, total), {"judge/loss": loss}
             ),
         )
+
+
+def optional_scores(stage: Stage, one: Samples, real: RealImages) -> list[Score]:
+    """The costly scores that `evaluate.cas` and `evaluate.inception` ask for."""
+    settings, scores = stage.params.evaluate, []
+    if settings.cas:
+        from pipeline.evaluation.labels import classification_accuracy_score
+
+        print("evaluate: classifier trained on samples, tested on real images", flush=True)
+        score = classification_accuracy_score(
+            one.images,
+            one.labels,
+            real.test_images,
+            real.test_labels,
+            real.classes,
+            real_images=real.train_images[: len(one.images)],
+            real_labels=real.train_labels[: len(one.images)],
+            epochs=settings.cas_epochs,
+            device=_device(stage),
+        )
+        scores.append(score)
+    if settings.inception:
+        from pipeline.evaluation.standard import standard_scores
+
+        scores += standard_scores(
+            one.images,
+            real,
+            stage.kept("features"),
+            weights=settings.inception_weights,
+            device=_device(stage),
+            neighbours=settings.neighbours,
+            told=lambda done, all: print(f"evaluate: Inception {done:,}/{all:,}", flush=True),
+            batch_norm=settings.batch_norm,
+        )
+    return scores
 
 
 def draw(stack: "Stack", count: int, seed: int) -> Samples:

@@ -72,8 +72,8 @@ UNKNOWN = [
         "evaluate.num_sample",
         500,
         "evaluate.num_sample: unknown key; did you mean 'num_samples'? allowed: num_samples, "
-        "seeds, batch_norm, judge_epochs, judge_seed, neighbours, memory_images, cas, cas_epochs, "
-        "inception, inception_weights, grid_columns, log_model",
+        "seeds, batch_norm, judge, judge_epochs, judge_seed, neighbours, memory_images, cas, "
+        "cas_epochs, inception, inception_weights, grid_columns, log_model",
     ),
     (
         "runtime.devices",
