@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -61,20 +62,13 @@ SETTINGS = (
 REAL_PAPER = 11.24
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A column: which keys of metrics/evaluate.json, by their beginning, and its heading."""
-
-    start: str
-    heading: str
-
-
-METRICS = (
-    Metric("gan_test", "GAN-test ↑"),
-    Metric("diversity_pixels", "diversity → 1"),
-    Metric("diversity_z0_pixels", "of z_0 alone"),
-    Metric("fid_judge_", "FID ↓"),
-)
+# Columns: the key in metrics/evaluate.json as a pattern (the FID's names its judge), the heading.
+METRICS = {
+    "GAN-test ↑": r"gan_test",
+    "diversity → 1": r"diversity_pixels",
+    "of z_0 alone": r"diversity_z0_pixels",
+    "FID ↓": r"fid_(?!within_)[a-z]\w*_[\d.]+k?",
+}
 
 
 @dataclass(frozen=True)
@@ -182,19 +176,19 @@ def rows(
         own = [e for e in experiments if e.setting == setting]
         done = [found[e.name].metrics for e in own if e.name in found and found[e.name].metrics]
         values = {
-            metric.heading: mean_sd([_value(m, metric.start) for m in done])
-            for metric in METRICS
+            heading: mean_sd([_value(m, pattern) for m in done])
+            for heading, pattern in METRICS.items()
             if done
         }
         table.append((setting, len(done), own[0].images, values))
     return table
 
 
-def _value(metrics: Mapping[str, float], start: str, end: str = "") -> float:
-    keys = [k for k in metrics if k.startswith(start) and not k.endswith(("_sd", "_real"))]
-    if len(keys) != 1:
-        raise UserError(f"metrics/evaluate.json: {len(keys)} keys begin with {start}; expected one")
-    return float(metrics[keys[0] + end])
+def _value(metrics: Mapping[str, float], pattern: str, end: str = "") -> float:
+    found = [key for key in metrics if re.fullmatch(pattern, key)]
+    if len(found) != 1:
+        raise UserError(f"metrics/evaluate.json: {len(found)} keys match {pattern}; expected one")
+    return float(metrics[found[0] + end])
 
 
 def cells(
@@ -202,17 +196,17 @@ def cells(
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text, real images and the paper's Inception Score included."""
     count = thousands_of(experiments)
-    heads = ["setting", "seeds", "images of G_0", *(m.heading for m in METRICS)]
+    heads = ["setting", "seeds", "images of G_0", *METRICS]
     heads[-1] = f"FID (judge, {count}) ↓"
     heads.append("paper: IS on CIFAR-10 ↑")
     body = []
     for setting, seeds, images, values in rows(experiments, found):
         paper = f"{setting.paper[0]:.2f} ± {setting.paper[1]:.2f}" if setting.paper else "-"
-        measured = [_shown(values.get(metric.heading)) for metric in METRICS]
+        measured = [_shown(values.get(heading)) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
     done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
     if done:
-        real = [short(_value(done[0], metric.start, "_real")) for metric in METRICS]
+        real = [short(_value(done[0], pattern, "_real")) for pattern in METRICS.values()]
         body.append(["real images", "", "", *real, f"{REAL_PAPER:.2f}"])
     return heads, body
 

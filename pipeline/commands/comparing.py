@@ -65,7 +65,8 @@ def _print_params(console: Any, runs: "list[ReportData]", changed: Any) -> None:
     if unknown:
         console.print(f"(no parameters are known of {', '.join(unknown)})")
     if not changed:
-        console.print("Parameters: the same.")
+        if len(runs) - len(unknown) > 1:
+            console.print("Parameters: the same.")
         return
     table = Table(
         "parameter", *(run.title for run in runs), title="What was changed", title_justify="left"

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.data.archives import IMAGE_SUFFIXES
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from pipeline.evaluation.indomain import RealImages
+
+_FEWEST = 100
 _DEEP = ("I", "F")  # modes of more than eight bits a channel
 
 
@@ -66,3 +71,43 @@ def read_images(
             )
         images[row] = np.asarray(pixels).reshape(height, width, channels)
     return images
+
+
+def folder_images(
+    folder: Path, real: "RealImages", resize: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images uint8 [N, H, W, C] of a folder, and their labels int64 [N] where it has classes.
+
+    A subfolder is a class, by the name that the real data gives it or by its number.
+    Raises UserError for unknown classes, images beside subfolders, and too few images.
+    """
+    from pipeline.data.collections import class_folders
+
+    height, width, channels = real.train_images.shape[1:]
+    shape = (channels, height, width)
+    inside = class_folders(folder)
+    files, labels = [], []
+    for entry in inside:
+        found = image_files(entry)
+        if len(found) < 2:
+            raise UserError(f"{entry}: {len(found)} image; a class needs two or more")
+        files += found
+        labels += [_class_of(entry, real.classes)] * len(found)
+    if not inside:
+        files = image_files(folder)
+    elif any(file.parent == folder for file in image_files(folder)):
+        raise UserError(f"{folder}: images beside class folders; put them into one of these")
+    fewest = max(_FEWEST, 2 * len(real.classes))
+    if len(files) < fewest:
+        raise UserError(f"{folder}: {len(files)} images; scores need {fewest} or more")
+    images = read_images(files, shape, resize)
+    return images, np.asarray(labels, dtype=np.int64) if inside else None
+
+
+def _class_of(folder: Path, classes: tuple[str, ...]) -> int:
+    names = [name.lower() for name in classes]
+    if folder.name.lower() in names:
+        return names.index(folder.name.lower())
+    if folder.name.isdecimal() and int(folder.name) < len(classes):
+        return int(folder.name)
+    raise UserError(f"{folder}: no class of the data; there are {', '.join(classes)}")

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.evaluation.indomain import RealImages
+    from pipeline.evaluation.judge import Judge
     from pipeline.evaluation.scores import Score
     from pipeline.params import Params
+    from pipeline.settings import EvaluateConfig
 
 _DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
-_FEWEST = 100
-_HEADLINE = ("gan_test", "diversity_pixels", "fid_judge_")
+_JUDGES = ("cnn", "resnet56", "vgg16_bn")
+_HEADLINE = ("gan_test", "diversity_pixels")
 _OF_LABELS = ("gan_test", "fid_within_classes", "diversity_")
 
 
@@ -45,7 +47,13 @@ def add(commands: Any) -> None:
         "--resize", action="store_true", help="crop and resize images of another size"
     )
     command.add_argument(
+        "--judge", choices=_JUDGES, help="default: as in params.yaml, else cnn, trained here"
+    )
+    command.add_argument(
         "--judge-epochs", type=float, help="training of the judge (default: as in params.yaml)"
+    )
+    command.add_argument(
+        "--inception", action="store_true", help="FID and more on the Inception trunk; slow"
     )
     command.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     command.add_argument("--out", type=Path, metavar="FILE.json", help="scores to write")
@@ -57,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.images is None:
         given = [
             n
-            for n in ("data", "source", "judge_epochs", "out", "report")
+            for n in ("data", "source", "judge", "judge_epochs", "out", "report")
             if getattr(arguments, n) is not None
         ]
         if given:
@@ -80,7 +88,9 @@ def _score_folder(arguments: argparse.Namespace) -> None:
     options.seed_of(arguments)
     if not arguments.images.is_dir():
         raise UserError(f"--images {arguments.images}: no such folder")
-    params = _params()
+    from pipeline.commands.image_files import folder_images
+
+    params = _params(arguments)
     real = _real(arguments, params)
     images, labels = folder_images(arguments.images, real, arguments.resize)
     count = f"{len(images):,} images" + ("" if labels is not None else " without labels")
@@ -95,12 +105,13 @@ def _score_folder(arguments: argparse.Namespace) -> None:
         print(f"wrote {arguments.report}")
 
 
-def _params() -> "Params | None":
-    """The project's parameters, where this is a project."""
+def _params(arguments: argparse.Namespace) -> "Params | None":
+    """The project's parameters, where this is a project of the same data."""
     from pipeline.params import load
 
     root = paths.project_root()
-    return load(root=root) if (root / paths.PARAMS).is_file() else None
+    params = load(root=root) if (root / paths.PARAMS).is_file() else None
+    return params if params and params.data.name == arguments.data else None
 
 
 def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages":
@@ -122,7 +133,7 @@ def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages
         settings = DataConfig(name=arguments.data, source=arguments.source)
     except ConfigError as error:
         raise UserError(f"--data {arguments.data} needs --source here: {error}") from error
-    if params is not None and params.data.name == arguments.data and arguments.source is None:
+    if params is not None and arguments.source is None:
         settings = params.data
     found, _ = sources.load(settings)
     return RealImages(
@@ -135,49 +146,6 @@ def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages
     )
 
 
-def folder_images(
-    folder: Path, real: "RealImages", resize: bool = False
-) -> "tuple[np.ndarray, np.ndarray | None]":
-    """Images uint8 [N, H, W, C] of a folder, and their labels int64 [N] where it has classes.
-
-    A subfolder is a class, by the name that the real data gives it or by its number.
-    Raises UserError for unknown classes, images beside subfolders, and too few images.
-    """
-    import numpy as np
-
-    from pipeline.commands.image_files import image_files, read_images
-    from pipeline.data.collections import class_folders
-
-    height, width, channels = real.train_images.shape[1:]
-    shape = (channels, height, width)
-    inside = class_folders(folder)
-    files, labels = [], []
-    for entry in inside:
-        found = image_files(entry)
-        if len(found) < 2:
-            raise UserError(f"{entry}: {len(found)} image; a class needs two or more")
-        files += found
-        labels += [_class_of(entry, real.classes)] * len(found)
-    if not inside:
-        files = image_files(folder)
-    elif any(file.parent == folder for file in image_files(folder)):
-        raise UserError(f"{folder}: images beside class folders; put them into one of these")
-    fewest = max(_FEWEST, 2 * len(real.classes))
-    if len(files) < fewest:
-        raise UserError(f"{folder}: {len(files)} images; scores need {fewest} or more")
-    images = read_images(files, shape, resize)
-    return images, np.asarray(labels, dtype=np.int64) if inside else None
-
-
-def _class_of(folder: Path, classes: tuple[str, ...]) -> int:
-    names = [name.lower() for name in classes]
-    if folder.name.lower() in names:
-        return names.index(folder.name.lower())
-    if folder.name.isdecimal() and int(folder.name) < len(classes):
-        return int(folder.name)
-    raise UserError(f"{folder}: no class of the data; there are {', '.join(classes)}")
-
-
 def _scores(
     arguments: argparse.Namespace,
     params: "Params | None",
@@ -188,44 +156,68 @@ def _scores(
     import numpy as np
 
     from pipeline.evaluation.indomain import Samples, in_domain
-    from pipeline.evaluation.judge import cached_judge
-    from pipeline.progress import TrainingProgress
     from pipeline.settings import EvaluateConfig
     from pipeline.tasks import choose_device
     from pipeline.tracking_uri import owning_project
 
     settings = params.evaluate if params else EvaluateConfig()
+    chosen = {"judge": arguments.judge, "judge_epochs": arguments.judge_epochs}
+    settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
     device = str(choose_device(params.runtime.device if params else "auto"))
-    epochs = settings.judge_epochs if arguments.judge_epochs is None else arguments.judge_epochs
     kept = owning_project(paths.project_root()) / paths.STORAGE
-    total = int(len(real.train_images) * epochs)
-    with TrainingProgress({"judge": total}) as bar:
-        judge = cached_judge(
-            kept / "judge",
-            real.train_images,
-            real.train_labels,
-            data_digest=real.digest,
-            num_classes=len(real.classes),
-            epochs=epochs,
-            seed=settings.judge_seed,
-            device=device,
-            progress=lambda seen, _, loss: bar.update("judge", min(seen, total), {"loss": loss}),
-        )
     # Without labels any will do: what depends on them is left out below.
     asked = np.arange(len(images)) % len(real.classes) if labels is None else labels
-    found = in_domain(
+    scores = in_domain(
         [Samples(images, asked, arguments.seed)],
         real,
-        judge,
+        _judge(settings, real, kept, device),
         kept / "features",
         neighbours=settings.neighbours,
         memory_images=settings.memory_images,
         told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
         source=str(arguments.images),
-    )
-    if labels is not None:
-        return found.scores
-    return [score for score in found.scores if not score.key.startswith(_OF_LABELS)]
+    ).scores
+    if labels is None:
+        scores = [score for score in scores if not score.key.startswith(_OF_LABELS)]
+    if arguments.inception:
+        from pipeline.evaluation.standard import standard_scores
+
+        scores += standard_scores(
+            images,
+            real,
+            kept / "features",
+            weights=settings.inception_weights,
+            device=device,
+            neighbours=settings.neighbours,
+            told=lambda done, all: print(f"evaluate: Inception {done:,}/{all:,}", flush=True),
+        )
+    return scores
+
+
+def _judge(settings: "EvaluateConfig", real: "RealImages", kept: Path, device: str) -> "Judge":
+    """The judge that the evaluate stage would take for these settings, from the same cache."""
+    from pipeline.evaluation.judge import cached_judge
+    from pipeline.progress import TrainingProgress
+
+    if settings.judge != "cnn":
+        from pipeline.evaluation.cifar10_judges import cifar10_judge
+
+        return cifar10_judge(settings.judge, device=device)
+    total = int(len(real.train_images) * settings.judge_epochs)
+    with TrainingProgress({"judge": total}) as bar:
+        return cached_judge(
+            kept / "judge",
+            real.train_images,
+            real.train_labels,
+            data_digest=real.digest,
+            num_classes=len(real.classes),
+            epochs=settings.judge_epochs,
+            seed=settings.judge_seed,
+            device=device,
+            progress=lambda seen, _, loss: bar.update(
+                "judge", min(seen, total), {"judge/loss": loss}
+            ),
+        )
 
 
 def print_scores(scores: "list[Score]", title: str) -> None:
@@ -274,12 +266,13 @@ def _report(
             section="Memorisation",
         ),
     ]
-    keys = [score.key for score in scores]
+    headline = [score.key for score in scores if score.key in _HEADLINE]
+    headline += [score.key for score in scores if score.name.startswith("FID (")]
     data = ReportData(
         title=f"{arguments.images.name} against {arguments.data}",
         revision="images of unknown origin",
         scores=scores,
-        headline=[key for key in keys if key.startswith(_HEADLINE)],
+        headline=headline,
         figures=figures,
         facts={"images": f"{len(images):,}", "data digest": real.digest[:16]},
     )

@@ -1,0 +1,67 @@
+"""What subcommands share: labels, levels, seeds, files to write."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import options
+from pipeline.errors import UserError
+
+ANIMALS = ("cat", "Dog", "2")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("cat", 0), ("dog", 1), ("DOG", 1), ("1", 1), ("2", 2), ("0", 0)]
+)
+def test_a_label_is_a_name_or_a_number(text: str, label: int) -> None:
+    assert options.label_of(text, ANIMALS) == label
+
+
+def test_a_name_wins_over_a_number() -> None:
+    assert options.label_of("1", ("7", "3", "1")) == 2
+
+
+@pytest.mark.parametrize("text", ["3", "-1", "bird", "", "1.0"])
+def test_other_labels_are_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(UserError, match="must be 0 to 2, or one of cat, Dog, 2"):
+        options.label_of(text, ANIMALS)
+
+
+def test_numbered_classes_are_not_listed_twice() -> None:
+    with pytest.raises(UserError) as error:
+        options.label_of("11", tuple("0123456789"))
+    assert str(error.value) == "--label 11: must be 0 to 9"
+
+
+def test_levels_are_those_of_the_stack(weights: Path) -> None:
+    stack = options.load(weights)
+    assert [options.level_of(i, stack) for i in (0, 1)] == [0, 1]
+    with pytest.raises(UserError, match="--level 2: must be one of 0, 1; this stack has 2 in all"):
+        options.level_of(2, stack)
+    with pytest.raises(UserError, match="--level 0: must be one of 1; "):
+        options.level_of(0, stack, lowest=1)
+    with pytest.raises(UserError, match="--level 1: there is none to choose"):
+        options.level_of(1, stack, lowest=2)
+
+
+def test_without_a_seed_each_call_has_a_new_one() -> None:
+    none = argparse.Namespace(seed=None)
+    assert len({options.seed_of(none) for _ in range(5)}) == 5
+    assert options.seed_of(argparse.Namespace(seed=7)) == 7
+    for seed in (-1, 2**31):
+        with pytest.raises(UserError, match=f"--seed {seed}: must be 0 to 2147483647"):
+            options.seed_of(argparse.Namespace(seed=seed))
+
+
+def test_a_stack_without_its_data_numbers_its_classes(weights: Path) -> None:
+    model = options.trained(weights)
+    assert model.classes == tuple("0123456789")
+    assert model.manifest is None
+    with pytest.raises(UserError, match=r"artifacts/data does not hold the images that this stack"):
+        model.split("test")
+
+
+def test_weights_that_are_not_there_are_one_error() -> None:
+    with pytest.raises(UserError, match=r"none.safetensors: no such weights file; train first"):
+        options.load(Path("none.safetensors"))
