@@ -7,6 +7,7 @@ its own. One is trained once per session; tests that change anything take a copy
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -57,6 +58,13 @@ class Project:
     def copy(self, root: Path) -> "Project":
         """A copy of everything: code, outputs, DVC's cache, .runs and the MLflow database."""
         shutil.copytree(self.root, root, symlinks=True, ignore=UNWANTED)
+        with sqlite3.connect(root / "mlflow.db") as database:
+            for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+                database.execute(  # MLflow keeps the whole path of every run's files
+                    f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, ?))",
+                    (root.as_uri(), "/mlartifacts"),
+                )
+        database.close()
         return Project(root)
 
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""After an edit, exactly what depends on it is done again, and what can be reused is."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+
+PARTS = ("encoder", "level0", "level1", "joint")
+
+
+def keys(project) -> dict[str, set[str]]:
+    """The keys of every part in storage."""
+    return {part: project.keys(part) for part in PARTS}
+
+
+def weights(project) -> dict[str, str]:
+    """SHA-256 of every weights file that the stages put out."""
+    return {
+        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (project.root / "artifacts").glob("*/*.safetensors")
+    }
+
+
+def test_one_level_trains_again_and_the_other_is_reused(project):
+    keys_before, weights_before = keys(project), weights(project)
+    project.edit(levels={"1": {"lambda_ent": 5.0}})
+    assert project.repro() == ["levels", "joint", "evaluate"]
+    assert "levels: 2 levels, reused: level0," in project.log
+    assert {part: len(found) for part, found in keys(project).items()} == {
+        "encoder": 1,
+        "level0": 1,
+        "level1": 2,
+        "joint": 2,
+    }
+    assert all(keys_before[part] <= found for part, found in keys(project).items())
+    after = weights(project)
+    same = {name for name, digest in after.items() if weights_before[name] == digest}
+    assert same == {"encoder", "level0"}
+
+    (new_key,) = keys(project)["level1"] - keys_before["level1"]
+    reused = project.runs(part="levels/level0")[-1].data.tags
+    trained = project.runs(part="levels/level1")[-1]
+    assert reused["sgan.reused"] == "true"
+    assert {reused["sgan.part_key"]} == keys_before["level0"]
+    assert "sgan.reused" not in trained.data.tags
+    assert trained.data.tags["sgan.part_key"] == new_key
+    assert trained.data.params["level1.lambda_ent"] == "5.0"
+
+    back_to_the_first_setting(project, keys(project), weights_before)
+
+
+def back_to_the_first_setting(project, keys_before, weights_before):
+    """The second half of the test above, on the state that it left."""
+    project.edit(levels={"1": {"lambda_ent": 10.0}})
+    log = project.run("dvc", "repro", "--no-run-cache", "--single-item", "levels")
+    assert "levels: 2 levels, reused: level0, level1," in log
+    assert keys(project) == keys_before
+    found = weights(project)
+    assert {name: found[name] for name in ("level0", "level1")} == {
+        name: weights_before[name] for name in ("level0", "level1")
+    }
+
+
+def test_an_edit_of_evaluate_trains_nothing(project):
+    keys_before, weights_before = keys(project), weights(project)
+    picture = project.root / "artifacts/evaluate/samples.png"
+    before = picture.read_bytes()
+    project.commit("results")
+    project.edit(evaluate={"grid_columns": 4, "num_samples": 400})
+    assert project.repro() == ["evaluate"]
+    assert picture.read_bytes() != before
+    assert (keys(project), weights(project)) == (keys_before, weights_before)
+    assert "judge: 100/" not in project.log  # the judge is reused too
+
+    metrics = json.loads(project.run("dvc", "metrics", "diff", "--json"))
+    assert metrics["metrics/evaluate.json"]["fid_judge_400"]["new"] > 0
+    assert list(metrics) == ["metrics/evaluate.json"]
+    params = json.loads(project.run("dvc", "params", "diff", "--json"))
+    assert params["params.yaml"]["evaluate.num_samples"] == {"old": 500, "new": 400, "diff": -100}
+
+
+def test_where_it_runs_is_no_reason_to_run_again(project):
+    project.edit(runtime={"checkpoint_seconds": 3.0, "progress": "plain", "cpus_per_worker": 2.0})
+    assert project.repro() == []
+    assert "up to date" in project.log
+
+
+def test_what_dvc_lost_is_there_in_storage(project):
+    weights_before = weights(project)
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    shutil.rmtree(project.root / "artifacts")
+    assert project.repro("levels") == ["prepare", "encoder", "features", "levels"]
+    assert "encoder: reused" in project.log
+    assert "levels: 2 levels, reused: level0, level1," in project.log
+    names = ("encoder", "level0", "level1")
+    assert weights(project) == {name: weights_before[name] for name in names}
