@@ -138,6 +138,7 @@ def _run_queue(root: Path, jobs: int, names: Sequence[str]) -> None:
                 file=sys.stderr,
             )
             raise
+    _dvc(root, "queue", "stop")  # its worker would wait for more for ever
 
 
 def _dvc(root: Path, *arguments: str) -> str:
