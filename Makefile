@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 ARGS ?=
 PORT ?= 5000
-BENCH ?= $(filter-out %/__init__.py %/same_loss.py,$(wildcard benchmarks/*.py))
+BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help setup repro test test-unit test-integration lint format lock ui bench ablations clean clean-all
 

@@ -142,6 +142,7 @@ class LevelConfig:
     halve_d: bool = True  # authors' code halves each of D's two adversarial terms; paper does not
 
     instance_noise: float = 0.0  # σ of the Gaussian noise D adds to its inputs
+    hidden_noise: float = 0.0  # σ of the noise inside CIFAR-10's D_1 (authors: 0.2, joint only)
     dropout: float = 0.0  # in D_0 (CIFAR-10: 0.1 independent, 0.3 joint)
     # (threshold, steps) pairs: as many G steps as the first pair whose threshold D's adversarial
     # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
@@ -155,6 +156,8 @@ class LevelConfig:
     lr_d: float = 1e-4
     beta1: float = 0.5
     beta2: float = 0.999
+    # Adam's eps, outside the root. The authors' Adam has 1e-8 inside it (nn.py): about 1e-4 here
+    adam_eps: float = 1e-8
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     ema_half_life_images: int = 0  # 0: no moving average of G (ours, off in the paper's recipe)
     spectral_norm: bool = False  # in D (ours)
@@ -167,10 +170,10 @@ class LevelConfig:
         _require_number(self, "z_dim total_images", 1)
         _require_number(self, "batch_size", 2)
         _require_number(self, "lambda_adv lambda_cond lambda_ent lambda_class", 0)
-        _require_number(self, "instance_noise r1_gamma ema_half_life_images", 0)
+        _require_number(self, "instance_noise hidden_noise r1_gamma ema_half_life_images", 0)
         _require_number(self, "augment_pixels", 0, 16)
         _require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
-        _require_number(self, "lr_g lr_d", 0, 1, open_low=True)
+        _require_number(self, "lr_g lr_d adam_eps", 0, 1, open_low=True)
         for name in ("beta1", "beta2"):
             _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         _require_number(self, "seed", 0, 2**31 - 1)
@@ -187,7 +190,8 @@ class JointConfig:
 
     `lower_weight` w: G_{i+1} also minimises w times the loss of level i, through ĥ_{i+1} as input
     and as conditional target (authors' CIFAR-10 code: 0.01; MNIST code: 0, no gradient).
-    None in `lr_g`, `lr_d`, `dropout`, `instance_noise`: as in each level's own settings.
+    The level above that receives w² of it, and so on.
+    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings.
     """
 
     enabled: bool = True
@@ -200,6 +204,7 @@ class JointConfig:
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
     dropout: float | None = None  # D_0's, in joint training
     instance_noise: float | None = None  # in every D, in joint training
+    hidden_noise: float | None = None  # inside CIFAR-10's D_1 (authors: 0.2)
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -209,14 +214,14 @@ class JointConfig:
         for name in ("lr_g", "lr_d"):
             if getattr(self, name) is not None:
                 _require_number(self, name, 0, 1, open_low=True)
-        for name in ("dropout", "instance_noise"):
+        for name in ("dropout", "instance_noise", "hidden_noise"):
             if getattr(self, name) is not None:
                 _require_number(self, name, 0, 0.99)
         _require_number(self, "seed", 0, 2**31 - 1)
 
     def level(self, config: LevelConfig) -> LevelConfig:
         """A level's settings as joint training uses them."""
-        names = ("lr_g", "lr_d", "dropout", "instance_noise")
+        names = ("lr_g", "lr_d", "dropout", "instance_noise", "hidden_noise")
         own = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
         shared = {
             n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule", "seed")

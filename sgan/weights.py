@@ -114,6 +114,7 @@ def _save(
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     try:
         save_file(plain, os.fspath(temporary), {CARD: json.dumps(card, sort_keys=True)})
+        temporary.chmod(0o644)  # safetensors writes for the owner alone; servers read it too
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -55,6 +55,7 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
         z_dim=settings.z_dim,
         q_sigmoid=settings.q_output == "sigmoid",
         noise=settings.instance_noise,
+        hidden_noise=settings.hidden_noise,
         dropout=settings.dropout,
     )
     table = _TABLES.get(config.encoder.architecture)

@@ -55,13 +55,15 @@ class InstanceNoise(nn.Module):
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """What a level's settings ask of D_i: heads, noise σ, dropout probability."""
+    """What a level's settings ask of D_i: heads, noise σ at the input and
+    inside, dropout probability."""
 
     logits: int
     z_dim: int
     q_sigmoid: bool
     noise: float
     dropout: float
+    hidden_noise: float = 0.0
 
 
 class Discriminator(nn.Module):

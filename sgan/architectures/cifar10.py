@@ -60,15 +60,15 @@ def image_generator(cond: int, z_dim: int) -> nn.Module:
 
 
 def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
-    """D_1, Q_1: noise, 512, noise, 512 BN, noise; leaky ReLU; one dense layer per head."""
+    """D_1, Q_1: noise, 512, hidden noise, 512 BN, hidden noise; leaky ReLU; dense heads."""
     trunk = nn.Sequential(
         InstanceNoise(heads.noise),
         nn.Linear(features, 512),
         nn.LeakyReLU(0.2),
-        InstanceNoise(heads.noise),
+        InstanceNoise(heads.hidden_noise),
         nn.Linear(512, 512, bias=False),
         *relu_bn(512, leak=0.2),
-        InstanceNoise(heads.noise),
+        InstanceNoise(heads.hidden_noise),
     )
     return dense_heads(trunk, 512, heads)
 

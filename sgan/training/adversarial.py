@@ -170,4 +170,4 @@ class AdversarialTask:
 
 
 def _adam(net: nn.Module, c: LevelConfig, lr: float) -> torch.optim.Adam:
-    return torch.optim.Adam(net.parameters(), lr, (c.beta1, c.beta2), fused=True)
+    return torch.optim.Adam(net.parameters(), lr, (c.beta1, c.beta2), c.adam_eps, fused=True)

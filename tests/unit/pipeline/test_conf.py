@@ -171,10 +171,12 @@ def test_cifar10_has_the_authors_settings() -> None:
         "q_output": "linear",
         "g_steps": ADAPTIVE,
         "total_images": 10_000_000,
+        "adam_eps": 1e-4,
     }
     assert params.levels[0] == LevelConfig(z_dim=16, instance_noise=0.05, dropout=0.1, **shared)
     assert params.levels[1] == LevelConfig(z_dim=50, instance_noise=0.2, **shared)
     assert (params.joint.lower_weight, params.joint.dropout) == (0.01, 0.3)
+    assert params.joint.hidden_noise == 0.2
     assert params.encoder.horizontal_flip
     assert params.data.centre == "pixel_mean"
     assert params.image_config((3, 32, 32), 10).centre == "pixel_mean"
