@@ -8,6 +8,8 @@ owns the checkpoints, so both go on where they were.
 import math
 import os
 import secrets
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,10 +53,16 @@ def connected(cpus: int | None = None) -> Iterator[None]:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(num_cpus=cpus or os.cpu_count(), include_dashboard=False, **quiet)
+        with _own_signal_handlers():
+            if address:
+                ray.init(address=address, **quiet)
+            else:
+                # Without "local" it would join whatever Ray another person started here.
+                own: dict[str, Any] = {
+                    "num_cpus": cpus or os.cpu_count(),
+                    "include_dashboard": False,
+                }
+                ray.init(address="local", **own, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
         raise UserError(f"{where} cannot be used: {error}. Check it with `ray status`") from error
@@ -62,6 +70,17 @@ def connected(cpus: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Puts the signal handlers back afterwards: Ray's end the process without a word to MLflow."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _ensure_token() -> None:

@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import psutil
 
 _POLL_S = 0.5
 _GRACE_S = 30.0
@@ -18,25 +21,48 @@ _SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
 
 
 class Guard:
-    """Whether this stage has been asked to stop, and by which signal."""
+    """Whether this stage has been asked to stop, and by which signal.
+
+    A stop ends the stage at once, except inside `checkpointing`, which goes on to its next poll.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._checkpointing = False
         self.signal_number = 0
 
     def should_stop(self) -> bool:
         """True once a stop was asked for: poll it between steps."""
         return self._event.is_set()
 
+    @contextmanager
+    def checkpointing(self) -> Iterator[None]:
+        """Work that polls `should_stop` and saves before it ends.
+
+        Raises SystemExit (128 + signal) at its end where a stop came too late to be polled.
+        """
+        self._checkpointing = True
+        try:
+            yield
+        finally:
+            self._checkpointing = False
+        if self.should_stop():
+            raise SystemExit(128 + self.signal_number)
+
     def stop(self, number: int) -> None:
-        """Ask for a stop; the process is ended the hard way if it takes over 30 s."""
+        """Stop, in the main thread; the process is ended the hard way if it takes over 30 s.
+
+        Raises SystemExit (128 + number) outside `checkpointing`.
+        """
         if self._event.is_set():
-            return
+            os._exit(128 + number)
         self.signal_number = number
         self._event.set()
         timer = threading.Timer(_GRACE_S, os._exit, (128 + number,))
         timer.daemon = True
         timer.start()
+        if not self._checkpointing:
+            raise SystemExit(128 + number)
 
 
 @contextmanager
@@ -80,8 +106,6 @@ def _signals(guard: Guard) -> Iterator[None]:
         return
 
     def handle(number: int, _: Any) -> None:
-        if guard.should_stop():
-            os._exit(128 + number)
         guard.stop(number)
 
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -106,14 +130,23 @@ def _watch_parents(guard: Guard) -> None:
             break
 
     def watch() -> None:
-        while all(_alive(process) for process in watched):
+        while _is_below_dvc(watched) and all(_alive(process) for process in watched):
             time.sleep(_POLL_S)
-        guard.stop(signal.SIGTERM)
+        if not guard.should_stop():
+            os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _alive(process: Any) -> bool:
+def _is_below_dvc(parents: "list[psutil.Process]") -> bool:
+    """Whether DVC was still there when `parents` were looked up: otherwise the system's first
+    process has adopted this one."""
+    if not parents:
+        return False
+    return parents[-1].pid != 1 or parents[-1].name().startswith(("python", "dvc"))
+
+
+def _alive(process: "psutil.Process") -> bool:
     import psutil
 
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

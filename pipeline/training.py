@@ -45,7 +45,8 @@ def train_parts(
         SystemExit: the stage was asked to stop (128 + signal), after a checkpoint.
     """
     totals = {part.name: part.total_images for part in parts}
-    with TrainingProgress(totals, console_for(progress_style)) as progress:
+    progress_shown = TrainingProgress(totals, console_for(progress_style))
+    with guard.checkpointing(), progress_shown as progress:
 
         def on_report(report: Report) -> None:
             step = report.images_seen
