@@ -1,9 +1,11 @@
 """Parts on real Ray clusters: lost workers, two nodes, too few cores, two workers for a part."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,11 +193,15 @@ class TestOneMachine:
 class TwoNodes:
     """A Ray cluster of two nodes with one CPU each, on this machine, and its processes."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
-        self.folder = folder
+        # A folder of its own: in Ray's usual one it would leave its address for others to find.
+        # A short path, which its sockets need.
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
         self._nodes: list[subprocess.Popen] = []
-        self._start("--head", f"--port={port}", "--include-dashboard=false")
+        self._start(
+            "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self.folder}"
+        )
         self._start(f"--address={self.address}")
 
     def _start(self, *options: str) -> None:
@@ -229,6 +235,7 @@ class TwoNodes:
         psutil.wait_procs(tree, timeout=15)
         for node in self._nodes:
             node.wait(timeout=15)
+        shutil.rmtree(self.folder)
 
 
 def _without_address() -> dict[str, str]:
@@ -236,11 +243,11 @@ def _without_address() -> dict[str, str]:
 
 
 @pytest.fixture(scope="class")
-def two_nodes(tmp_path_factory, until):
+def two_nodes(until):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    nodes = TwoNodes(tmp_path_factory.mktemp("nodes"), port)
+    nodes = TwoNodes(port)
     try:
         until(lambda: nodes.log().count("Ray runtime started.") == 2, 90, "two nodes have started")
         yield nodes

@@ -1,0 +1,141 @@
+"""Killed in the middle: nothing is left running, and the next run goes on where this one was."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.worker import train_part
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+
+BATCH = 100
+LEVELS = {"level0": 4000, "level1": 80_000}  # images; some 8 s and more on a core each
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """A process and everything below it."""
+    return [process, *process.children(recursive=True)]
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run; a zombie has ended."""
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
+    for name, total in LEVELS.items():
+        project.edit(levels={name[-1]: {"total_images": total}})
+    project.edit(runtime={"checkpoint_seconds": 1.0})
+    before = {name: project.keys(name) for name in LEVELS}
+    dvc = project.start("dvc", "repro", log="dvc.log")
+    until(
+        lambda: dvc.poll() is not None or all(map(project.checkpoint_steps, LEVELS)),
+        120,
+        "checkpoints of both levels",
+    )
+    log = project.root / "dvc.log"
+    assert dvc.poll() is None, log.read_text()
+    started = tree(psutil.Process(dvc.pid))
+    assert any("raylet" in process.name() for process in started), log.read_text()
+    os.kill(dvc.pid, signal.SIGKILL)
+    dvc.wait()
+    until(lambda: not alive(started) and not project.processes(), 15, "nothing runs any more")
+
+    reached = {name: max(project.checkpoint_steps(name)) * BATCH for name in LEVELS}
+    assert all(0 < reached[name] < total for name, total in LEVELS.items())
+    killed_ms = time.time() * 1000
+    assert project.repro("levels") == ["levels"]
+    for name, total in LEVELS.items():
+        (key,) = project.keys(name) - before[name]
+        result = json.loads((project.root / ".runs" / name / key / "result.json").read_text())
+        assert result["images_seen"] == total
+        seen = [row["images_seen"] for row in result["curve"]]
+        assert seen[0] < reached[name] < seen[-1] == total  # one curve over both runs
+        (run,) = project.runs(part=f"levels/{name}", part_key=key)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["sgan.resumed"] == "true"
+        history = project.mlflow().get_metric_history(run.info.run_id, f"{name}/loss_d")
+        assert min(point.step for point in history) <= reached[name]
+        second = [point.step for point in history if point.timestamp > killed_ms]
+        assert reached[name] < min(second) <= max(second) == total
+        assert project.checkpoint_steps(name) == []
+    assert project.repro("levels") == []
+
+
+def test_a_stage_that_is_told_to_end_saves_a_checkpoint_and_says_so(project, until):
+    project.edit(encoder={"total_images": 2_000_000})
+    project.edit(runtime={"checkpoint_seconds": 5.0})
+    stage = project.start("python", "-m", "pipeline", "encoder", log="stage.log")
+    log = project.root / "stage.log"
+    until(lambda: stage.poll() is not None or project.checkpoint_steps("encoder"), 90, "training")
+    (saved,) = project.checkpoint_steps("encoder")
+    time.sleep(1)  # some steps on, and long before the next checkpoint is due
+    stage.terminate()
+    assert stage.wait(15) == 143, log.read_text()
+    assert project.checkpoint_steps("encoder")[-1] > saved
+    assert "Stopped; the checkpoints are kept" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert not project.processes()
+    (run,) = project.runs(
+        stage="encoder",
+        part_key=max(
+            project.keys("encoder"),
+            key=lambda key: (project.root / ".runs/encoder" / key).stat().st_mtime,
+        ),
+    )
+    assert run.info.status == "KILLED"
+
+
+def test_a_stage_that_does_not_train_ends_when_told_to(project, until):
+    project.edit(evaluate={"num_samples": 20_000})
+    stage = project.start("python", "-m", "pipeline", "evaluate", log="stage.log")
+    log = project.root / "stage.log"
+    until(lambda: "evaluate: 20,000 samples" in log.read_text(), 60, "evaluate is at work")
+    stage.terminate()
+    assert stage.wait(10) == 143, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize(("level", "total_images"), [(0, 3000), (1, 40_000)])
+def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_images):
+    """Tensor for tensor: killed twice, on one thread of a CPU in float32."""
+    from safetensors.torch import load_file
+
+    context = multiprocessing.get_context("spawn")
+    whole = make_part(level, total_images, tmp_path / "whole")
+    killed = make_part(level, total_images, tmp_path / "killed")
+    train_part(whole, lambda *report: None)
+    folder = Path(killed.storage) / killed.folder
+
+    def newest() -> int:
+        steps = [int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.pt")]
+        return max(steps, default=0)
+
+    starts = [0]
+    for _ in range(2):
+        process = context.Process(target=train_part, args=(killed, print))
+        process.start()
+        until(lambda start=starts[-1]: newest() > start, 60, "a newer checkpoint")
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        starts.append(newest())
+    assert 0 < starts[1] < starts[2] < total_images // 50
+    result = train_part(killed, lambda *report: None)
+    assert not result["reused"]
+    assert (
+        result["curve"]
+        == json.loads((Path(whole.storage) / whole.folder / "result.json").read_text())["curve"]
+    )
+    one, other = (
+        load_file(Path(part.storage) / part.folder / "weights.safetensors")
+        for part in (whole, killed)
+    )
+    assert one.keys() == other.keys()
+    assert {name for name in one if not one[name].equal(other[name])} == set()
