@@ -152,18 +152,23 @@ class Outcome:
 def outcomes(shown: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
     """By name, from the answer of `dvc exp show --all-commits --json`.
 
-    An experiment that was evaluated is preferred to one of the same name that was not.
+    DVC shows the metrics of the commit it began at for an experiment that failed or waits: those
+    are left out. One that is done is preferred to another of the same name that is not.
     """
     found: dict[str, Outcome] = {}
     for baseline in shown:
         for entry in baseline.get("experiments") or ():
             revision = (entry.get("revs") or [{}])[0]
             name = entry.get("name") or revision.get("name")
-            files_ = (revision.get("data") or {}).get("metrics") or {}
-            metrics = files_.get("metrics/evaluate.json", {}).get("data") or {}
-            state = "done" if metrics else (entry.get("executor") or {}).get("state", "unknown")
-            if name and (name not in found or metrics):
-                found[name] = Outcome(str(state), str(revision.get("rev", "")), metrics)
+            state = (entry.get("executor") or {}).get("state", "success")
+            kept = (revision.get("data") or {}).get("metrics") or {}
+            metrics = kept.get("metrics/evaluate.json", {}).get("data") or {}
+            if state != "success" or not metrics:
+                outcome = Outcome("unknown" if state == "success" else str(state))
+            else:
+                outcome = Outcome("done", str(revision.get("rev", "")), metrics)
+            if name and (name not in found or outcome.metrics):
+                found[name] = outcome
     return found
 
 

@@ -111,12 +111,13 @@ def test_what_dvc_shows_is_read_by_name() -> None:
             "name": "main",
             "experiments": [
                 shown("full-s1", metrics(0.9)),
-                shown("full-s2", None, "failed"),
-                shown("full-s3", None, "queued"),
+                shown("full-s2", metrics(0.1), "failed"),  # the baseline's metrics
+                shown("full-s3", metrics(0.1), "queued"),
                 {"revs": [{"rev": "x", "name": "odd", "data": None, "error": {}}], "name": "odd"},
             ],
         },
         {"rev": "older", "name": None, "experiments": [shown("full-s2", metrics(0.8))]},
+        {"rev": "old", "experiments": [{**shown("kept", metrics(0.7)), "executor": None}]},
         {"rev": "oldest", "name": None, "experiments": [shown("full-s1", None, "failed")]},
     ]
     found = ablations.outcomes(answer)
@@ -125,7 +126,9 @@ def test_what_dvc_shows_is_read_by_name() -> None:
         "full-s2": "done",
         "full-s3": "queued",
         "odd": "unknown",
+        "kept": "done",
     }
+    assert found["full-s3"].metrics == {}
     assert found["full-s1"].revision == "rev of full-s1"
     assert found["full-s2"].metrics["gan_test"] == 0.8
 
