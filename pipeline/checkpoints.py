@@ -1,5 +1,6 @@
 """Checkpoints and results of a part in storage: atomic, keyed, the newest step wins."""
 
+import pickle
 import re
 import tempfile
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 from pipeline.storage import Storage
 
 _STEP = re.compile(r"step-(\d{10})\.pt$")
+_DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError)
 WEIGHTS = "weights.safetensors"
 RESULT = "result.json"
 
@@ -53,9 +55,13 @@ class Checkpoints:
                 local = Path(folder) / "state.pt"
                 try:
                     self.storage.get_file(key, local)
+                except FileNotFoundError:  # another worker has newer ones by now
+                    continue
+                try:
                     return step, torch.load(local, map_location=device, weights_only=True)
-                except (RuntimeError, EOFError, OSError, ValueError) as error:
-                    print(f"checkpoint {key} cannot be read ({error}); trying an older one")
+                except _DAMAGED as error:
+                    reason = (str(error) or type(error).__name__).splitlines()[0]
+                    print(f"checkpoint {key} cannot be read ({reason}); trying an older one")
         return None
 
     def finish(self, weights: Path, result: Mapping[str, Any]) -> None:
