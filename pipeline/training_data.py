@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.data import features, shards
 from pipeline.data.manifest import Manifest
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -40,17 +41,19 @@ def batches(
     stream from their shards, `window` at a time, above that. Both give the same batches. Features
     are mapped from the file; a part without level 0 touches no image.
 
-    Raises UserError for damaged shards, and for a batch size that the set does not hold.
+    Raises UserError for damaged shards, and for a batch size that the set does not hold or that
+    the workers cannot share.
     """
     import torch
 
     from sgan.training.batches import TensorBatches
 
+    manifest = Manifest.load(paths["data"])
+    sizes = manifest.shard_sizes("train")
+    _check(batch_size, sum(sizes), world_size)
     upper = {i: features.read(paths["features"], column(i)) for i in hidden if i > 0}
     if device.type != "cpu":
         upper = {i: h.to(device) for i, h in upper.items()}
-    manifest = Manifest.load(paths["data"])
-    sizes = manifest.shard_sizes("train")
     common: dict[str, Any] = {
         "shard_sizes": sizes,
         "window": window,
@@ -69,6 +72,19 @@ def batches(
     stream = ShardBatches(Path(paths["data"]), upper, to_h0, batch_size, seed, device)
     stream.place(sum(sizes), window, rank, world_size)
     return stream
+
+
+def _check(batch_size: int, rows: int, world_size: int) -> None:
+    if batch_size > rows:
+        raise UserError(
+            f"batch_size = {batch_size}: must be at most the {rows} training images; lower it, or "
+            "raise data.max_train"
+        )
+    if batch_size % world_size:
+        raise UserError(
+            f"batch_size = {batch_size}: must divide by the part's {world_size} workers "
+            "(runtime.workers_per_level); change either"
+        )
 
 
 class ShardBatches:
