@@ -82,7 +82,8 @@ def guarded(stage: str, root: Path) -> Iterator[Guard]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"Stage {stage} is still running here; waiting up to {_LOCK_WAIT_S:.0f} s for it")
+        waiting = f"waiting up to {_LOCK_WAIT_S:.0f} s for it"
+        print(f"Stage {stage} is still running here; {waiting}", flush=True)
         try:
             lock.acquire(timeout=_LOCK_WAIT_S)
         except Timeout:
