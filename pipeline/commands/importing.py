@@ -25,7 +25,9 @@ def add(commands: Any) -> None:
         ),
     )
     command.add_argument("file", type=Path, metavar="FILE.npz", help="the authors' parameter list")
-    command.add_argument("--architecture", choices=_ARCHITECTURES, required=True)
+    command.add_argument(
+        "--architecture", choices=_ARCHITECTURES, required=True, help="whose encoder this is"
+    )
     command.add_argument(
         "--mean-image",
         type=Path,
