@@ -1,6 +1,5 @@
 """Batches of a part: streamed from shards or held in memory, they are the same."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
