@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,9 +84,8 @@ def train_parts(
 
 
 def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> dict[str, Any]:
-    """One by one in this process, each with all the cores."""
-    from dataclasses import replace
-
+    """One by one in this process. A level keeps the threads that it has beside the others: a
+    small net gains nothing from more, and its losses then do not depend on what was reused."""
     from pipeline.sink import MetricHub
     from pipeline.worker import train_part
     from sgan.training.loop import TrainingStopped
@@ -100,9 +98,8 @@ def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> 
             on_report(drained)
 
     for part in parts:
-        whole = replace(part, cpus=float(os.cpu_count() or 1))
         try:
-            results[part.name] = train_part(whole, send, should_stop=guard.should_stop)
+            results[part.name] = train_part(part, send, should_stop=guard.should_stop)
         except TrainingStopped:
             raise cluster.Stopped from None
         on_done(part.name, results[part.name])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths
+from pipeline import cluster, paths
 from pipeline.errors import UserError
 from pipeline.guard import Guard, guarded
 from pipeline.lineage import Lineage, lineage
@@ -112,6 +112,12 @@ class Stage:
             checkpoint_seconds=runtime.checkpoint_seconds,
             **fields,
         )
+
+    def cpus_alone(self) -> float:
+        """Cores for a part that has nothing beside it: what `runtime` says, else one of a
+        cluster's, else all of this machine's."""
+        here = 1.0 if cluster.wanted() else float(os.cpu_count() or 1)
+        return self.params.runtime.cpus_per_worker or here
 
     def train(
         self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False

@@ -25,6 +25,7 @@ def run() -> None:
             stack=stack,
             settings=stack["encoder"],
             inputs=stage.data_inputs(),
+            cpus=stage.cpus_alone(),
         )
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:

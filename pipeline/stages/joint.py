@@ -51,7 +51,7 @@ def joint_part(stage: Stage) -> Part:
         settings=to_dict(stage.params.joint),
         inputs=inputs,
         workers=stage.params.runtime.workers(None),
-        cpus=stage.params.runtime.cpus_per_worker or 1.0,
+        cpus=stage.cpus_alone(),
         gpus=stage.params.runtime.gpus_per_worker,
     )
 
