@@ -82,7 +82,7 @@ class Manifest:
         import pyarrow.parquet as pq
 
         try:
-            return cls._from_table(pq.read_table(pa.BufferReader(content)))
+            return cls._from_table(pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False))
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{address}: damaged manifest ({error}). {REPAIR}") from error
 
