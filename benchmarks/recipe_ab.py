@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import paths, training_data
+from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
 from pipeline.evaluation.judge import Judge, cached_judge
 from pipeline.evaluation.levelwise import noise_diversity
 from pipeline.evaluation.scores import metrics
 from pipeline.stages.common import Stage, opened
 from pipeline.stages.evaluate import draw, real_images
+from pipeline.worker import training_data
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask

@@ -157,8 +157,8 @@ def _scores(
 
     from pipeline.evaluation.indomain import Samples, in_domain
     from pipeline.settings import EvaluateConfig
-    from pipeline.tasks import choose_device
     from pipeline.tracking_uri import owning_project
+    from pipeline.worker.tasks import choose_device
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen = {"judge": arguments.judge, "judge_epochs": arguments.judge_epochs}

@@ -153,7 +153,7 @@ def set_batch_norm(stack: "Stack", mode: str) -> None:
 
 
 def _device(stage: Stage) -> str:
-    from pipeline.tasks import choose_device
+    from pipeline.worker.tasks import choose_device
 
     return str(choose_device(stage.params.runtime.device))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pipeline import paths
 from pipeline.stages.common import file_sha256, opened
 from pipeline.training import write_json
-from pipeline.training_data import LABELS, column
+from pipeline.worker.training_data import LABELS, column
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,7 @@ def run() -> None:
         import torch
 
         from pipeline.data import features, shards
-        from pipeline.tasks import choose_device
+        from pipeline.worker.tasks import choose_device
         from sgan.weights import load_encoder
 
         manifest = stage.manifest()

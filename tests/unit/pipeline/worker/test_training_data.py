@@ -12,7 +12,7 @@ from pipeline.data import features, shards
 from pipeline.data.dataset import Dataset
 from pipeline.errors import UserError
 from pipeline.settings import DataConfig
-from pipeline.training_data import ShardBatches, batches
+from pipeline.worker.training_data import ShardBatches, batches
 from sgan.training.batches import TensorBatches
 
 ROWS, BATCH, SEED = 230, 30, 3

@@ -67,7 +67,7 @@ class _Run:
     def __init__(self, part: Part, checkpoints: Checkpoints, comm: "Comm") -> None:
         import torch
 
-        from pipeline import tasks, training_data
+        from pipeline.worker import tasks, training_data
 
         self.part, self.checkpoints, self.comm = part, checkpoints, comm
         self.device = tasks.choose_device(part.device)
