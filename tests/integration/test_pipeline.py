@@ -167,4 +167,4 @@ def test_dvc_shows_metrics_and_plots(trained):
     vega = json.loads(trained.run("dvc", "plots", "show", "--show-vega", "plots/encoder.csv"))
     assert "images_seen" in json.dumps(vega)
     trained.run("dvc", "plots", "diff", "HEAD", "--out", "dvc_plots_diff")
-    assert "level1" in trained.run("dvc", "dag")
+    assert '"levels" -> "joint"' in trained.run("dvc", "dag", "--dot")
