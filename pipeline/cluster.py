@@ -9,6 +9,7 @@ import math
 import os
 import secrets
 import signal
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from pipeline.sink import ActorSender, MetricHub, Report
 
 _RESTARTS = 3
 _POLL_S = 0.5
+_ANSWER_S = 5.0
 
 
 class Stopped(Exception):
@@ -47,7 +49,9 @@ def connected(cpus: int | None = None) -> Iterator[None]:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
-    if not address:
+    if address:
+        _check_answers(address)
+    else:
         _ensure_token()
     import ray
 
@@ -70,6 +74,25 @@ def connected(cpus: int | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Raises UserError where nothing listens at the address: Ray would wait for it for ever."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(
+            f"RAY_ADDRESS={address}: must be host:port of a cluster's head, or 'auto' for the one "
+            "that was started on this machine; unset it to train on a local Ray"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except OSError as error:
+        raise UserError(
+            f"the Ray cluster at RAY_ADDRESS={address} does not answer ({error}). Start it, or "
+            "unset RAY_ADDRESS to train on a local Ray"
+        ) from error
 
 
 @contextmanager
