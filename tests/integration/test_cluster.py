@@ -280,6 +280,21 @@ class TestACluster:
         names = [{"ray::level0"}, {"ray::level1"}]
         assert [*names] in [[*pair] for pair in busy] or [*names[::-1]] in [[*p] for p in busy]
 
+    @pytest.mark.parametrize(
+        ("address", "message"),
+        [
+            ("127.0.0.1:1", r"RAY_ADDRESS=127\.0\.0\.1:1 does not answer \(.*refused\)"),
+            ("somewhere", r"RAY_ADDRESS=somewhere: must be host:port"),
+        ],
+    )
+    def test_an_address_of_no_cluster_is_refused_at_once(self, monkeypatch, address, message):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        began = time.monotonic()
+        with pytest.raises(UserError, match=message), cluster.connected():
+            pytest.fail("connected")
+        assert time.monotonic() - began < 6
+
+    @pytest.mark.slow  # Ray asks again for 20 s
     def test_a_wrong_token_is_refused_in_one_line(self, two_nodes, monkeypatch):
         monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
         program = "from pipeline import cluster\nwith cluster.connected(): print('connected')"
