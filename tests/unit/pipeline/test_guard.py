@@ -24,6 +24,7 @@ print("out", flush=True)
 """
 POLL = """
     with guard.checkpointing():
+        print("polling", flush=True)
         while not guard.should_stop():
             time.sleep(0.02)
         Path("saved").write_text("a checkpoint")
@@ -105,6 +106,7 @@ def test_a_signal_ends_a_stage_at_once(run, number):
 
 def test_a_signal_lets_training_save_first(run, tmp_path):
     process = entered(run(POLL))
+    assert process.stdout.readline() == "polling\n"
     process.terminate()
     assert process.wait(5) == 143
     assert (tmp_path / "saved").read_text() == "a checkpoint"
