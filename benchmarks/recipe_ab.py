@@ -37,6 +37,12 @@ from sgan.weights import load_encoder, load_levels_into
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
+    "He initialisation of D": {"d_init": "he"},
+    "z gain 5": {"z_gain": 5.0},
+    "He, z gain 5": {"d_init": "he", "z_gain": 5.0},
+    "He, λ3 = 30": {"d_init": "he", "lambda_ent": 30.0},
+    "He, z gain 5, λ3 = 30": {"d_init": "he", "z_gain": 5.0, "lambda_ent": 30.0},
+    "He, z gain 3, λ3 = 20": {"d_init": "he", "z_gain": 3.0, "lambda_ent": 20.0},
     "float32 instead of auto precision": {"precision": "float32"},
     "constant learning rate": {"lr_schedule": "constant"},
     "cosine learning rate": {"lr_schedule": "cosine"},

@@ -152,6 +152,11 @@ class LevelConfig:
     # new noise, as the authors' code does
     reuse_fakes: bool = False
 
+    # D_i's and Q_i's first weights: N(0, 0.02) (authors), or He et al. 2015 (arXiv 1502.01852),
+    # whose signal reaches Q undiminished: z_i is recovered after far fewer steps (ours)
+    d_init: Literal["normal", "he"] = "normal"
+    z_gain: float = 1.0  # factor on z_i's embedding in G_i, beside its condition (ours)
+
     lr_g: float = 1e-4
     lr_d: float = 1e-4
     beta1: float = 0.5
@@ -174,6 +179,7 @@ class LevelConfig:
         _require_number(self, "augment_pixels", 0, 16)
         _require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
         _require_number(self, "lr_g lr_d adam_eps", 0, 1, open_low=True)
+        _require_number(self, "z_gain", 0, 100, open_low=True)
         for name in ("beta1", "beta2"):
             _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         _require_number(self, "seed", 0, 2**31 - 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from sgan.architectures import cifar10, mnist, pyramid
-from sgan.architectures.blocks import Discriminator, HeadConfig
+from sgan.architectures.blocks import Discriminator, HeadConfig, init_he
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
 Shape = tuple[int, ...]
@@ -41,10 +41,13 @@ def generator(config: StackConfig, level: int, settings: LevelConfig) -> nn.Modu
     target, cond = shapes[level], shapes[level + 1]
     table = _TABLES.get(config.encoder.architecture)
     if table and len(cond) == 1 and level == 0:
-        return table.image_generator(cond[0], settings.z_dim)
-    if table and len(target) == 1 and len(cond) == 1:
-        return table.feature_generator(target[0], cond[0], settings.z_dim)
-    return pyramid.generator(target, cond, settings.z_dim, is_image=level == 0)
+        net = table.image_generator(cond[0], settings.z_dim)
+    elif table and len(target) == 1 and len(cond) == 1:
+        net = table.feature_generator(target[0], cond[0], settings.z_dim)
+    else:
+        net = pyramid.generator(target, cond, settings.z_dim, is_image=level == 0)
+    net.z_gain = settings.z_gain
+    return net
 
 
 def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Discriminator:
@@ -65,7 +68,7 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
         net = table.feature_discriminator(shapes[level][0], heads)
     else:
         net = pyramid.discriminator(shapes[level], heads)
-    return net
+    return init_he(net) if settings.d_init == "he" else net
 
 
 def _points(image: ImageConfig, encoder: EncoderConfig) -> dict[str, Shape]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def relu_bn(features: int, spatial: bool = False, leak: float = 0.0) -> list[nn.Module]:
@@ -27,11 +30,22 @@ def deconv(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     return [layer, *relu_bn(outputs, spatial=True)]
 
 
-def init_normal(module: nn.Module, std: float = 0.02) -> nn.Module:
+def init_normal(module: Net, std: float = 0.02) -> Net:
     """Weights N(0, std), biases 0, batch norm at identity (authors' code); returns the module."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return module
+
+
+def init_he(module: Net) -> Net:
+    """Weights N(0, 2 / (1.04 fan_in)), which keeps a signal's size through leaky ReLUs (He et al.
+    2015, arXiv 1502.01852); biases 0; returns the module."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, 0.2, nonlinearity="leaky_relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return module
@@ -106,12 +120,17 @@ class ConditionedGenerator(nn.Module):
         embed_z: [B, z_dim] -> [B, e]; nn.Identity to take z as it is.
         embed_cond: vector condition -> [B, c]; nn.Identity to take it as it is.
         body: [B, c + e] -> ĥ_i.
+
+    Attributes:
+        z_gain: factor on z_i's embedding; 1 as built.
     """
 
     def __init__(self, embed_z: nn.Module, embed_cond: nn.Module, body: nn.Module) -> None:
         super().__init__()
         self.embed_z, self.embed_cond, self.body = embed_z, embed_cond, body
+        self.z_gain = 1.0
 
     def forward(self, cond: Tensor, z: Tensor) -> Tensor:
         """cond: float [B, D]; z: float [B, z_dim] in [0, 1); returns ĥ_i float [B, *h_i]."""
-        return self.body(torch.cat([self.embed_cond(cond), self.embed_z(z)], dim=1))
+        noise = self.z_gain * self.embed_z(z)
+        return self.body(torch.cat([self.embed_cond(cond), noise], dim=1))

@@ -35,7 +35,7 @@ def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequenti
     return [("conv1", conv1), ("conv2", conv2), ("fc", fc), ("label", head)]
 
 
-def feature_generator(target: int, cond: int, z_dim: int) -> nn.Module:
+def feature_generator(target: int, cond: int, z_dim: int) -> ConditionedGenerator:
     """G_1: z -> 256 and y -> 512, concatenated -> 512 -> 512 -> target, ReLU."""
     body = nn.Sequential(
         *dense(512 + 256, 512), *dense(512, 512), nn.Linear(512, target), nn.ReLU()
@@ -44,7 +44,7 @@ def feature_generator(target: int, cond: int, z_dim: int) -> nn.Module:
     return init_normal(ConditionedGenerator(embed_z, embed_cond, body))
 
 
-def image_generator(cond: int, z_dim: int) -> nn.Module:
+def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
     """G_0: z -> 128 -> 128, with h_1 -> fc 256·5·5, then 10, 14, 28, 32 pixels a side, sigmoid."""
     body = nn.Sequential(
         *dense(cond + 128, 256 * 5 * 5),

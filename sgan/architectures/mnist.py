@@ -31,7 +31,7 @@ def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequenti
     return [("conv1", conv1), ("conv2", conv2), ("fc", fc), ("label", head)]
 
 
-def feature_generator(target: int, cond: int, z_dim: int) -> nn.Module:
+def feature_generator(target: int, cond: int, z_dim: int) -> ConditionedGenerator:
     """G_1: [y, z] -> 512 -> 512 -> target, ReLU."""
     body = nn.Sequential(
         *dense(cond + z_dim, 512), *dense(512, 512), nn.Linear(512, target), nn.ReLU()
@@ -39,7 +39,7 @@ def feature_generator(target: int, cond: int, z_dim: int) -> nn.Module:
     return init_normal(ConditionedGenerator(nn.Identity(), nn.Identity(), body))
 
 
-def image_generator(cond: int, z_dim: int) -> nn.Module:
+def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
     """G_0: z -> 128, with h_1 -> fc 128·4·4, then 8, 12, 24, 28 pixels a side, sigmoid."""
     body = nn.Sequential(
         *dense(cond + 128, 128 * 4 * 4),

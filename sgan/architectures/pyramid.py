@@ -81,6 +81,9 @@ class MapGenerator(nn.Module):
         cond: (C, S, S) of h_{i+1}.
         z_dim: length of z_i.
         body: [B, C + 16, S, S] -> ĥ_i.
+
+    Attributes:
+        z_gain: factor on z_i's embedding; 1 as built.
     """
 
     Z_CHANNELS = 16
@@ -94,15 +97,16 @@ class MapGenerator(nn.Module):
             nn.Unflatten(1, (self.Z_CHANNELS, side, side)),
         )
         self.body = body
+        self.z_gain = 1.0
 
     def forward(self, cond: Tensor, z: Tensor) -> Tensor:
         """cond: float [B, C, S, S]; z: float [B, z_dim] in [0, 1); returns ĥ_i [B, *h_i]."""
-        return self.body(torch.cat([cond, self.embed_z(z)], dim=1))
+        return self.body(torch.cat([cond, self.z_gain * self.embed_z(z)], dim=1))
 
 
 def generator(
     target: tuple[int, ...], cond: tuple[int, ...], z_dim: int, is_image: bool
-) -> nn.Module:
+) -> ConditionedGenerator | MapGenerator:
     """G_i for any pair of shapes: vector or map condition, vector or map (or image) target."""
     activation = nn.Sigmoid() if is_image else nn.ReLU()
     if len(target) == 1:

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[3]
 LEVEL_KEYS = (
     "z_dim, total_images, batch_size, lambda_adv, lambda_cond, lambda_ent, lambda_class, "
     "d_objective, g_objective, cond_loss, q_output, halve_d, instance_noise, hidden_noise, "
-    "dropout, g_steps, reuse_fakes, lr_g, lr_d, beta1, beta2, adam_eps, lr_schedule, "
-    "ema_half_life_images, spectral_norm, r1_gamma, augment_pixels, precision, seed"
+    "dropout, g_steps, reuse_fakes, d_init, z_gain, lr_g, lr_d, beta1, beta2, adam_eps, "
+    "lr_schedule, ema_half_life_images, spectral_norm, r1_gamma, augment_pixels, precision, seed"
 )
 G_STEPS = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
 LEVELS = "a mapping from the levels' numbers ('0' is the image) to their settings"

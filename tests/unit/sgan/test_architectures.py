@@ -207,6 +207,54 @@ def test_init_normal_takes_the_deviation_it_is_given() -> None:
     assert layer.weight.std().item() == pytest.approx(0.5, rel=0.05)
 
 
+def test_he_weights_keep_the_size_of_a_signal_that_normal_ones_shrink(make_config) -> None:
+    sizes = {}
+    for init in ("normal", "he"):
+        torch.manual_seed(0)
+        config = make_config("mnist", d_init=init)
+        level = Level(config, 0, config.levels[0])
+        d = level.discriminator
+        sizes[init] = d.trunk(torch.randn(64, 1, 28, 28)).pow(2).mean().sqrt().item()
+        for layer in d.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                assert not layer.bias.any()
+    assert sizes["normal"] < 0.02
+    assert 0.5 < sizes["he"] < 2.0
+    std = d.trunk[4].weight.std().item()  # conv5 from 32 maps
+    assert std == pytest.approx((2 / (1.04 * 32 * 25)) ** 0.5, rel=0.02)
+
+
+def test_how_d_starts_leaves_g_as_it_is(make_config) -> None:
+    nets = []
+    for init in ("normal", "he"):
+        torch.manual_seed(0)
+        config = make_config("mnist", d_init=init)
+        nets.append(Level(config, 0, config.levels[0]).generator.state_dict())
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "cut"), [("mnist", ("fc",)), ("cifar10", ("fc",)), ("pyramid", ("conv2",))]
+)
+@torch.no_grad()
+def test_z_gain_multiplies_the_noise_beside_the_condition(architecture, cut, make_config) -> None:
+    """The decoder's input: the condition as it was, z's embedding times the gain."""
+    seen = {}
+    for gain in (1.0, 5.0):
+        torch.manual_seed(0)
+        config = make_config(architecture, cut, z_gain=gain)
+        level = Level(config, 0, config.levels[0])
+        shape = feature_shapes(config.image, config.encoder)[1]
+        level.generator.body.register_forward_pre_hook(
+            lambda _, args, gain=gain: seen.__setitem__(gain, args[0])
+        )
+        level.generate(torch.rand(4, *shape), level.draw_z(4))
+    kept = shape[0]
+    torch.testing.assert_close(seen[5.0][:, :kept], seen[1.0][:, :kept])
+    torch.testing.assert_close(seen[5.0][:, kept:], 5 * seen[1.0][:, kept:])
+    assert seen[1.0][:, kept:].any()
+
+
 @pytest.mark.parametrize(("stride", "side"), [(1, 11), (2, 14)])
 def test_deconv_adds_four_or_doubles(stride: int, side: int) -> None:
     net = nn.Sequential(*deconv(3, 2, stride))

@@ -27,6 +27,7 @@ def test_defaults_are_the_papers() -> None:
     assert (level.batch_size, level.z_dim, level.g_steps) == (100, 50, ((0.0, 1),))
     assert level.total_images == 200 * 60_000
     assert (level.ema_half_life_images, level.spectral_norm, level.r1_gamma) == (0, False, 0.0)
+    assert (level.d_init, level.z_gain) == ("normal", 1.0)
     assert EncoderConfig().num_levels == 2
 
 
@@ -45,6 +46,7 @@ def test_defaults_are_the_papers() -> None:
         ({"lr_d": 2.0}, "lr_d"),
         ({"beta1": 1.0}, "beta1"),
         ({"seed": -1}, "seed"),
+        ({"z_gain": 0.0}, "z_gain"),
         ({"augment_pixels": 17}, "augment_pixels"),
         ({"g_steps": ()}, "g_steps"),
         ({"g_steps": ((0.5, 1),)}, "g_steps"),
