@@ -37,13 +37,16 @@ from sgan.weights import load_encoder, load_levels_into
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
-    "He initialisation of D": {"d_init": "he"},
-    "z gain 5": {"z_gain": 5.0},
-    "He, z gain 5": {"d_init": "he", "z_gain": 5.0},
-    "He, λ3 = 30": {"d_init": "he", "lambda_ent": 30.0},
-    "He, z gain 5, λ3 = 30": {"d_init": "he", "z_gain": 5.0, "lambda_ent": 30.0},
-    "He, z gain 3, λ3 = 20": {"d_init": "he", "z_gain": 3.0, "lambda_ent": 20.0},
-    "float32 instead of auto precision": {"precision": "float32"},
+    "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
+        "d_init": "normal",
+        "z_gain": 1.0,
+        "lambda_ent": 10.0,
+    },
+    "D from N(0, 0.02)": {"d_init": "normal"},
+    "z gain 1": {"z_gain": 1.0},
+    "λ3 = 10": {"lambda_ent": 10.0},
+    "z gain 1, λ3 = 10": {"z_gain": 1.0, "lambda_ent": 10.0},
+    "float32": {"precision": "float32"},
     "constant learning rate": {"lr_schedule": "constant"},
     "cosine learning rate": {"lr_schedule": "cosine"},
     "new noise for the G step": {"reuse_fakes": False},
@@ -51,7 +54,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "spectral norm in D": {"spectral_norm": True},
     "R1, gamma 1": {"r1_gamma": 1.0},
     "translation by 2 pixels": {"augment_pixels": 2},
-    "Adam beta1 0": {"beta1": 0.0},
 }
 SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_z0_pixels", "seconds")
 
