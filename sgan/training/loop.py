@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ class Task(Protocol):
 
 
 class TrainingStopped(RuntimeError):
-    """Training ended before its last step: asked to stop, or a loss was not finite."""
+    """Training ended early: asked to stop, or a loss or the trained state was not finite."""
 
 
 @dataclass
@@ -72,7 +72,8 @@ def fit(
 
     Raises:
         TrainingStopped: `should_stop` said so (a checkpoint was saved first), or a loss became nan
-            or infinite, which names the step, the loss and the last finite checkpoint.
+            or infinite, which names the step, the loss and the last finite checkpoint. So does a
+            state that is to be saved or kept: a finite loss may have had gradients that are not.
     """
     steps, saved, last_save = total_steps(task), start, time.monotonic()
     metrics: dict[str, float] = {}
@@ -80,10 +81,7 @@ def fit(
         try:
             terms = task.step(index, batches(index))
         except NonFiniteLoss as error:
-            raise TrainingStopped(
-                f"step {index}: {error}, so nothing was stepped. The last finite checkpoint is of "
-                f"step {saved}. Lower the learning rate (lr_g, lr_d) or set precision: float32."
-            ) from error
+            raise _diverged(index, f"{error}, so nothing was stepped", saved) from error
         done = index + 1
         if done % hooks.report_every == 0 or done == steps:
             metrics = _floats(terms)
@@ -91,11 +89,36 @@ def fit(
         stop = hooks.should_stop()
         due = time.monotonic() - last_save >= hooks.save_seconds
         if hooks.save and done < steps and (due or stop):
-            hooks.save(done, task.state_dict())
+            state = task.state_dict()
+            _require_finite(state, index, saved)
+            hooks.save(done, state)
             saved, last_save = done, time.monotonic()
         if stop and done < steps:
             raise TrainingStopped(f"stopped at step {done} of {steps}, as asked")
+    _require_finite(task.state_dict(), steps - 1, saved)
     return metrics
+
+
+def _require_finite(state: Mapping[str, Any], index: int, saved: int) -> None:
+    for name, tensor in _tensors(state):
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise _diverged(index, f"{name} is not finite after it", saved)
+
+
+def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _tensors(inner, f"{name}.{key}" if name else str(key))
+
+
+def _diverged(index: int, what: str, saved: int) -> TrainingStopped:
+    last = f"The last finite checkpoint is of step {saved}" if saved else "No checkpoint was saved"
+    return TrainingStopped(
+        f"step {index}: {what}. {last}. Lower the learning rate (lr_g, lr_d; learning_rate of the "
+        "encoder) or set precision: float32."
+    )
 
 
 def _floats(terms: Mapping[str, Tensor]) -> dict[str, float]:

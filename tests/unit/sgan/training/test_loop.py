@@ -108,6 +108,42 @@ def test_without_a_checkpoint_since_the_start_the_start_is_named() -> None:
         fit(Counter(100, bad_step=5), batches, Hooks(), start=2)
 
 
+def test_before_the_first_checkpoint_none_is_named() -> None:
+    with pytest.raises(TrainingStopped, match=r"nothing was stepped\. No checkpoint was saved\."):
+        fit(Counter(100, bad_step=5), batches, Hooks())
+
+
+def break_gradient_at(task, step: int) -> None:
+    """From `step` on, a finite loss of G's first layer has gradients that are not finite."""
+    weight = next(task.stack.level(1).generator.parameters())
+    steps = iter(range(100))
+    stepped = task.step
+
+    def counted(index: int, batch: Batch) -> dict[str, Tensor]:
+        if next(steps) == step:
+            weight.register_hook(lambda gradient: gradient * math.inf)
+        return stepped(index, batch)
+
+    task.step = counted
+
+
+def test_weights_broken_by_their_gradients_are_not_saved(make_task) -> None:
+    task, data = make_task(active=[1], total_images=60)
+    break_gradient_at(task, 3)
+    saved: list[int] = []
+    hooks = Hooks(save=lambda step, state: saved.append(step), save_seconds=0.0)
+    with pytest.raises(TrainingStopped, match=r"^step 3: levels\.1\.generator.* of step 3\."):
+        fit(task, data, hooks)
+    assert saved == [1, 2, 3]
+
+
+def test_weights_broken_in_the_last_step_are_no_result(make_task) -> None:
+    task, data = make_task(active=[1], total_images=60)
+    break_gradient_at(task, total_steps(task) - 1)
+    with pytest.raises(TrainingStopped, match=r"generator.* is not finite after it\. No"):
+        fit(task, data, Hooks())
+
+
 def test_a_real_task_whose_data_break_stops_with_its_weights_sound(make_task) -> None:
     task, data = make_task(active=[1], total_images=60)
     saved: list[int] = []
