@@ -1,6 +1,8 @@
 """Encoded images (PNG, JPEG, …) into uint8 arrays of one size."""
 
 import io
+import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
+# What Pillow's readers raise on damaged files.
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, struct.error)
 _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 
@@ -22,6 +26,8 @@ class ImageCollector:
     image_size: side in pixels to which each image is centre-cropped and resized; None keeps
         sizes, which then have to be equal.
     on_bad_image: ``error`` raises on the first unreadable image; ``skip`` counts it.
+
+    Of an animation the first frame is taken; transparent pixels become white; EXIF turns apply.
     """
 
     image_size: int | None
@@ -45,13 +51,13 @@ class ImageCollector:
             with Image.open(io.BytesIO(content)) as image:
                 image.load()
                 self._images.append(self._pixels(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (*_DAMAGED, Image.DecompressionBombError) as error:
             if self.on_bad_image == "skip":
                 self.skipped += 1
                 return
             raise UserError(
-                f"{name}: cannot use this image ({error}). Mend, convert or remove it, or set "
-                "data.on_bad_image: skip"
+                f"{name}: cannot use this image ({_reason(content, error)}). Mend, convert or "
+                "remove it, or set data.on_bad_image: skip"
             ) from error
         self._labels.append(label)
         self._names.append(name)
@@ -59,7 +65,8 @@ class ImageCollector:
     def _pixels(self, image: "Image.Image") -> np.ndarray:
         if image.mode not in _GREY | _COLOUR:
             raise ValueError(f"pixel type {image.mode!r}; only 8-bit grey and colour are supported")
-        image = image.convert("L" if image.mode in _GREY else "RGB")
+        mode = "L" if image.mode in _GREY else "RGB"
+        image = _opaque(_upright(image)).convert(mode)
         if self.image_size is not None:
             image = centre_resize(image, self.image_size)
         pixels = np.asarray(image)
@@ -68,8 +75,11 @@ class ImageCollector:
     def stack(self) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 [N, H, W, C] and labels int64 [N]; grey ones become RGB beside colour.
 
-        Raises UserError for mixed sizes, naming two of the files.
+        Raises UserError for mixed sizes, naming two of the files; when skipping, images of
+        another size than most have are left out and counted.
         """
+        if self.on_bad_image == "skip":
+            self._keep_commonest_size()
         if not self._images:
             return np.zeros((0, 1, 1, 1), np.uint8), np.zeros(0, np.int64)
         first = self._images[0].shape
@@ -85,6 +95,45 @@ class ImageCollector:
         for row, image in enumerate(self._images):
             stacked[row] = image
         return stacked, np.asarray(self._labels, dtype=np.int64)
+
+    def _keep_commonest_size(self) -> None:
+        sizes = [image.shape[:2] for image in self._images]
+        kept = Counter(sizes).most_common(1)[0][0] if sizes else None
+        rows = [row for row, size in enumerate(sizes) if size == kept]
+        self.skipped += len(sizes) - len(rows)
+        self._images = [self._images[row] for row in rows]
+        self._labels = [self._labels[row] for row in rows]
+        self._names = [self._names[row] for row in rows]
+
+
+def _reason(content: bytes, error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    if not content:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no image format that is known here"
+    return str(error) or type(error).__name__
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    """The image as viewers show it: turned as its EXIF says, where that can be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        return image
+
+
+def _opaque(image: "Image.Image") -> "Image.Image":
+    """The image on white where it is transparent, whose hidden colours mean nothing."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
 
 
 def centre_resize(image: "Image.Image", size: int) -> "Image.Image":
