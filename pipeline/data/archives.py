@@ -1,5 +1,6 @@
 """Tar and zip archives: recognised by name, extracted without letting a member leave the folder."""
 
+import errno
 import stat
 import tarfile
 import zipfile
@@ -11,6 +12,7 @@ from pipeline.errors import UserError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ZIP_SUFFIXES = (".zip",)
+_TAR_END = 1024
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, LZMAError, OSError)
 
 
@@ -20,18 +22,17 @@ def is_archive(path: Path) -> bool:
 
 
 def is_webdataset_shard(path: Path) -> bool:
-    """Whether ``path`` is a tar whose first members are samples: ``KEY.cls`` or ``KEY.y.npy``
-    beside an image. Damaged archives are not; extraction says what is wrong with them."""
+    """Whether ``path`` is a tar whose first members are samples: ``KEY.cls``, ``KEY.json`` or
+    ``KEY.y.npy`` beside an image. Damaged archives are not; extraction says what is wrong."""
     if not path.name.lower().endswith(".tar"):
         return False
     try:
         with tarfile.open(path, "r:") as archive:
-            for _, member in zip(range(4), archive, strict=False):
-                if member.name.endswith((".cls", ".y.npy")):
-                    return True
+            names = {member.name for _, member in zip(range(4), archive, strict=False)}
     except _DAMAGED:
         return False
-    return False
+    pairs = {name.removesuffix(".json") + suffix for name in names for suffix in IMAGE_SUFFIXES}
+    return any(name.endswith((".cls", ".y.npy")) for name in names) or bool(pairs & names)
 
 
 def extract(path: Path, folder: Path) -> Path:
@@ -45,6 +46,8 @@ def extract(path: Path, folder: Path) -> Path:
         if path.name.lower().endswith(ZIP_SUFFIXES):
             _extract_zip(path, folder)
         else:
+            if path.suffix.lower() == ".tar":
+                require_whole_tar(path)
             with tarfile.open(path) as archive:
                 archive.extractall(folder, filter="data")
     except tarfile.FilterError as error:
@@ -52,11 +55,27 @@ def extract(path: Path, folder: Path) -> Path:
             f"{path}: refused to extract it: {error}. Repack it with plain relative paths."
         ) from error
     except _DAMAGED as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{path}: no room in {folder.parent} to extract it") from error
         raise UserError(
-            f"{path}: truncated or damaged archive, or no room in {folder} ({error}). "
-            "Fetch or pack it again."
+            f"{path}: truncated or damaged archive ({error}). Fetch or pack it again."
         ) from error
     return unwrap(folder)
+
+
+def require_whole_tar(path: Path) -> None:
+    """Raise UserError where an uncompressed tar does not end as tars do, with two blocks of
+    zeros. Readers take one that was cut between two members, or in a header, for a shorter one.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - _TAR_END))
+        tail = file.read()
+    if len(tail) < _TAR_END or any(tail):
+        raise UserError(
+            f"{path}: truncated tar: it breaks off at byte {end}, without the zeros that end one. "
+            "Fetch or pack it again."
+        )
 
 
 def _extract_zip(path: Path, folder: Path) -> None:
@@ -90,7 +109,10 @@ def _is_image(entry: Path) -> bool:
     return entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES
 
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+# .heic and .heif are not read: named here, they are told of like any other unreadable image.
+IMAGE_SUFFIXES = tuple(
+    ".png .jpg .jpeg .jfif .bmp .gif .webp .avif .tif .tiff .ppm .pgm .heic .heif".split()
+)
 
 
 def is_hidden(name: str) -> bool:

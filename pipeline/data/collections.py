@@ -1,6 +1,7 @@
 """Decoders of many encoded images: a folder per class, Parquet tables and WebDataset shards."""
 
 import io
+import json
 import re
 import tarfile
 from collections.abc import Iterator
@@ -9,25 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
+from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden, require_whole_tar
 from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import SPLIT_SEED, Decoded
 from pipeline.data.images import ImageCollector
 from pipeline.errors import UserError
 
-TEST_NAMES = ("test", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 IMAGE_COLUMNS = ("image", "img", "images", "x", "png", "jpg", "jpeg")
 LABEL_COLUMNS = ("label", "labels", "cls", "class", "y")
 _SHARD_IMAGES = tuple(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """``train`` and the first of ``TEST_NAMES`` among the subfolders; empty without ``train``."""
+    """The first of ``TRAIN_NAMES`` and of ``TEST_NAMES`` among the subfolders, as ``train`` and
+    ``test``; empty without the former."""
     names = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
-    if "train" not in names:
-        return {}
-    test = next((names[name] for name in TEST_NAMES if name in names), None)
-    return {"train": names["train"]} | ({"test": test} if test else {})
+    train, test = (
+        next((names[name] for name in known if name in names), None)
+        for known in (TRAIN_NAMES, TEST_NAMES)
+    )
+    return {split: f for split, f in (("train", train), ("test", test)) if f} if train else {}
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -68,7 +72,9 @@ def _class_files(root: Path) -> Iterator[tuple[Path, str]]:
         files = sorted(
             path
             for path in folder.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and path.name[0] != "."
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and path.is_file()
+            and not any(is_hidden(part) for part in path.relative_to(folder).parts)
         )
         if not files:
             raise UserError(
@@ -82,11 +88,15 @@ def files_by_split(path: Path, suffix: str) -> dict[str, list[Path]]:
     """Files with ``suffix`` at or below ``path``, sorted, by split.
 
     A file belongs to test where a word of its relative path is ``test`` (or, where no file has
-    that, ``val``, ``valid`` or ``validation``); else to train.
+    that, another of ``TEST_NAMES``); else to train.
     """
     if path.is_file():
         return {"train": [path]}
-    files = sorted(p for p in path.rglob(f"*{suffix}") if p.is_file() and p.name[0] != ".")
+    files = sorted(
+        p
+        for p in path.rglob(f"*{suffix}")
+        if p.is_file() and not any(is_hidden(part) for part in p.relative_to(path).parts)
+    )
     words = {p: set(re.split(r"[^a-z]+", str(p.relative_to(path)).lower())) for p in files}
     for name in TEST_NAMES:
         test = [p for p in files if name in words[p]]
@@ -154,7 +164,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[bytes, Any, str]]:
 
 
 def decode_webdataset(path: Path, image_size: int | None, on_bad_image: str) -> Decoded:
-    """WebDataset shards: one image and ``cls`` per sample, or blocks ``x.npy`` and ``y.npy``.
+    """WebDataset shards: per sample one image and ``cls`` (or ``json`` with such a field), or
+    blocks ``x.npy`` and ``y.npy``.
 
     path: a shard or a folder of them. A shard is of the test split by a word in its name.
     Raises UserError for damaged shards, missing members, bad labels or unreadable images.
@@ -180,6 +191,7 @@ def decode_webdataset(path: Path, image_size: int | None, on_bad_image: str) -> 
 def _shard_samples(path: Path) -> Iterator[dict[str, Any]]:
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
+    require_whole_tar(path)
     try:
         with path.open("rb") as stream:
             yield from group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}]))
@@ -210,10 +222,27 @@ def _take_sample(
         blocks.append((images, check_labels(labels, len(images), where)))
         return
     image = next((name for name in _SHARD_IMAGES if name in sample), None)
-    if image is None or "cls" not in sample:
+    if image is None or not {"cls", "json"} & set(sample):
         members = sorted(name for name in sample if not name.startswith("__"))
         raise UserError(f"{where}: has {members}; expected an image (png, jpg, …) and cls")
-    text = sample["cls"].decode("ascii", "replace").strip()
-    if not text.isdigit():
+    collector.add(sample[image], _sample_label(sample, where), where)
+
+
+def _sample_label(sample: dict[str, Any], where: str) -> int:
+    if "cls" in sample:
+        text = sample["cls"].decode("ascii", "replace").strip()
+        if text.isascii() and text.isdigit():
+            return int(text)
         raise UserError(f"{where}: cls is {text!r}; it must be an integer from 0")
-    collector.add(sample[image], int(text), where)
+    try:
+        fields = json.loads(sample["json"])
+    except ValueError as error:
+        raise UserError(f"{where}: json cannot be read ({error})") from error
+    named = fields if isinstance(fields, dict) else {}
+    label = next((named[name] for name in LABEL_COLUMNS if name in named), None)
+    if type(label) is not int or label < 0:
+        raise UserError(
+            f"{where}: json must give the class as an integer from 0 in one of "
+            f"{list(LABEL_COLUMNS)}; found {str(fields)[:100]}"
+        )
+    return label

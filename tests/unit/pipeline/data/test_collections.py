@@ -1,4 +1,5 @@
 import io
+import shutil
 import tarfile
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.data import collections
+from pipeline.data.archives import is_webdataset_shard
 from pipeline.data.images import ImageCollector, resize_all
 from pipeline.errors import UserError
 
@@ -189,7 +191,11 @@ def test_webdataset_single_images(tmp_path, encoded):
     ("members", "message"),
     [
         ({"png": b"", "cls": b"cat"}, "sample 0: cls is 'cat'"),
-        ({"png": b"", "json": b"{}"}, r"has \['json', 'png'\]; expected an image"),
+        ({"png": b"", "txt": b"1"}, r"has \['png', 'txt'\]; expected an image"),
+        ({"png": b"", "json": b"{}"}, r"json must give the class as an integer .* found {}"),
+        ({"png": b"", "json": b"[1]"}, r"json must give the class .* found \[1\]"),
+        ({"png": b"", "json": b'{"label": true}'}, "json must give the class .* True"),
+        ({"png": b"", "json": b'{"label": '}, "sample 0: json cannot be read"),
         ({"png": b"broken", "cls": b"1"}, "sample 0: cannot use this image"),
         ({"x.npy": b"broken", "y.npy": b""}, "sample 0: damaged block"),
     ],
@@ -200,10 +206,54 @@ def test_webdataset_errors(tmp_path, members, message):
         collections.decode_webdataset(tmp_path / "a.tar", None, "error")
 
 
-def test_webdataset_truncated_shard(tmp_path, encoded):
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
-    shard(tmp_path / "a.tar", {"0": {"png": encoded(pixels), "cls": b"0"}})
-    content = (tmp_path / "a.tar").read_bytes()
-    (tmp_path / "a.tar").write_bytes(content[:2000])
-    with pytest.raises(UserError, match=r"a\.tar: truncated or damaged shard"):
-        collections.decode_webdataset(tmp_path / "a.tar", None, "error")
+@pytest.mark.parametrize("where", ["in an image", "in a header", "between two members"])
+def test_webdataset_truncated_shard(tmp_path, encoded, where):
+    """Only the first is told of by readers; the others look like a shard of fewer samples."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
+    path = tmp_path / "a.tar"
+    shard(path, {str(k): {"png": encoded(p), "cls": b"0"} for k, p in enumerate(pixels)})
+    with tarfile.open(path) as archive:
+        third = archive.getmembers()[2]
+    cut = {"in an image": third.offset_data + 700, "in a header": third.offset + 100}
+    content = path.read_bytes()[: cut.get(where, third.offset)]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"a\.tar: truncated tar: .* at byte {len(content)},"):
+        collections.decode_webdataset(path, None, "error")
+
+
+def test_webdataset_labels_in_json(tmp_path, encoded):
+    pixels = np.zeros((8, 8), np.uint8)
+    samples = {str(k): {"png": encoded(pixels), "json": b'{"label": %d}' % k} for k in (1, 0)}
+    shard(tmp_path / "a.tar", samples)
+    decoded = collections.decode_webdataset(tmp_path / "a.tar", None, "error")
+    assert decoded.train[1].tolist() == [1, 0]
+    assert is_webdataset_shard(tmp_path / "a.tar")
+
+
+def test_split_folders_by_other_names(image_folder):
+    for split in ("Training", "Testing"):
+        shutil.copytree(image_folder / "cat", image_folder / split / "cat")
+    shutil.rmtree(image_folder / "cat")
+    decoded = folder(image_folder)
+    assert decoded.classes == ("cat",) and len(decoded.test[1]) == 6
+
+
+def test_hidden_copies_are_no_images(image_folder):
+    shutil.copytree(image_folder / "dog", image_folder / "dog" / ".ipynb_checkpoints")
+    shutil.copytree(image_folder / "dog", image_folder / "dog" / "more" / "__MACOSX")
+    assert len(folder(image_folder).train[1]) == 12
+
+
+def test_formats_that_are_not_read_are_told_of(image_folder):
+    (image_folder / "dog" / "photo.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(
+        UserError, match=r"photo\.HEIC: cannot use .* no image format that is known"
+    ):
+        folder(image_folder)
+    assert folder(image_folder, on_bad_image="skip").skipped == 1
+
+
+def test_odd_sizes_are_skipped_and_counted_where_asked(image_folder, encoded):
+    (image_folder / "cat" / "0.png").write_bytes(encoded(np.zeros((9, 8), np.uint8)))
+    decoded = folder(image_folder, on_bad_image="skip")
+    assert decoded.skipped == 1 and decoded.train[0].shape == (11, 8, 8, 1)
