@@ -16,7 +16,7 @@ _IDX_UINT8 = 0x08
 
 
 def find_idx(folder: Path) -> dict[str, Path] | None:
-    """The IDX files of ``folder`` by array name, raw or .gz; None without a training pair.
+    """The IDX files of ``folder`` by array name, raw or .gz; None without training images.
 
     Both usual spellings are found: ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``.
     """
@@ -26,7 +26,7 @@ def find_idx(folder: Path) -> dict[str, Path] | None:
             for path in (folder / spelling, folder / f"{spelling}.gz"):
                 if path.is_file():
                     found.setdefault(array, path)
-    return found if {"train_images", "train_labels"} <= set(found) else None
+    return found if "train_images" in found else None
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -67,8 +67,14 @@ def decode_idx(folder: Path) -> Decoded:
     pairs = {}
     for split in ("train", "test"):
         paths = found.get(f"{split}_images"), found.get(f"{split}_labels")
-        if paths[0] is None or paths[1] is None:
+        if paths[0] is None and paths[1] is None:
             continue
+        if paths[0] is None or paths[1] is None:
+            there, lacking = ("labels", "images") if paths[1] else ("images", "labels")
+            raise UserError(
+                f"{folder}: has {split} {there} but no {split} {lacking} "
+                f"({IDX_FILES[f'{split}_{lacking}']}, raw or .gz); add it, or remove the other"
+            )
         images = check_images(read_idx(paths[0]), str(paths[0]))
         pairs[split] = images, check_labels(read_idx(paths[1]), len(images), str(paths[1]))
     return Decoded(train=pairs["train"], test=pairs.get("test"))
@@ -97,7 +103,9 @@ def decode_npz(path: Path) -> Decoded:
             "y_test), or images and labels"
         )
     train = _npz_pair(path, arrays, *names)
-    has_test = names[0] == "x_train" and "x_test" in arrays and "y_test" in arrays
+    has_test = {"x_test", "y_test"} & set(arrays)
+    if len(has_test) == 1:
+        raise UserError(f"{path}: has {has_test.pop()} alone; give both x_test and y_test, or none")
     test = _npz_pair(path, arrays, "x_test", "y_test") if has_test else None
     classes = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else None
     return Decoded(train=train, test=test, classes=classes)

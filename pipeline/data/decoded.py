@@ -56,6 +56,20 @@ def class_names(decoded: Decoded, where: str) -> tuple[str, ...]:
     return names
 
 
+def without_lone_images(
+    decoded: Decoded, names: tuple[str, ...]
+) -> tuple[Decoded, tuple[str, ...]]:
+    """Leave out the classes of a single training image, and count these; labels close the gaps."""
+    images, labels = decoded.train
+    counts = np.bincount(labels, minlength=len(names))
+    kept = np.flatnonzero(counts != 1)
+    rows = np.isin(labels, kept)
+    train = images[rows], np.searchsorted(kept, labels[rows])
+    names = tuple(names[label] for label in kept)
+    skipped = decoded.skipped + int((~rows).sum())
+    return Decoded(train, decoded.test, names, skipped), names
+
+
 def cut_test(decoded: Decoded, fraction: float, names: tuple[str, ...], where: str) -> Decoded:
     """Hold out ``fraction`` of each class (at least one image) as the test split.
 
@@ -72,7 +86,8 @@ def cut_test(decoded: Decoded, fraction: float, names: tuple[str, ...], where: s
         if len(rows) < 2:
             raise UserError(
                 f"{where}: class {name!r} has one image, which cannot be both in training and in "
-                "test. Add images, remove the class, or give a test split of your own."
+                "test. Add images, remove the class, give a test split of your own, or set "
+                "data.on_bad_image: skip to leave such classes out."
             )
         count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         held[rng.permutation(rows)[:count]] = True

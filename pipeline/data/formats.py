@@ -72,6 +72,11 @@ def detect(path: Path) -> str:
             return name
     if collections.class_folders(path):
         return "folder"
+    if any(entry.suffix.lower() in archives.IMAGE_SUFFIXES for entry in path.iterdir()):
+        raise UserError(
+            f"data.source: {path} holds images but no folders: put those of each class in a folder "
+            "of its own"
+        )
     raise UserError(f"data.source: {path} has no known format ({_allowed()})")
 
 
@@ -114,8 +119,8 @@ def decode(path: Path, settings: DataSettings) -> tuple[Decoded, str]:
         raise UserError(f"data.on_bad_image is {settings.on_bad_image!r}; allowed: error, skip")
     with opened(path, tar_is_shard=settings.format == "webdataset") as content:
         root = find_root(content)
-        name = settings.format if settings.format != "auto" else detect(root)
         try:
+            name = settings.format if settings.format != "auto" else detect(root)
             decoded = _decode(name, root, settings)
         except UserError as error:
             if content == path:

@@ -1,14 +1,20 @@
 """Where a data set comes from: the places tried, in order, and the proof that it is the one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.data import fetch
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
-from pipeline.data.decoded import Decoded, class_names, cut_test
+from pipeline.data.decoded import (
+    SPLIT_SEED,
+    Decoded,
+    class_names,
+    cut_test,
+    without_lone_images,
+)
 from pipeline.data.formats import decode
 from pipeline.data.named import NAMED, NamedSet
 from pipeline.errors import UserError
@@ -117,6 +123,9 @@ def _decode_checked(
     if decoded.test is None:
         if known is not None:
             raise UserError(f"{origin}: no test split; {settings.name} has one. Complete the files")
+        if settings.on_bad_image == "skip":
+            decoded, names = without_lone_images(decoded, names)
+            names = class_names(decoded, origin)
         decoded = cut_test(decoded, settings.test_fraction, names, origin)
     dataset = _to_dataset(decoded, names, origin)
     if known is not None and dataset.train_images.shape[1:] != known.shape:
@@ -124,9 +133,13 @@ def _decode_checked(
             f"{origin}: images of shape {list(dataset.train_images.shape[1:])}; {settings.name} has"
             f" {list(known.shape)}. For images of your own set data.name: custom."
         )
+    if known is None:
+        _require_squares(dataset, origin)
     expected = settings.sha256 or (known.sha256 if known else {})
     digests = dataset.digests()
     _check_digests(expected, digests, origin, settings.name)
+    if known is None:
+        dataset = _mixed(dataset)
     return dataset, Provenance(settings.name, origin, form, digests, bool(expected), failed)
 
 
@@ -146,6 +159,27 @@ def _to_dataset(decoded: Decoded, names: tuple[str, ...], where: str) -> Dataset
         for images in (train, test)
     )
     return Dataset(train, train_labels, test, test_labels, names, decoded.skipped)
+
+
+def _require_squares(dataset: Dataset, origin: str) -> None:
+    height, width = dataset.train_images.shape[1:3]
+    if height != width:
+        raise UserError(
+            f"{origin}: images are {width}x{height} pixels; they must be square. Set "
+            "data.image_size, for example data.image_size: 32, to crop and resize them."
+        )
+
+
+def _mixed(dataset: Dataset) -> Dataset:
+    """Training rows that come class by class, in one fixed random order: ``max_train`` would keep
+    the first classes alone, and the batches of a large set would hold few. Others stay in order."""
+    labels = dataset.train_labels
+    shares = np.bincount(labels) / len(labels)
+    changes_if_random = (len(labels) - 1) * (1 - np.sum(shares**2))
+    if np.count_nonzero(np.diff(labels)) > 0.5 * changes_if_random:
+        return dataset
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    return replace(dataset, train_images=dataset.train_images[order], train_labels=labels[order])
 
 
 def _check_digests(

@@ -25,7 +25,8 @@ def run() -> None:
         with stage.run("data", tags) as run:
             run.log_metrics([(f"prepare/{k}", v, 0) for k, v in metrics.items()])
             run.log_artifact(folder / "manifest.parquet")
+        left_out = f" ({dataset.skipped:,} unusable ones skipped)" if dataset.skipped else ""
         print(
             f"prepare: {metrics['train_images']:,} + {metrics['test_images']:,} images of "
-            f"{manifest.name} from {provenance.origin}, {stage.seconds()} s"
+            f"{manifest.name} from {provenance.origin}{left_out}, {stage.seconds()} s"
         )

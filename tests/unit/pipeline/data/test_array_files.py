@@ -1,4 +1,5 @@
 import gzip
+import shutil
 import struct
 
 import numpy as np
@@ -113,6 +114,22 @@ def test_npz_errors_say_what_and_where(tmp_path, arrays, message):
     with pytest.raises(UserError, match=message) as raised:
         array_files.decode_npz(tmp_path / "bad.npz")
     assert "bad.npz" in str(raised.value)
+
+
+def test_npz_test_images_without_labels_are_not_dropped_in_silence(tmp_path):
+    x, y = np.zeros((4, 4, 4), np.uint8), np.arange(4)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x)
+    with pytest.raises(UserError, match=r"a\.npz: has x_test alone"):
+        array_files.decode_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("split", ["train", "t10k"])
+def test_idx_images_without_labels_are_not_dropped_in_silence(mnist_small, tmp_path, split):
+    folder = tmp_path / "mnist"
+    shutil.copytree(mnist_small, folder)
+    (folder / f"{split}-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(UserError, match=rf"images but no .* labels \({split}-labels-idx1-ubyte"):
+        array_files.decode_idx(folder)
 
 
 def test_npz_truncated(tmp_path):

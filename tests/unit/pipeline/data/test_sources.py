@@ -68,6 +68,50 @@ def test_class_with_one_image(settings, image_folder):
         sources.load(settings(source=str(image_folder)))
 
 
+def test_classes_with_one_image_are_left_out_and_counted_where_asked(settings, image_folder):
+    (image_folder / "ape").mkdir()
+    (image_folder / "cat" / "0.png").rename(image_folder / "ape" / "0.png")
+    dataset, _ = sources.load(settings(source=str(image_folder), on_bad_image="skip"))
+    assert dataset.classes == ("cat", "dog") and dataset.skipped == 1
+    values = dataset.train_images[:, 0, 0, 0]
+    np.testing.assert_array_equal(dataset.train_labels, values >= 100)
+
+
+def test_leaving_out_may_not_leave_one_class(settings, image_folder):
+    for number in range(1, 6):
+        (image_folder / "cat" / f"{number}.png").unlink()
+    with pytest.raises(UserError, match=r"only one class \(dog\)"):
+        sources.load(settings(source=str(image_folder), on_bad_image="skip"))
+
+
+def test_images_without_a_folder_per_class(settings, image_folder):
+    with pytest.raises(UserError, match="cat holds images but no folders: put those of each class"):
+        sources.load(settings(source=str(image_folder / "cat")))
+
+
+def test_images_that_are_not_square(settings, tmp_path):
+    x, y = np.zeros((20, 6, 5, 3), np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "x.npz", images=x, labels=y)
+    with pytest.raises(UserError, match=r"images are 5x6 pixels; .* data\.image_size"):
+        sources.load(settings(source=str(tmp_path / "x.npz")))
+
+
+def test_the_first_images_of_a_sorted_set_are_of_every_class(settings, tmp_path):
+    x = np.arange(200, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    y = np.arange(200) // 50
+    np.savez(tmp_path / "x.npz", images=x, labels=y)
+    dataset, _ = sources.load(settings(source=str(tmp_path / "x.npz"), max_train=40))
+    assert np.bincount(dataset.train_labels).min() >= 4
+    np.testing.assert_array_equal(dataset.train_labels, dataset.train_images[:, 0, 0, 0] // 50)
+
+
+def test_an_error_inside_an_archive_names_the_archive(settings, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("deep/notes.txt", "no images")
+    with pytest.raises(UserError, match=r"x\.zip(/\w+)? has no known format"):
+        sources.load(settings(source=str(tmp_path / "x.zip")))
+
+
 def test_class_that_loses_all_its_images(settings, image_folder):
     for path in (image_folder / "cat").iterdir():
         path.write_bytes(b"broken")
