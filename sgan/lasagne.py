@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +31,6 @@ from sgan.config import ConfigError, EncoderConfig, ImageConfig
 from sgan.encoder import Encoder
 from sgan.level import Level
 from sgan.stack import Stack
-from sgan.weights import save_encoder
 
 ARCHITECTURES = ("mnist", "cifar10")
 IMAGES = {
@@ -78,32 +76,12 @@ def import_encoder(
         LasagneError: arrays of other shapes, or not such a file.
         ConfigError: an architecture of which the authors published no weights.
     """
-    _check_architecture(config.architecture)
+    check_architecture(config.architecture)
     encoder = Encoder(image, config)
-    _fill(path, [s for name, m in encoder.named_modules() for s in _slots(name, m)], "encoder")
+    fill(path, encoder_slots(encoder), "encoder")
     if mean_image is not None:
-        encoder.mean_image.copy_(torch.from_numpy(_read_mean_image(mean_image, image.shape)))
+        encoder.mean_image.copy_(torch.from_numpy(read_mean_image(mean_image, image.shape)))
     return encoder.freeze()
-
-
-def convert_encoder(
-    path: Path, out: Path, architecture: str, mean_image: Path | None = None
-) -> dict[str, Any]:
-    """Write the authors' E as our safetensors at `out`; returns the facts put in its card.
-
-    Raises as `import_encoder`; ConfigError too where 'cifar10' comes without its mean image,
-    without which E would see images unlike those it was trained on.
-    """
-    _check_architecture(architecture)
-    image = IMAGES[architecture]
-    if image.centre == "pixel_mean" and mean_image is None:
-        allowed = "the .npy of the training images' mean (the authors' cifar/data/meanimg.npy)"
-        raise ConfigError("mean_image", None, allowed)
-    config = EncoderConfig(architecture=architecture)  # type: ignore[arg-type]
-    encoder = import_encoder(path, image, config, mean_image)
-    about = {"origin": "authors' Lasagne weights", "source": Path(path).name}
-    save_encoder(Path(out), encoder, about)
-    return about
 
 
 def import_generators(path: Path, stack: Stack, levels: Sequence[int]) -> None:
@@ -118,8 +96,8 @@ def import_generators(path: Path, stack: Stack, levels: Sequence[int]) -> None:
     Raises LasagneError or ConfigError as `import_encoder`.
     """
     _check_stack(stack)
-    slots = [slot for index in levels for slot in _generator_slots(stack.level(index))]
-    _fill(path, slots, " and ".join(f"G_{i}" for i in levels))
+    slots = [slot for index in levels for slot in generator_slots(stack.level(index))]
+    fill(path, slots, " and ".join(f"G_{i}" for i in levels))
 
 
 def import_discriminator(path: Path, stack: Stack, index: int) -> bool:
@@ -134,24 +112,14 @@ def import_discriminator(path: Path, stack: Stack, index: int) -> bool:
     level = stack.level(index)
     if level.config.spectral_norm:
         raise ConfigError("spectral_norm", True, "False to take the authors' weights")
-    net = level.discriminator
-    assert isinstance(net, Discriminator)
-
-    def slots(*parts: str) -> list[Slot]:
-        return [
-            slot
-            for part in parts
-            for name, module in net.get_submodule(part).named_modules(prefix=part)
-            for slot in _slots(name, module)
-        ]
-
-    with_q, without_q = slots("trunk", "recovery", "adversarial"), slots("trunk", "adversarial")
-    has_q = len(_read(path)) != len(without_q)
-    _fill(path, with_q if has_q else without_q, f"D_{index}")
+    with_q, without_q = (discriminator_slots(level, q) for q in (True, False))
+    has_q = len(read(path)) != len(without_q)
+    fill(path, with_q if has_q else without_q, f"D_{index}")
     return has_q
 
 
-def _check_architecture(architecture: str) -> None:
+def check_architecture(architecture: str) -> None:
+    """Raise ConfigError for an architecture of which the authors published no weights."""
     if architecture not in ARCHITECTURES:
         allowed = f"one of {list(ARCHITECTURES)}, of which the authors published weights"
         raise ConfigError("architecture", architecture, allowed)
@@ -159,9 +127,31 @@ def _check_architecture(architecture: str) -> None:
 
 def _check_stack(stack: Stack) -> None:
     encoder = stack.config.encoder
-    _check_architecture(encoder.architecture)
+    check_architecture(encoder.architecture)
     if encoder.cut != ("fc",):
         raise ConfigError("cut", list(encoder.cut), "['fc'], the authors' two levels")
+
+
+def encoder_slots(encoder: Encoder) -> list[Slot]:
+    """The arrays of E in the order of the authors' list."""
+    return [slot for name, module in encoder.named_modules() for slot in _slots(name, module)]
+
+
+def generator_slots(level: Level) -> list[Slot]:
+    """The arrays of G_i in the order of the authors' list."""
+    return list(_generator_slots(level))
+
+
+def discriminator_slots(level: Level, with_q: bool) -> list[Slot]:
+    """The arrays of D_i in the order of the authors' list: trunk, Q_i's head if saved, D_i's."""
+    net = level.discriminator
+    assert isinstance(net, Discriminator)
+    return [
+        slot
+        for part in (("trunk", "recovery", "adversarial") if with_q else ("trunk", "adversarial"))
+        for name, module in net.get_submodule(part).named_modules(prefix=part)
+        for slot in _slots(f"level{level.index}.{name}", module)
+    ]
 
 
 def _generator_slots(level: Level) -> Iterator[Slot]:
@@ -201,9 +191,9 @@ def _slots(name: str, module: nn.Module, z_first: int = 0) -> Iterator[Slot]:
             yield Slot(f"{name} b", tuple(module.bias.shape), module.bias, np.asarray)
 
 
-def _fill(path: Path, slots: Sequence[Slot], what: str) -> None:
-    """Copy a file's arrays into their slots, once all of them fit."""
-    arrays = _read(path)
+def fill(path: Path, slots: Sequence[Slot], what: str) -> None:
+    """Copy a file's arrays into their slots, once all of them fit. Raises LasagneError."""
+    arrays = read(path)
     rows = []
     for k in range(max(len(slots), len(arrays))):
         expected = f"{slots[k].name} {slots[k].shape}" if k < len(slots) else "nothing"
@@ -226,8 +216,8 @@ def _fill(path: Path, slots: Sequence[Slot], what: str) -> None:
             slot.target.copy_(torch.from_numpy(np.ascontiguousarray(slot.convert(array))))
 
 
-def _read(path: Path) -> list[np.ndarray]:
-    """arr_0 … arr_n of an `.npz`, floating point and finite."""
+def read(path: Path) -> list[np.ndarray]:
+    """arr_0 … arr_n of an `.npz`, floating point and finite. Raises LasagneError."""
     try:
         file = np.load(os.fspath(path), allow_pickle=False)
         if isinstance(file, np.ndarray):
@@ -250,7 +240,8 @@ def _read(path: Path) -> list[np.ndarray]:
     return arrays
 
 
-def _read_mean_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def read_mean_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The mean image of an `.npy`, float [C, H, W] in [0, 1]. Raises LasagneError."""
     try:
         mean = np.load(os.fspath(path), allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:

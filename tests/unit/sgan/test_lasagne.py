@@ -13,7 +13,7 @@ import torch
 from scipy.signal import convolve2d, correlate2d
 from torch.nn import functional as F
 
-from sgan import lasagne, weights
+from sgan import lasagne
 from sgan.config import ConfigError, EncoderConfig
 from sgan.lasagne import LasagneError, import_discriminator, import_encoder, import_generators
 from sgan.stack import Stack
@@ -179,33 +179,13 @@ def test_a_double_precision_file_is_taken_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoder.blocks[1][0][1].bias.numpy(), arrays[7], rtol=1e-6)
 
 
-def test_convert_writes_weights_that_load(tmp_path: Path) -> None:
-    path = write(tmp_path / "encoder.npz", random_list(ENCODERS["cifar10"]))
-    mean = np.random.default_rng(2).random((3, 32, 32)).astype(np.float32)
-    np.save(tmp_path / "mean.npy", mean)
-    out = tmp_path / "out" / "encoder.safetensors"
-    about = lasagne.convert_encoder(path, out, "cifar10", tmp_path / "mean.npy")
-    encoder = weights.load_encoder(out)
-    assert np.array_equal(encoder.mean_image.numpy(), mean)
-    assert encoder.image.centre == "pixel_mean"
-    assert weights.read_card(out)["source"] == about["source"] == "encoder.npz"
-
-
-def test_cifar10_needs_its_mean_image(tmp_path: Path) -> None:
-    path = write(tmp_path / "encoder.npz", random_list(ENCODERS["cifar10"]))
-    with pytest.raises(ConfigError, match=r"mean_image = None: must be the \.npy"):
-        lasagne.convert_encoder(path, tmp_path / "out", "cifar10")
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize(
     "mean", [np.zeros((32, 32, 3), np.float32), np.full((3, 32, 32), 120.0), np.zeros(3, np.int64)]
 )
 def test_a_mean_image_that_is_none(mean: np.ndarray, tmp_path: Path) -> None:
-    path = write(tmp_path / "encoder.npz", random_list(ENCODERS["cifar10"]))
     np.save(tmp_path / "mean.npy", mean)
     with pytest.raises(LasagneError, match=r"mean\.npy: the mean image must"):
-        lasagne.convert_encoder(path, tmp_path / "out", "cifar10", tmp_path / "mean.npy")
+        lasagne.read_mean_image(tmp_path / "mean.npy", (3, 32, 32))
 
 
 # --- what does not fit --------------------------------------------------------------------------
@@ -284,7 +264,7 @@ def test_files_that_are_no_parameter_lists(kind: str, tmp_path: Path) -> None:
 def test_architectures_without_published_weights(tmp_path: Path, make_stack) -> None:
     for architecture in ("svhn", "pyramid"):
         with pytest.raises(ConfigError, match=r"\['mnist', 'cifar10'\]"):
-            lasagne.convert_encoder(tmp_path / "e.npz", tmp_path / "o", architecture)
+            lasagne.check_architecture(architecture)
     with pytest.raises(ConfigError, match=r"must be \['fc'\], the authors' two levels"):
         import_generators(tmp_path / "g.npz", make_stack("mnist", ("conv2", "fc")), [1])
 
