@@ -1,7 +1,8 @@
 """Diversity within a class: mean pairwise distances, as a ratio to real images of the class.
 
-Accuracy cannot see collapse and distance cannot tell variety from noise: each of the scores here
-carries the judge's accuracy on the very same images in its protocol (`gan_test`).
+Distances in pixels and judge features are Euclidean; the others are 1 - SSIM and LPIPS. Accuracy
+cannot see collapse and distance cannot tell variety from noise: each of the scores here carries the
+judge's accuracy on the very same images in its protocol (`gan_test`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from pipeline.errors import UserError
 from pipeline.evaluation.extractor import check_images
 from pipeline.evaluation.judge import Judge
 from pipeline.evaluation.scores import Score
+from pipeline.evaluation.similarity import Lpips, ssim_distance
 
-SPACES = ("pixels", "features")
+SPACES = ("pixels", "features", "ssim")  # and "lpips", where its weights are at hand
+PER_CLASS = 200  # images of a class that pairs are made of, at most
+_SSIM_PAIRS = 200  # of a group, drawn
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,19 @@ class RealDiversity:
     """Real training images' mean pairwise distance per class ([K], one array per space).
 
     `held_out` is the same for real test images over the former: how far from 1 a ratio may be by
-    chance. NaN for classes with fewer than two images.
+    chance. NaN for classes with fewer than two images. lpips: what measures the space "lpips".
     """
 
     classes: tuple[str, ...]
     distances: dict[str, np.ndarray]
     held_out: dict[str, np.ndarray]
     per_class: int
+    lpips: Lpips | None = None
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Where distances are taken, in the order of the scores."""
+        return SPACES if self.lpips is None else (*SPACES, "lpips")
 
 
 def mean_pairwise_distance(points: np.ndarray) -> float:
@@ -54,19 +64,20 @@ def real_diversity(
     judge: Judge,
     classes: Sequence[str],
     *,
-    per_class: int = 200,
+    per_class: int = PER_CLASS,
     seed: int = 0,
+    lpips: Lpips | None = None,
 ) -> RealDiversity:
     """Reference distances from at most `per_class` images of each class, drawn with `seed`.
 
     train and test are (images uint8 [N, H, W, C], labels int [N]).
     """
     found = [
-        _by_group(images, labels, labels, judge, len(classes), per_class, seed)[0]
+        _by_group(images, labels, labels, judge, len(classes), per_class, seed, lpips)[0]
         for images, labels in (train, test)
     ]
-    held_out = {space: found[1][space] / found[0][space] for space in SPACES}
-    return RealDiversity(tuple(classes), found[0], held_out, per_class)
+    held_out = {space: found[1][space] / found[0][space] for space in found[0]}
+    return RealDiversity(tuple(classes), found[0], held_out, per_class, lpips)
 
 
 def diversity(
@@ -81,7 +92,7 @@ def diversity(
     seed: int = 0,
     **protocol: Any,
 ) -> list[Score]:
-    """Two scores, pixels first and judge features second: ratio to real images of the class.
+    """A score for each of real.spaces (pixels, judge features, …): ratio to real images.
 
     images uint8 [N, H, W, C], labels int [N] as asked. `groups` int [N]: images of one group share
     all inputs but those that `varies` names (default: a group is a class, every z varies; for the
@@ -98,11 +109,11 @@ def diversity(
             f"groups; one of each per image is needed"
         )
     distances, accuracy = _by_group(
-        images, labels, groups, judge, len(real.classes), real.per_class, seed
+        images, labels, groups, judge, len(real.classes), real.per_class, seed, real.lpips
     )
     suffix = f"{key}_" if key else ""
     scores = []
-    for space in SPACES:
+    for space in real.spaces:
         ratios = distances[space] / real.distances[space]
         per_class = {
             name: float(ratio)
@@ -111,7 +122,7 @@ def diversity(
         }
         if not per_class:
             raise UserError("diversity: no class has two samples and two real images")
-        place = "pixels" if space == "pixels" else f"{judge.name} features"
+        place, how = _described(space, judge, real.lpips)
         scores.append(
             Score(
                 f"Diversity within a class, {varies} varied ({place}, ratio to real)",
@@ -122,14 +133,15 @@ def diversity(
                 better="near real",
                 per_class=per_class,
                 protocol={
-                    **judge.protocol(),
+                    **how,
                     "n_fake": len(images),
                     "reference": "train",
                     "groups": len(np.unique(groups)),
                     "per_class_at_most": real.per_class,
-                    "distance": "mean Euclidean over pairs",
                     "varies": varies,
+                    "seed": seed,
                     "gan_test": accuracy,
+                    "gan_test_judge_sha256": judge.digest,
                     **protocol,
                 },
             )
@@ -150,6 +162,18 @@ def varied_and_obeyed(
     return lowest >= ratio and float(score.protocol["gan_test"]) >= accuracy
 
 
+def _described(space: str, judge: Judge, lpips: Lpips | None) -> tuple[str, dict[str, str]]:
+    """Where a distance is taken, for the score's name and for its protocol."""
+    if space == "lpips" and lpips is not None:
+        return lpips.name, {**lpips.protocol(), "distance": "mean LPIPS over pairs"}
+    if space == "features":
+        how = {**judge.protocol(), "distance": "mean Euclidean over pairs"}
+        return f"{judge.name} features", how
+    distance = "mean Euclidean over pairs" if space == "pixels" else "mean of 1 - SSIM over pairs"
+    place = "pixels" if space == "pixels" else "1 - SSIM"
+    return place, {"judge": "pixels", "resize": "none", "distance": distance}
+
+
 def _by_group(
     images: np.ndarray,
     labels: np.ndarray,
@@ -158,8 +182,9 @@ def _by_group(
     num_classes: int,
     limit: int,
     seed: int,
+    lpips: Lpips | None,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Mean distance per class (mean over its groups) in both spaces, and the judge's accuracy."""
+    """Mean distance per class (mean over its groups) by space, and the judge's accuracy."""
     rng = np.random.default_rng(seed)
     chosen, owners = [], []
     for group in np.unique(groups):
@@ -174,14 +199,20 @@ def _by_group(
         owners.append(int(owner[0]))
     flat = np.concatenate(chosen)
     features, logits = judge.outputs(images[flat])
+    collected: dict[str, list[list[float]]] = {}
     starts = np.cumsum([0] + [len(rows) for rows in chosen])
-    collected: dict[str, list[list[float]]] = {
-        space: [[] for _ in range(num_classes)] for space in SPACES
-    }
     for index, label in enumerate(owners):
         part = slice(starts[index], starts[index + 1])
-        collected["pixels"][label].append(mean_pairwise_distance(images[flat[part]]))
-        collected["features"][label].append(mean_pairwise_distance(features[part]))
+        members = images[flat[part]]
+        found = {
+            "pixels": mean_pairwise_distance(members),
+            "features": mean_pairwise_distance(features[part]),
+            "ssim": ssim_distance(members, _SSIM_PAIRS, seed),
+        }
+        if lpips is not None:
+            found["lpips"] = lpips.mean_distance(members)
+        for space, value in found.items():
+            collected.setdefault(space, [[] for _ in range(num_classes)])[label].append(value)
     means = {
         space: np.array([np.mean(values) if values else np.nan for values in per_class])
         for space, per_class in collected.items()

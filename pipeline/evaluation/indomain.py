@@ -15,12 +15,14 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.evaluation.distribution import as_scores, compare, fid_within_classes
-from pipeline.evaluation.diversity import RealDiversity, diversity, real_diversity
+from pipeline.evaluation.diversity import PER_CLASS, RealDiversity, diversity, real_diversity
 from pipeline.evaluation.feature_cache import cached_arrays
 from pipeline.evaluation.judge import Judge
 from pipeline.evaluation.labels import gan_test, inception_style_score
-from pipeline.evaluation.neighbours import memorisation, nearest
+from pipeline.evaluation.memory import Space, memory_scores
+from pipeline.evaluation.ndb import bins, ndb, nearest_bin
 from pipeline.evaluation.scores import Score, combine, mean_sd, thousands
+from pipeline.evaluation.similarity import Lpips
 
 Told = Callable[[str, float], None]
 
@@ -64,16 +66,17 @@ def in_domain(
     *,
     neighbours: int = 5,
     memory_images: int = 2000,
+    lpips: Lpips | None = None,
     told: Told | None = None,
     **protocol: Any,
 ) -> InDomain:
     """GAN-test, IS, FID (overall and within classes), KID, precision, recall, density, coverage,
-    diversity and memorisation of one or more equally large sample sets.
+    NDB, diversity and memorisation of one or more equally large sample sets.
 
     The reference of the distances is a random part of the training split, as large as a sample
     set, another one per seed; floors compare the test split with the same parts. `memory_images`
-    samples are searched for training neighbours. `protocol` says what only the caller knows (ema,
-    batch_norm, …). `told(what, share done)` reports progress.
+    samples are searched for training neighbours. `lpips` adds LPIPS to the diversity. `protocol`
+    says what only the caller knows (ema, batch_norm, …). `told(what, share done)` reports progress.
     Raises UserError where sets differ in size or do not fit the judge.
     """
     if not samples or len({len(one.images) for one in samples}) != 1:
@@ -81,12 +84,7 @@ def in_domain(
     told = told or (lambda what, share: None)
     told("features of real images", 0.0)
     bench = _Bench(real, judge, Path(cache), neighbours, len(samples[0].images), protocol)
-    reference = real_diversity(
-        (real.train_images, real.train_labels),
-        (real.test_images, real.test_labels),
-        judge,
-        real.classes,
-    )
+    reference = bench.reference(lpips)
     told("floors and ceilings", 0.2)
     floors = bench.floors([one.seed for one in samples])
     found: list[list[Score]] = []
@@ -104,7 +102,9 @@ def in_domain(
     for index, (value, sd) in enumerate(floors):
         scores[index] = replace(scores[index], real=value, real_sd=sd)
     told("memorisation", 0.9)
-    memory, rows = bench.memory(samples[0].images[:memory_images], features[:memory_images])
+    memory, rows = bench.memory(
+        samples[0].images[:memory_images], features[:memory_images], seeds=[samples[0].seed]
+    )
     told("done", 1.0)
     return InDomain(scores + memory, reference, rows)
 
@@ -159,7 +159,52 @@ class _Bench:
             | facts
             | self.protocol,
         )
-        return [*scores, within]
+        return [*scores, within, self._ndb(one, part)]
+
+    def _ndb(self, one: Samples, part: np.ndarray) -> Score:
+        """Bins of the training images' pixels that samples fill unlike the part `part` of these."""
+        real = self.real
+        centres = self.kept("ndb-bins", lambda: {"centres": bins(real.train_images)})["centres"]
+        owners = self.kept("ndb-train", lambda: {"bins": nearest_bin(real.train_images, centres)})
+        return Score(
+            f"NDB/K ({len(centres)} bins in pixels, {thousands(len(one.images))})",
+            f"ndb_pixels_{thousands(len(one.images))}",
+            ndb(nearest_bin(one.images, centres), owners["bins"][part], len(centres)),
+            better="lower",
+            protocol={
+                "judge": "pixels",
+                "resize": "none",
+                "n_fake": len(one.images),
+                "n_real": len(part),
+                "n_floor": min(self.count, len(real.test_images)),
+                "reference": "train",
+                "bins": len(centres),
+                **self.protocol,
+            },
+        )
+
+    def reference(self, lpips: Lpips | None) -> RealDiversity:
+        """Pairwise distances of real images, from the cache."""
+        real, of_class = self.real, len(self.real.classes)
+
+        def compute() -> dict[str, np.ndarray]:
+            found = real_diversity(
+                (real.train_images, real.train_labels),
+                (real.test_images, real.test_labels),
+                self.judge,
+                real.classes,
+                lpips=lpips,
+            )
+            splits = {"train": found.distances, "held_out": found.held_out}
+            return {f"{name}:{k}": v for name, split in splits.items() for k, v in split.items()}
+
+        name = f"diversity:{PER_CLASS}:{of_class}:{lpips.digest if lpips else 'no LPIPS'}"
+        kept = self.kept(name, compute)
+        distances, held_out = (
+            {k.partition(":")[2]: v for k, v in kept.items() if k.startswith(split)}
+            for split in ("train", "held_out")
+        )
+        return RealDiversity(real.classes, distances, held_out, PER_CLASS, lpips)
 
     def floors(self, seeds: Sequence[int]) -> list[tuple[float, float | None]]:
         """Mean and sd of the figures of `judged`, in its order, for real test images."""
@@ -173,59 +218,39 @@ class _Bench:
                 found.append([score.value for score in self.judged(held_out, features, logits)])
             return {"floors": np.array(found, dtype=np.float64)}
 
-        key = f"floors-2:{self._key()}:{self.count}:{self.neighbours}:{list(seeds)}"
-        floors = cached_arrays(self.cache, key, compute)["floors"]
+        name = f"floors-3:{self.count}:{self.neighbours}:{list(seeds)}"
+        floors = self.kept(name, compute)["floors"]
         return [mean_sd(column.tolist()) for column in floors.T]
 
-    def memory(self, images: np.ndarray, features: np.ndarray) -> tuple[list[Score], np.ndarray]:
-        """Nearest training neighbours of samples against those of as many test images."""
-        held = _rows(len(self.real.test_images), len(images), 0)
-        by_features, rows = self._near(
-            "features", features, self.test["features"][held], self.train["features"]
-        )
-        by_pixels, _ = self._near(
-            "pixels", images, self.real.test_images[held], self.real.train_images
-        )
-        return by_features + by_pixels, rows
-
-    def _near(
-        self, space: str, ours: np.ndarray, theirs: np.ndarray, known: np.ndarray
+    def memory(
+        self, images: np.ndarray, features: np.ndarray, **facts: Any
     ) -> tuple[list[Score], np.ndarray]:
-        def compute() -> dict[str, np.ndarray]:
-            return {"distances": nearest(theirs, known)[0]}
-
-        key = f"nearest:{self._key()}:{space}:{len(theirs)}"
-        usual = cached_arrays(self.cache, key, compute)["distances"]
-        found = memorisation(ours, known, usual)
-        place = "pixels" if space == "pixels" else f"{self.judge.name} features"
-        facts: dict[str, Any] = {"judge": "pixels"}
-        if space == "features":
-            facts = dict(self.judge.protocol())
-        facts |= {"n_fake": len(ours), "n_real": len(known), "n_test": len(theirs)}
-        facts |= {"reference": "train"} | self.protocol
-        ratio = Score(
-            f"Nearest training image, samples over test images ({place})",
-            f"nearest_ratio_{space}",
-            found.ratio,
-            real=1.0,
-            better="near real",
-            protocol=facts,
+        """Scores of samples' nearest training images, and these images' rows (by features)."""
+        real, judge = self.real, self.judge
+        seen = Space(
+            "features",
+            f"{judge.name} features",
+            self.train["features"],
+            self.test["features"],
+            judge.protocol(),
         )
-        copies = Score(
-            f"Share nearer to a training image than 1 % of test images are ({place})",
-            f"copies_{space}",
-            found.copies,
-            real=0.01,
-            better="lower",
-            protocol=facts,
-        )
-        return [ratio, copies], found.rows
+        pixels = {"judge": "pixels", "resize": "none"}
+        shown = Space("pixels", "pixels", real.train_images, real.test_images, pixels)
+        by_features, rows = memory_scores(features, seen, self.kept, **self.protocol, **facts)
+        by_pixels, _ = memory_scores(images, shown, self.kept, **self.protocol, **facts)
+        return by_features + by_pixels, rows
 
     def _outputs(self, split: str, images: np.ndarray) -> dict[str, np.ndarray]:
         def compute() -> dict[str, np.ndarray]:
             return dict(zip(("features", "logits"), self.judge.outputs(images), strict=True))
 
-        return cached_arrays(self.cache, f"outputs:{self._key()}:{split}", compute)
+        return self.kept(f"outputs:{split}", compute)
+
+    def kept(
+        self, name: str, compute: Callable[[], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """Arrays that depend on the real images and the judge only, from the cache."""
+        return cached_arrays(self.cache, f"{name}:{self._key()}", compute)
 
     def _key(self) -> str:
         sizes = f"{len(self.real.train_images)}:{len(self.real.test_images)}"

@@ -116,6 +116,22 @@ def memorisation(
     return Memorisation(float(distances.mean()) / usual, copies, rows)
 
 
+def memorisation_gap(samples: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> float:
+    """How much nearer samples lie to training images than to unseen real ones, relative.
+
+    samples [M, ...], train and unseen [N, ...] of equal N (the nearest of more is nearer), one
+    space. (d(unseen) - d(train)) / d(unseen) with d the mean nearest distance: 0 for a generator
+    that does not memorise, 1 for one that copies. Blur shortens both distances alike.
+    Raises UserError where the two sets differ in size or the samples are all among the unseen.
+    """
+    if len(train) != len(unseen):
+        raise UserError(f"memorisation gap: {len(train)} training images and {len(unseen)} unseen")
+    known, fresh = (float(nearest(samples, part)[0].mean()) for part in (train, unseen))
+    if fresh == 0:
+        raise UserError("memorisation gap: the samples are the held-out images")
+    return (fresh - known) / fresh
+
+
 def _points(values: np.ndarray) -> torch.Tensor:
     scale = 255.0 if values.dtype == np.uint8 else 1.0
     return torch.from_numpy(values.reshape(len(values), -1).astype(np.float32) / scale)

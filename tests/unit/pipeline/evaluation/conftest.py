@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from pipeline.evaluation.indomain import RealImages
 from pipeline.evaluation.judge import Judge, train_judge
+from pipeline.evaluation.similarity import CONVOLUTIONS, Lpips
 
 CLASSES = tuple("0123456789")
 
@@ -35,3 +38,21 @@ def real(mnist_small: Path) -> RealImages:
 def judge(real: RealImages) -> Judge:
     """A judge with about 96.5 % test accuracy."""
     return train_judge(real.train_images, real.train_labels, num_classes=10, epochs=4, batch=50)
+
+
+@pytest.fixture(scope="session")
+def lpips() -> Lpips:
+    """A random trunk, and the published heads as torchmetrics ships them."""
+    import torchmetrics.functional.image.lpips as library
+
+    heads = torch.load(
+        Path(library.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu"
+    )
+    torch.manual_seed(0)
+    state = {}
+    for index, (inputs, outputs, kernel, stride, padding) in enumerate(CONVOLUTIONS):
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        state[f"trunk.{index}.weight"] = convolution.weight.detach()
+        state[f"trunk.{index}.bias"] = convolution.bias.detach()
+        state[f"heads.{index}"] = heads[f"lin{index}.model.1.weight"].reshape(-1)
+    return Lpips(state)

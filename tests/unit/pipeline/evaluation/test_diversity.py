@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.evaluation.diversity import (
+    SPACES,
     RealDiversity,
     diversity,
     mean_pairwise_distance,
@@ -14,6 +15,7 @@ from pipeline.evaluation.diversity import (
 from pipeline.evaluation.indomain import RealImages
 from pipeline.evaluation.judge import Judge
 from pipeline.evaluation.labels import gan_test
+from pipeline.evaluation.similarity import Lpips
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,17 @@ def test_pairwise_distance_by_hand() -> None:
 def test_real_images_are_as_varied_as_real_images(
     real: RealImages, judge: Judge, reference: RealDiversity
 ) -> None:
-    pixels, features = diversity(real.test_images, real.test_labels, judge, reference)
+    found = diversity(real.test_images, real.test_labels, judge, reference)
+    pixels, features, ssim = found
+    assert ssim.value == pytest.approx(1, abs=0.05) and ssim.key == "diversity_ssim"
+    assert "of 1 - SSIM" in ssim.protocol["distance"]
     assert pixels.value == pytest.approx(1, abs=0.05) and pixels.real == pytest.approx(1, abs=0.05)
     assert features.value == features.real == pytest.approx(1, abs=0.3)  # a judge of few images
     assert pixels.key == "diversity_pixels" and features.key == "diversity_features"
     assert set(pixels.per_class) == set(real.classes)
     assert varied_and_obeyed(pixels, accuracy=0.94)
-    assert pixels.protocol["judge_sha256"] == judge.digest
+    assert pixels.protocol["gan_test_judge_sha256"] == judge.digest
+    assert features.protocol["judge_sha256"] == judge.digest
 
 
 def test_a_collapsed_generator_fails_although_its_labels_are_right(
@@ -57,7 +63,9 @@ def test_a_collapsed_generator_fails_although_its_labels_are_right(
 ) -> None:
     images = collapsed(real, judge)
     assert gan_test(judge.logits(images), real.test_labels, judge, real.classes).value == 1.0
-    for score in diversity(images, real.test_labels, judge, reference):
+    found = diversity(images, real.test_labels, judge, reference)
+    assert [score.key for score in found] == [f"diversity_{space}" for space in SPACES]
+    for score in found:
         assert score.value == pytest.approx(0, abs=1e-4)
         assert score.protocol["gan_test"] == 1.0
         assert not varied_and_obeyed(score)
@@ -103,16 +111,30 @@ def test_it_grows_from_collapse_to_real(
     real: RealImages, judge: Judge, reference: RealDiversity
 ) -> None:
     one = collapsed(real, judge).astype(float)
-    ratios = [
+    found = [
         diversity(
             (one + share * (real.test_images - one)).astype(np.uint8),
             real.test_labels,
             judge,
             reference,
-        )[0].value
+        )
         for share in (0, 0.25, 0.5, 1)
     ]
-    assert ratios == sorted(ratios) and len(set(ratios)) == 4  # type: ignore[type-var]
+    for space in (0, SPACES.index("ssim")):
+        ratios = [scores[space].value for scores in found]
+        assert ratios == sorted(ratios) and len(set(ratios)) == 4  # type: ignore[type-var]
+
+
+def test_lpips_is_a_fourth_space(real: RealImages, judge: Judge, lpips: Lpips) -> None:
+    train, test = (real.train_images, real.train_labels), (real.test_images, real.test_labels)
+    reference = real_diversity(train, test, judge, real.classes, per_class=20, lpips=lpips)
+    same = diversity(real.test_images, real.test_labels, judge, reference)[-1]
+    assert same.key == "diversity_lpips" and "LPIPS on AlexNet" in same.name
+    assert same.value == pytest.approx(1, abs=0.15)
+    assert same.protocol["judge_sha256"] == lpips.digest
+    images = collapsed(real, judge)
+    gone = diversity(images, real.test_labels, judge, reference)[-1]
+    assert gone.value == pytest.approx(0, abs=1e-4) and not varied_and_obeyed(gone)
 
 
 def test_bad_groups(real: RealImages, judge: Judge, reference: RealDiversity) -> None:

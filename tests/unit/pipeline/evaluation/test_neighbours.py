@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from pipeline.errors import UserError
 from pipeline.evaluation import neighbours
-from pipeline.evaluation.neighbours import memorisation, nearest, prdc
+from pipeline.evaluation.neighbours import memorisation, memorisation_gap, nearest, prdc
 
 LINE = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32)  # radii to the nearest: all 1
 
@@ -70,6 +71,45 @@ def test_copies_are_found() -> None:
     np.testing.assert_array_equal(copied.rows, np.arange(100))
     with pytest.raises(UserError, match="held-out"):
         memorisation(test, train, np.zeros(10, np.float32))
+
+
+def test_the_gap_sees_copies_and_blur_does_not_fool_it() -> None:
+    rng = np.random.default_rng(4)
+    train, unseen, fresh = rng.normal(size=(3, 400, 16)).astype(np.float32)
+    gaps = [
+        memorisation_gap(share * train[:200] + (1 - share) * fresh[:200], train, unseen)
+        for share in (0, 0.5, 0.9, 1)
+    ]
+    assert gaps == sorted(gaps)
+    assert gaps[0] == pytest.approx(0, abs=0.04) and gaps[-1] == pytest.approx(1, abs=1e-3)
+    blurred = 0.2 * fresh[:200]  # towards the mean: nearer to everything
+    usual = nearest(unseen, train)[0]
+    assert memorisation(blurred, train, usual).ratio < 0.9
+    assert memorisation_gap(blurred, train, unseen) == pytest.approx(0, abs=0.04)
+    with pytest.raises(UserError, match="400 training images and 10 unseen"):
+        memorisation_gap(fresh, train, unseen[:10])
+    with pytest.raises(UserError, match="are the held-out images"):
+        memorisation_gap(unseen, train, unseen)
+
+
+@pytest.mark.parametrize("neighbours", [1, 5])
+def test_it_equals_the_papers_formulas(neighbours: int) -> None:
+    """Naeem et al.'s published program, in its own words: distances whole, k-th by partition."""
+    rng = np.random.default_rng(5)
+    real = rng.normal(size=(120, 6)).astype(np.float32)
+    fake = (0.8 * rng.normal(size=(90, 6)) + 0.5).astype(np.float32)
+    radius = {
+        name: np.partition(cdist(points, points), neighbours, axis=1)[:, neighbours]
+        for name, points in (("real", real), ("fake", fake))
+    }
+    distances = cdist(real, fake)
+    inside = distances < radius["real"][:, None]
+    found = prdc(real, fake, neighbours)
+    assert found.precision == pytest.approx(inside.any(0).mean())
+    assert found.recall == pytest.approx((distances < radius["fake"][None]).any(1).mean())
+    assert found.density == pytest.approx(inside.sum(0).mean() / neighbours)
+    assert found.coverage == pytest.approx((distances.min(1) < radius["real"]).mean())
+    assert 0.1 < found.recall < 0.95 and 0.1 < found.coverage < 0.99
 
 
 def test_refusals() -> None:
