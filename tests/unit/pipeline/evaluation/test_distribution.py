@@ -57,8 +57,49 @@ def test_it_worsens_as_images_do(
     for key in ("fid", "kid"):
         values = [one[key] for one in found]
         assert values == sorted(values) and values[-1] > 10 * max(values[0], 1e-3), key
-    coverage = [one["coverage"] for one in found]
-    assert coverage == sorted(coverage, reverse=True) and coverage[-1] < 0.7 * coverage[0]
+    for key in ("coverage", "recall") if spoil == "fewer classes" else ("coverage",):
+        values = [one[key] for one in found]
+        assert values == sorted(values, reverse=True) and values[-1] < 0.7 * values[0], key
+
+
+@pytest.mark.parametrize("spoil", ["noise", "blur", "fewer images"])
+def test_fid_within_classes_worsens_as_images_do(
+    spoil: str, real: RealImages, judge: Judge, train: np.ndarray
+) -> None:
+    """A dropped class has no FID of its own; what can go missing inside a class are its images."""
+    noise = np.random.default_rng(0).normal(0, 1, real.test_images.shape)
+
+    def mean(strength: float) -> float:
+        images, labels = real.test_images, real.test_labels
+        if spoil == "noise":
+            images = np.clip(images + 60 * strength * noise, 0, 255).astype(np.uint8)
+        elif spoil == "blur":
+            images = gaussian_filter(images, (0, 1.5 * strength, 1.5 * strength, 0))
+        else:
+            kept = [np.flatnonzero(labels == k)[: round(50 / 4**strength)] for k in range(10)]
+            rows = np.concatenate([np.resize(one, 50) for one in kept])
+            images, labels = images[rows], labels[rows]
+        found = fid_within_classes(
+            judge.features(images), labels, train, real.train_labels, real.classes
+        )
+        return float(np.mean(list(found.values())))
+
+    values = [mean(strength) for strength in (0, 0.5, 1, 2)]
+    assert values == sorted(values) and values[-1] > 2 * values[0]
+
+
+def test_kid_is_the_unbiased_estimate_of_its_paper(train: np.ndarray) -> None:
+    """Bińkowski et al. 2018, equation 4, on whole sets: one subset as large as they are."""
+    a, b = (train[rows].astype(np.float64) for rows in (slice(0, 200), slice(1000, 1200)))
+    n, width = a.shape
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x @ y.T / width + 1) ** 3
+
+    within = sum((kernel(x, x).sum() - np.trace(kernel(x, x))) / (n * (n - 1)) for x in (a, b))
+    expected = within - 2 * kernel(a, b).mean()
+    found = kid(train[1000:1200], train[:200], subsets=1, size=n)
+    assert found == pytest.approx(expected, rel=1e-3) and abs(found) > 1e-4
 
 
 def test_kid_is_settled_by_its_seed(train: np.ndarray) -> None:
