@@ -140,6 +140,7 @@ class Tracker:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
         part_key: str | None = None,
+        began: float | None = None,
     ) -> StageRun:
         """A run of one stage below the parent; an unfinished one of the same lineage goes on.
 
@@ -150,6 +151,7 @@ class Tracker:
             tags: further tags, e.g. ``{"sgan.data_digest": digest}``.
             part_key: for a stage that trains one part: its key (tag ``sgan.part_key``); only an
                 unfinished run of that key goes on.
+            began: when the stage began, seconds since the epoch; None is now.
         """
         inherited = {
             **origin_tags(lineage),
@@ -166,7 +168,7 @@ class Tracker:
         }
         if part_key is not None:
             identity["sgan.part_key"] = part_key
-        run_id = self._resume_or_create(lineage, stage, identity, inherited)
+        run_id = self._resume_or_create(lineage, stage, identity, inherited, began)
         run = StageRun(self, lineage, run_id, stage, inherited_tags=inherited)
         run.log_params(params or {})
         return run
@@ -265,9 +267,10 @@ class Tracker:
         )
         return found[0] if found else None
 
-    def _create(self, name: str, tags: Mapping[str, Any]) -> str:
-        run = self.client.create_run(self.experiment_id, tags=tag_values(tags), run_name=name)
-        return run.info.run_id
+    def _create(self, name: str, tags: Mapping[str, Any], began: float | None = None) -> str:
+        start = None if began is None else int(began * 1000)
+        text = tag_values(tags)
+        return self.client.create_run(self.experiment_id, start, text, run_name=name).info.run_id
 
     def _resume_or_create(
         self,
@@ -275,11 +278,12 @@ class Tracker:
         name: str,
         identity: Mapping[str, str],
         more: Mapping[str, Any],
+        began: float | None = None,
     ) -> str:
         with self.answering():
             found = self._newest(lineage, identity)
             if found is None or found.info.status not in UNFINISHED:
-                return self._create(name, {**more, **identity})
+                return self._create(name, {**more, **identity}, began)
             run_id = found.info.run_id
             self.client.update_run(run_id, status="RUNNING")
             for key, value in tag_values({**more, "sgan.resumed": "true"}).items():

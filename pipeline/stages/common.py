@@ -59,11 +59,19 @@ class Stage:
         return self._tracker
 
     def run(
-        self, section: str, tags: Mapping[str, Any] | None = None, part_key: str | None = None
+        self,
+        section: str | None,
+        tags: Mapping[str, Any] | None = None,
+        part_key: str | None = None,
     ) -> "StageRun":
-        """This stage's MLflow run, with its own section of the parameters."""
-        params = {section: self.params.raw.get(section, {})}
-        return self.tracker.stage(self.lineage, self.name, params, tags, part_key)
+        """This stage's MLflow run, which began when the stage did.
+
+        It carries `section` of the parameters, or all of them for None.
+        """
+        raw = self.params.raw
+        params = raw if section is None else {section: raw.get(section, {})}
+        began = time.time() - (time.monotonic() - self.began)
+        return self.tracker.stage(self.lineage, self.name, params, tags, part_key, began)
 
     def path(self, relative: Path) -> Path:
         """A workspace path made absolute."""

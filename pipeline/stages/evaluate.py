@@ -1,6 +1,6 @@
 """evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
@@ -15,6 +15,7 @@ from pipeline.training import write_json
 
 if TYPE_CHECKING:
     from pipeline.evaluation.judge import Judge
+    from pipeline.tracking_run import StageRun
     from sgan.stack import Stack
 
 _LEVEL_IMAGES = 2000
@@ -23,44 +24,63 @@ _LEVEL_IMAGES = 2000
 def run() -> None:
     """Writes artifacts/evaluate (pictures, report.html, scores.json), metrics/evaluate.json."""
     with opened("evaluate") as stage:
-        from sgan.weights import load_stack
-
-        settings = stage.params.evaluate
-        real = real_images(stage)
-        stack = load_stack(stage.path(paths.STACK_WEIGHTS), _device(stage))
-        set_batch_norm(stack, settings.batch_norm)
-        print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
-        samples = [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
-        judge = the_judge(stage, real)
-        found = in_domain(
-            samples,
-            real,
-            judge,
-            stage.kept("features"),
-            neighbours=settings.neighbours,
-            memory_images=settings.memory_images,
-            told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
-            batch_norm=settings.batch_norm,
-        )
-        print("evaluate: the levels, one by one", flush=True)
-        scores = [
-            *found.scores,
-            *noise_diversity(stack, judge, found.real_diversity),
-            *variance_scores(stack),
-            *level_scores(stack, real, _LEVEL_IMAGES),
-            *optional_scores(stage, samples[0], real),
-        ]
-        folder = stage.path(paths.EVALUATE)
-        folder.mkdir(parents=True, exist_ok=True)
-        figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
-        flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
-        write_json(stage.path(paths.metrics_file("evaluate")), flat)
-        write_json(folder / "scores.json", [score.as_dict() for score in scores])
-        _log(stage, real, scores, flat, figures)
+        tags = {"sgan.data_digest": stage.manifest().data_digest}
+        with stage.run(None, tags) as run:
+            flat = _evaluate(stage, run)
+        stage.tracker.finish_parent(stage.lineage, flat, stage.params.joint.total_images)
         print(
             f"evaluate: GAN-test {flat['gan_test']:.2%}, diversity within a class "
             f"{flat['diversity_pixels']:.2f} of real, {stage.seconds()} s"
         )
+
+
+def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
+    """All of the stage inside its MLflow run; returns the scores as flat metrics."""
+    from sgan.weights import load_stack
+
+    settings = stage.params.evaluate
+    real = real_images(stage)
+    stack = load_stack(stage.path(paths.STACK_WEIGHTS), _device(stage))
+    set_batch_norm(stack, settings.batch_norm)
+    print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
+    samples = [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
+    scores = _scores(stage, stack, real, samples)
+    folder = stage.path(paths.EVALUATE)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
+    flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
+    write_json(stage.path(paths.metrics_file("evaluate")), flat)
+    write_json(folder / "scores.json", [score.as_dict() for score in scores])
+    step = stage.params.joint.total_images
+    run.log_metrics([(key, value, step) for key, value in flat.items()])
+    write_report(folder / "report.html", build_report(stage, scores, figures))
+    run.log_artifacts(folder, "evaluate")
+    if settings.log_model:
+        stage.tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
+    return flat
+
+
+def _scores(stage: Stage, stack: "Stack", real: RealImages, samples: list[Samples]) -> list[Score]:
+    settings = stage.params.evaluate
+    judge = the_judge(stage, real)
+    found = in_domain(
+        samples,
+        real,
+        judge,
+        stage.kept("features"),
+        neighbours=settings.neighbours,
+        memory_images=settings.memory_images,
+        told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
+        batch_norm=settings.batch_norm,
+    )
+    print("evaluate: the levels, one by one", flush=True)
+    return [
+        *found.scores,
+        *noise_diversity(stack, judge, found.real_diversity),
+        *variance_scores(stack),
+        *level_scores(stack, real, _LEVEL_IMAGES),
+        *optional_scores(stage, samples[0], real),
+    ]
 
 
 def real_images(stage: Stage) -> RealImages:
@@ -156,25 +176,3 @@ def _device(stage: Stage) -> str:
     from pipeline.worker.tasks import choose_device
 
     return str(choose_device(stage.params.runtime.device))
-
-
-def _log(
-    stage: Stage,
-    real: RealImages,
-    scores: list[Score],
-    flat: dict[str, float],
-    figures: list[Any],
-) -> None:
-    folder = stage.path(paths.EVALUATE)
-    tracker = stage.tracker
-    with tracker.stage(
-        stage.lineage, "evaluate", stage.params.raw, {"sgan.data_digest": real.digest}
-    ) as run:
-        step = stage.params.joint.total_images
-        run.log_metrics([(key, value, step) for key, value in flat.items()])
-        report = build_report(stage, scores, figures)
-        write_report(folder / "report.html", report)
-        run.log_artifacts(folder, "evaluate")
-        if stage.params.evaluate.log_model:
-            tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
-    tracker.finish_parent(stage.lineage, flat, step)

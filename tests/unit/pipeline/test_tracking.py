@@ -100,6 +100,11 @@ def test_the_tree_of_runs_and_its_tags(tracker, line, monkeypatch):
     assert [status(tracker, run.run_id) for run in (stage, child)] == ["FINISHED", "FINISHED"]
 
 
+def test_a_run_opened_late_began_when_its_stage_did(tracker, line):
+    run = tracker.stage(line, "prepare", began=1_700_000_000.5)
+    assert tracker.client.get_run(run.run_id).info.start_time == 1_700_000_000_500
+
+
 def test_finish_parent_ends_it_with_its_metrics(tracker, line):
     parent = tracker.parent(line)
     tracker.finish_parent(line, {"fid_10k": 7.5}, step=100)

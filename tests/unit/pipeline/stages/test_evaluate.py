@@ -1,0 +1,35 @@
+"""The evaluate stage as MLflow sees it."""
+
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from pipeline.compose import compose
+from pipeline.errors import UserError
+from pipeline.stages import evaluate, prepare
+
+
+def test_an_evaluate_that_fails_is_seen_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path
+) -> None:
+    compose(["data=mnist_small", f"data.source={mnist_small}"], tmp_path / "params.yaml")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    prepare.run()
+    with pytest.raises(UserError, match=r"stack.safetensors: no such weights file"):
+        evaluate.run()
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    (experiment,) = client.search_experiments(filter_string="name = 'sgan'")
+    runs = {
+        run.data.tags.get("sgan.stage", "parent"): run
+        for run in client.search_runs([experiment.experiment_id])
+    }
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "prepare": "FINISHED",
+        "evaluate": "FAILED",
+        "parent": "FAILED",
+    }
+    prepared = runs["prepare"]
+    told = (prepared.info.end_time - prepared.info.start_time) / 1000
+    assert told >= prepared.data.metrics["prepare/seconds"]  # not just the time to log it
