@@ -46,10 +46,12 @@ def run() -> None:
         metrics = {
             name: _describe(features.read(target, name)) for name in shapes if name != LABELS
         }
-        write_json(stage.path(paths.metrics_file("features")), metrics)
-        with stage.run("encoder", {"sgan.data_digest": manifest.data_digest}) as run:
+        seconds = stage.seconds()
+        write_json(stage.path(paths.metrics_file("features")), {**metrics, "seconds": seconds})
+        tags = {f"sgan.{name}_digest": digest for name, digest in about.items()}
+        with stage.run("encoder", tags) as run:
             flat = [(f"features/{n}_{k}", v, 0) for n, d in metrics.items() for k, v in d.items()]
-            run.log_metrics(flat)
+            run.log_metrics([*flat, ("features/seconds", seconds, 0)])
         print(f"features: {', '.join(shapes)} of {len(labels):,} images, {stage.seconds()} s")
 
 

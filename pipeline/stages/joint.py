@@ -28,7 +28,8 @@ def run() -> None:
                 metrics, curve = _by_level(result), result["curve"]
             else:
                 _stack_levels(stage, part, target)
-                metrics, curve = {"images_seen": 0}, [{"images_seen": 0}]
+                metrics = {"images_seen": 0, "seconds": stage.seconds()}
+                curve = [{"images_seen": 0}]
             write_curve(stage.path(paths.PLOTS / "joint.csv"), curve)
             write_json(stage.path(paths.metrics_file("joint")), metrics)
             run.log_artifact(target, "weights")

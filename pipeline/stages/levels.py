@@ -34,7 +34,8 @@ def run() -> None:
                 )
                 runs[name].log_artifact(weights, "weights")
                 runs[name].finish()
-            metrics = {name: part_metrics(results[name]) for name in parts}
+            metrics: dict[str, Any] = {name: part_metrics(results[name]) for name in parts}
+            metrics["seconds"] = stage.seconds()
             write_json(stage.path(paths.metrics_file("levels")), metrics)
         reused = [name for name in parts if results[name]["reused"]]
         print(

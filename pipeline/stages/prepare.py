@@ -19,6 +19,7 @@ def run() -> None:
             "test_images": manifest.rows("test"),
             "classes": len(manifest.classes),
             "skipped_images": dataset.skipped,
+            "seconds": stage.seconds(),
         }
         write_json(stage.path(paths.metrics_file("prepare")), metrics)
         tags = {"sgan.data_digest": manifest.data_digest, "sgan.data_origin": provenance.origin}
