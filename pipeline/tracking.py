@@ -21,6 +21,7 @@ from pipeline.tracking_run import UNFINISHED, StageRun, is_outage, tag_values
 from pipeline.tracking_uri import (
     artifact_location,
     check_reachable,
+    interface,
     is_server,
     lock_path,
     no_answer,
@@ -172,6 +173,11 @@ class Tracker:
         run = StageRun(self, lineage, run_id, stage, inherited_tags=inherited)
         run.log_params(params or {})
         return run
+
+    def run_page(self, run_id: str) -> str:
+        """Address of a run in MLflow's interface, "" where none can be given."""
+        address = interface(self._uri)
+        return address and f"{address}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
     def log_model(
         self, run: StageRun, name: str, stack_path: Path, **options: Any

@@ -10,6 +10,9 @@ from pipeline.redaction import redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
+LOCAL_INTERFACE = "http://127.0.0.1:5000"
+LINKS_NOTE = "The links to MLflow work while “make ui” runs on the machine of this project."
+
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
@@ -48,6 +51,23 @@ def tracking_uri(root: Path, uri: str | None = None) -> str:
 def is_server(uri: str) -> bool:
     """True for an MLflow server, False for a database this process opens itself."""
     return urlsplit(uri).scheme in _SERVERS
+
+
+def interface(uri: str) -> str:
+    """Address of MLflow's pages, without credentials: the server, else what `make ui` serves.
+
+    "" where a credential of the environment is part of the server's path.
+    """
+    if not is_server(uri):
+        return LOCAL_INTERFACE
+    parts = urlsplit(uri)
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return address if redact(address) == address else ""
+
+
+def links_note(uri: str) -> str:
+    """What a reader needs to follow links to `interface(uri)`; "" for a server."""
+    return "" if is_server(uri) else LINKS_NOTE
 
 
 def artifact_location(uri: str, root: Path) -> str | None:

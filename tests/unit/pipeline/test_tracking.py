@@ -105,6 +105,11 @@ def test_a_run_opened_late_began_when_its_stage_did(tracker, line):
     assert tracker.client.get_run(run.run_id).info.start_time == 1_700_000_000_500
 
 
+def test_the_page_of_a_run(tracker):
+    page = f"http://127.0.0.1:5000/#/experiments/{tracker.experiment_id}/runs/abc"
+    assert tracker.run_page("abc") == page
+
+
 def test_finish_parent_ends_it_with_its_metrics(tracker, line):
     parent = tracker.parent(line)
     tracker.finish_parent(line, {"fid_10k": 7.5}, step=100)
