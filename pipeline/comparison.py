@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.errors import UserError
-from pipeline.evaluation.report import Figure, ReportData, flat_params
-from pipeline.evaluation.score_html import within_spread
+from pipeline.evaluation.figures import figures_in
+from pipeline.evaluation.headline import headline_keys
+from pipeline.evaluation.report import STAGES, ReportData, StageFact, flat_params
 from pipeline.evaluation.scores import Score
 
 SCORES = "scores.json"
@@ -32,7 +33,29 @@ def from_file(path: Path) -> ReportData:
     title = project.name if project is not None else path.stem
     if project is None and path.name == SCORES:
         title = folder.name
-    return ReportData(title, "a file", scores, figures=figures_in(folder), params=params)
+    return ReportData(
+        title,
+        "a file",
+        scores,
+        headline=headline_keys(scores),
+        figures=figures_in(folder),
+        stages=recorded_stages(folder),
+        params=params,
+    )
+
+
+def recorded_stages(folder: Path) -> list[StageFact]:
+    """The stages as evaluate recorded them, with the runs that made what it evaluated.
+
+    [] where an older version did not. Raises UserError for a file that is something else.
+    """
+    file = folder / STAGES
+    if not file.is_file():
+        return []
+    try:
+        return [StageFact(**fact) for fact in json.loads(file.read_text(encoding="utf-8"))]
+    except (json.JSONDecodeError, TypeError) as error:
+        raise UserError(f"{file}: not the stages of an evaluation ({error})") from error
 
 
 def _locked_params(lock: Path) -> dict[str, Any]:
@@ -59,22 +82,6 @@ def read_scores(text: str, shown: str) -> list[Score]:
         return [Score.from_dict(values) for values in listed]
     except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{shown}: not the scores of an evaluation ({error})") from error
-
-
-def figures_in(folder: Path) -> list[Figure]:
-    """The sheets that evaluate drew into a folder, in the order of the report."""
-    figures = []
-    for path in sorted(folder.glob("*.png"), key=lambda p: (p.stem != "samples", p.stem)):
-        kind, _, noise = path.stem.partition("_z")
-        section, title = {
-            "vary": ("What the noise does", f"z_{noise} varied"),
-            "interpolate": ("What the noise does", f"z_{noise} interpolated"),
-            "reconstructions": ("Reconstructions", "Reconstructions from h_1"),
-            "nearest": ("Memorisation", "Nearest training images"),
-            "real": ("Samples", "Real images"),
-        }.get(kind, ("Samples", path.stem.capitalize()))
-        figures.append(Figure(title, path, f"{title}, as evaluate drew them.", section=section))
-    return figures
 
 
 def scores_from_metrics(metrics: Mapping[str, float]) -> list[Score]:
@@ -118,25 +125,3 @@ def changed_params(runs: Sequence[ReportData]) -> list[tuple[str, list[str]]]:
 def _plain(text: str) -> str:
     """A value alike from YAML (None, True) and from MLflow (null, true)."""
     return {"None": "null", "True": "true", "False": "false"}.get(text, text).replace("'", '"')
-
-
-def verdict(first: Score, other: Score) -> str:
-    """What the difference from `first` to `other` is worth: better, worse, ≈ within the spread
-    (twice the joint sd), or ? where there is no spread to tell by."""
-    if first.value is None or other.value is None:
-        return ""
-    if first.protocol.get("judge_sha256") != other.protocol.get("judge_sha256"):
-        return "another judge"
-    if first.sd is None and other.sd is None:
-        return "?"
-    if within_spread(first, other):
-        return "≈"
-    return "better" if distance(other) < distance(first) else "worse"
-
-
-def distance(score: Score) -> float:
-    """How far a score is from where it should go: smaller is better."""
-    value = score.value or 0.0
-    if score.better == "near real":
-        return abs(value - (1.0 if score.real is None else score.real))
-    return value if score.better == "lower" else -value

@@ -104,8 +104,7 @@ def score_rows(runs: "list[ReportData]") -> list[list[str]]:
 
 
 def _cell(score: "Score | None", first: "Score | None") -> str:
-    from pipeline.comparison import verdict
-    from pipeline.evaluation.scores import short
+    from pipeline.evaluation.scores import short, verdict
 
     if score is None or score.value is None:
         return "-" if score is None else "not measured"

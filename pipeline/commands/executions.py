@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING
 
 from pipeline.comparison import (
     SCORES,
-    figures_in,
     from_file,
     nested,
     read_scores,
+    recorded_stages,
     scores_file,
     scores_from_metrics,
 )
 from pipeline.errors import UserError
+from pipeline.evaluation.charts import Curves, curve_title
+from pipeline.evaluation.figures import figures_in
+from pipeline.evaluation.headline import headline_keys
 from pipeline.evaluation.report import ReportData, StageFact
 from pipeline.evaluation.scores import Score
+from pipeline.tracking_uri import links_note
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from pipeline.evaluation.charts import Curves
     from pipeline.tracking import Tracker
 
 _SHORTEST_PREFIX = 4
@@ -159,16 +162,18 @@ class Runs:
         folder = self._download(run.info.run_id, downloads)
         scores = _scores_of(run, folder)
         with self._tracker.answering():
-            children = self._search(f"tags.`mlflow.parentRunId` = '{one.parent}'")
-            curves = list(self._curves(children))
+            stages = (recorded_stages(folder) if folder else []) or self._below(one.parent)
+            curves = list(self._curves(stages))
         return ReportData(
             title=one.title,
             revision=tags.get("sgan.git_revision", "")[:10] + dirty,
             scores=scores,
+            headline=headline_keys(scores),
             figures=figures_in(folder) if folder else [],
             curves=curves,
-            stages=[self._stage(child) for child in reversed(children)],
+            stages=[replace(fact, link=self._tracker.run_page(fact.run_id)) for fact in stages],
             params=nested(run.data.params),
+            links_note=links_note(self._tracker.shown_uri),
         )
 
     def _download(self, run_id: str, downloads: Path) -> Path | None:
@@ -182,28 +187,37 @@ class Runs:
             return None
         return Path(found)
 
-    def _curves(self, stages: Sequence[Run]) -> Iterator[Curves]:
-        from pipeline.evaluation.charts import Curves
+    def _below(self, parent: str) -> list[StageFact]:
+        """Stages and levels as an execution's runs have them, where it recorded no more."""
+        facts = []
+        for run in reversed(self._search(f"tags.`mlflow.parentRunId` = '{parent}'")):
+            facts.append(_fact(run))
+            name = run.info.run_name
+            for part in self._search(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"):
+                facts.append(replace(_fact(part), part_of=name))
+        return facts
 
-        for stage in stages:
-            name = stage.data.tags.get("sgan.stage")
-            if name not in ("levels", "joint"):
+    def _curves(self, stages: Sequence[StageFact]) -> Iterator[Curves]:
+        for fact in stages:
+            trained = fact.name == "joint" or fact.part_of == "levels"
+            if not (trained and fact.run_id):
                 continue
-            below = f"tags.`mlflow.parentRunId` = '{stage.info.run_id}'"
-            for run in [stage] if name == "joint" else self._search(below):
-                for level, keys in _by_level(run.data.metrics).items():
-                    series = {key.split("/")[-1]: self._history(run, key) for key in keys}
-                    title = f"joint, level {level}" if name == "joint" else f"level {level}"
-                    yield Curves(title, series, level=level)
+            run = self._tracker.client.get_run(fact.run_id)
+            for level, keys in _by_level(run.data.metrics).items():
+                series = {key.split("/")[-1]: self._history(run, key) for key in keys}
+                yield Curves(curve_title(fact.name, level), series, level=level)
 
     def _history(self, run: Run, key: str) -> list[tuple[float, float]]:
         points = self._tracker.client.get_metric_history(run.info.run_id, key)
         return sorted((float(p.step), float(p.value)) for p in points)
 
-    def _stage(self, run: Run) -> StageFact:
-        ended = run.info.end_time
-        seconds = (ended - run.info.start_time) / 1000 if ended else None
-        return StageFact(run.info.run_name, seconds, status=run.info.status.lower())
+
+def _fact(run: Run) -> StageFact:
+    ended, status = run.info.end_time, run.info.status.lower()
+    seconds = (ended - run.info.start_time) / 1000 if ended else None
+    name = run.info.run_name.rpartition("/")[-1]
+    said = "" if status == "finished" else status
+    return StageFact(name, seconds, status=said, run_id=run.info.run_id)
 
 
 def _by_level(metrics: Mapping[str, float]) -> dict[int, list[str]]:

@@ -224,7 +224,7 @@ def print_scores(scores: "list[Score]", title: str) -> None:
     """A table: each score with its spread beside that of real images."""
     from rich.table import Table
 
-    from pipeline.evaluation.score_html import GOALS
+    from pipeline.evaluation.headline import GOALS
     from pipeline.evaluation.scores import short
 
     table = Table("score", "value", "real images", "", title=title, title_justify="left")

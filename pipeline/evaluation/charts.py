@@ -71,6 +71,13 @@ def line_chart(curves: Curves) -> str:
     )
 
 
+def curve_title(part: str, level: int | None) -> str:
+    """A chart's title: "Level 1 alone", "Level 1 together with the others", "encoder"."""
+    if level is None:
+        return part
+    return f"Level {level} {'together with the others' if part == 'joint' else 'alone'}"
+
+
 def thin(points: Points, limit: int = POINTS) -> list[tuple[float, float]]:
     """Finite points in order of x, averaged over buckets so that at most `limit` are left."""
     finite = sorted((x, y) for x, y in points if math.isfinite(x) and math.isfinite(y))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+STAGES = "stages.json"
+
+
 @dataclass(frozen=True)
 class Figure:
     """A picture (PIL image or path of a PNG) with what a reader and a screen reader are told.
@@ -47,17 +50,21 @@ class PublishedScore:
 
 @dataclass(frozen=True)
 class StageFact:
-    """One stage or part of the DAG: what it waited for, how long it took, where it is recorded.
+    """One stage of the DAG, or a part of one: what it waited for, how long it took, its MLflow run.
 
-    status: "ran", "reused", "resumed", …; link: an http(s) address of its MLflow run, or "".
+    needs: names of stages. part_of: the stage that this is a part of, "" for a stage. status: what
+    is worth saying, "reused" or "failed". note: the execution that it was reused from. link: an
+    http(s) address of the MLflow run `run_id`; "" where there is none.
     """
 
     name: str
     seconds: float | None
     needs: Sequence[str] = ()
-    status: str = "ran"
+    status: str = ""
     link: str = ""
     note: str = ""
+    part_of: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class ReportData:
     """Everything that a page says of one run.
 
     headline: keys of the scores shown as cards, in order. previous: the scores of the last run, to
-    compare with. facts: short lines such as data set, device, budget. params: nested mapping.
+    compare with. facts: short lines such as data set, device, budget. links_note: what it takes to
+    follow the stages' links. params: nested mapping.
     """
 
     title: str
@@ -82,6 +90,7 @@ class ReportData:
     previous_title: str = "last run"
     published: Sequence[PublishedScore] = ()
     published_caption: str = ""
+    links_note: str = ""
 
 
 def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:
@@ -101,7 +110,7 @@ def write_comparison(path: str | os.PathLike[str], runs: Sequence[ReportData]) -
 
     Raises UserError as `write_report` does, for fewer than two runs, and for equal titles.
     """
-    from pipeline.evaluation.page import comparison_page
+    from pipeline.evaluation.comparison_page import comparison_page
 
     if len(runs) < 2 or len({run.title for run in runs}) < len(runs):
         raise UserError(

@@ -105,6 +105,35 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), spread
 
 
+def distance(score: Score) -> float:
+    """How far a score is from where it should go: smaller is better."""
+    value = score.value or 0.0
+    if score.better == "near real":
+        return abs(value - (1.0 if score.real is None else score.real))
+    return value if score.better == "lower" else -value
+
+
+def within_spread(a: Score, b: Score) -> bool:
+    """Whether two values differ by no more than twice sqrt(sd_a^2 + sd_b^2); True without sds."""
+    if a.value is None or b.value is None or (a.sd is None and b.sd is None):
+        return True
+    return abs(a.value - b.value) <= 2 * math.hypot(a.sd or 0.0, b.sd or 0.0)
+
+
+def verdict(first: Score, other: Score) -> str:
+    """What the difference from `first` to `other` is worth: better, worse, ≈ within the spread
+    (twice the joint sd), or ? where there is no spread to tell by."""
+    if first.value is None or other.value is None:
+        return ""
+    if first.protocol.get("judge_sha256") != other.protocol.get("judge_sha256"):
+        return "another judge"
+    if first.sd is None and other.sd is None:
+        return "?"
+    if within_spread(first, other):
+        return "≈"
+    return "better" if distance(other) < distance(first) else "worse"
+
+
 def metrics(scores: Sequence[Score]) -> dict[str, float]:
     """Flat metrics for `dvc metrics`: key, key_sd, key_real; unmeasured scores are left out.
 

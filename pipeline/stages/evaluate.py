@@ -1,11 +1,12 @@
 """evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
 from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
-from pipeline.evaluation.report import write_report
+from pipeline.evaluation.report import STAGES, write_report
 from pipeline.evaluation.scores import Score, metrics
 from pipeline.evaluation.sheets import draw_sheets
 from pipeline.progress import TrainingProgress, console_for
@@ -22,7 +23,8 @@ _LEVEL_IMAGES = 2000
 
 
 def run() -> None:
-    """Writes artifacts/evaluate (pictures, report.html, scores.json), metrics/evaluate.json."""
+    """Writes metrics/evaluate.json, and pictures, report.html and the JSON of its scores and stages
+    into artifacts/evaluate."""
     with opened("evaluate") as stage:
         tags = {"sgan.data_digest": stage.manifest().data_digest}
         with stage.run(None, tags) as run:
@@ -53,7 +55,9 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     write_json(folder / "scores.json", [score.as_dict() for score in scores])
     step = stage.params.joint.total_images
     run.log_metrics([(key, value, step) for key, value in flat.items()])
-    write_report(folder / "report.html", build_report(stage, scores, figures))
+    report = build_report(stage, run, scores, figures)
+    write_json(folder / STAGES, [asdict(fact) for fact in report.stages])
+    write_report(folder / "report.html", report)
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
         stage.tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))

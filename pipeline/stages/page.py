@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
-from pipeline.evaluation.charts import Curves
-from pipeline.evaluation.report import Figure, PublishedScore, ReportData, StageFact
+from pipeline.evaluation.charts import Curves, curve_title
+from pipeline.evaluation.headline import headline_keys, summary
+from pipeline.evaluation.report import Figure, PublishedScore, ReportData
 from pipeline.evaluation.scores import Score
 from pipeline.stages.common import Stage
+from pipeline.stages.facts import stage_facts
+from pipeline.tracking_uri import links_note
 
-HEADLINE = ("gan_test", "diversity_pixels", "diversity_z0_pixels")
+if TYPE_CHECKING:
+    from pipeline.tracking_run import StageRun
+
 PAPER = tuple(
     PublishedScore(method, value, sd)
     for method, value, sd in (
@@ -31,24 +38,28 @@ PAPER = tuple(
 )
 PAPER_CAPTION = (
     "Inception Score on CIFAR-10 over 50,000 samples, arXiv 1612.04357, Table 1. Scores of another "
-    "judge or data set are not comparable with it."
+    "judge or data set are not comparable with it"
 )
+PAPER_DATA = "cifar10"
 
 
-def build_report(stage: Stage, scores: list[Score], figures: list[Figure]) -> ReportData:
+def build_report(
+    stage: Stage, run: StageRun, scores: list[Score], figures: list[Figure]
+) -> ReportData:
     """The page's contents, with curves and times from the other stages' outputs."""
     manifest = stage.manifest()
     previous = _previous(stage)
-    known = {score.key for score in scores}
     dirty = " (dirty)" if stage.lineage.git_dirty else ""
     return ReportData(
         title=f"SGAN on {manifest.name}",
         revision=stage.lineage.git_revision[:10] + dirty,
         scores=scores,
-        headline=[key for key in HEADLINE if key in known],
+        headline=headline_keys(scores),
+        summary=summary(scores),
         figures=figures,
         curves=_curves(stage.root),
-        stages=_stages(stage),
+        stages=stage_facts(stage, run),
+        links_note=links_note(stage.tracker.shown_uri),
         params=stage.params.raw,
         facts={
             "data": f"{manifest.name}, {manifest.rows('train'):,} training images",
@@ -56,9 +67,20 @@ def build_report(stage: Stage, scores: list[Score], figures: list[Figure]) -> Re
             "execution": stage.lineage.name,
         },
         previous=previous,
-        published=PAPER,
-        published_caption=PAPER_CAPTION,
+        **_paper(manifest.name, scores),
     )
+
+
+def _paper(data: str, scores: list[Score]) -> dict[str, Any]:
+    """The paper's table; this run's row is in it where data set and judge are the same."""
+    if data != PAPER_DATA:
+        said = f"{PAPER_CAPTION}: there is none for {data}, so this run has no row in it."
+        return {"published": PAPER, "published_caption": said}
+    standard = r"is_(?!judge)\w+"
+    key = next((s.key for s in scores if re.fullmatch(standard, s.key)), "is_50k")
+    first = replace(PAPER[0], key=key)
+    said = f"{PAPER_CAPTION}. `evaluate.inception` measures this run's."
+    return {"published": (first, *PAPER[1:]), "published_caption": said}
 
 
 def _previous(stage: Stage) -> list[Score]:
@@ -88,10 +110,9 @@ def _curves(root: Path) -> list[Curves]:
                 for name in group
                 if name.split("/")[-1] not in ("loss_d", "loss_g")
             }
-            title = path.stem if level is None else f"{path.stem}, level {level}"
             number = level if level is not None else _level_of(path.stem)
-            curves.append(Curves(title, series, level=number))
-    return curves
+            curves.append(Curves(curve_title(path.stem, number), series, level=number))
+    return sorted(curves, key=lambda one: "together" in one.title)
 
 
 def _by_level(names: list[str]) -> dict[int | None, list[str]]:
@@ -104,24 +125,3 @@ def _by_level(names: list[str]) -> dict[int | None, list[str]]:
 def _level_of(text: str) -> int | None:
     digits = text.removeprefix("level")
     return int(digits) if text.startswith("level") and digits.isdecimal() else None
-
-
-def _stages(stage: Stage) -> list[StageFact]:
-    def seconds(name: str, *keys: str) -> float | None:
-        try:
-            value: Any = json.loads((stage.root / paths.metrics_file(name)).read_text("utf-8"))
-            for key in keys:
-                value = value[key]
-            return float(value)
-        except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
-            return None
-
-    levels = [f"level{i}" for i in sorted(stage.params.levels, reverse=True)]
-    return [
-        StageFact("prepare", None),
-        StageFact("encoder", seconds("encoder", "seconds"), ["prepare"]),
-        StageFact("features", None, ["encoder"]),
-        *(StageFact(n, seconds("levels", n, "seconds"), ["features"]) for n in levels),
-        StageFact("joint", seconds("joint", "seconds"), levels),
-        StageFact("evaluate", stage.seconds(), ["joint"]),
-    ]

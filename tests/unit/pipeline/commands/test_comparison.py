@@ -14,11 +14,10 @@ from pipeline.comparison import (
     from_file,
     nested,
     scores_from_metrics,
-    verdict,
 )
 from pipeline.errors import UserError
 from pipeline.evaluation.report import ReportData
-from pipeline.evaluation.scores import Score
+from pipeline.evaluation.scores import Score, verdict
 
 LOCK = """
 schema: '2.0'
