@@ -21,7 +21,7 @@ from pipeline.parts import code_version
 # Modules whose change makes other scores of the same weights.
 _MEASURING = (
     ("pipeline.evaluation", "judge judge_network indomain diversity distribution neighbours"),
-    ("pipeline.evaluation", "labels levelwise studies"),
+    ("pipeline.evaluation", "labels levelwise studies memory ndb similarity"),
     ("sgan.metrics", "frechet recovery variance"),
 )
 _ONE_GAN = "dcgan_"
