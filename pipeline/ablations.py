@@ -50,6 +50,7 @@ class Setting:
 
 SETTINGS = (
     Setting("full", "Stacked GAN", (8.59, 0.12)),
+    Setting("three_level", "three levels"),
     Setting("no_joint", "no joint stage", (8.37, 0.08)),
     Setting("no_entropy", "no entropy loss"),
     Setting("no_conditional", "no conditional loss"),

@@ -97,7 +97,7 @@ def test_names_tell_parameters_and_code_apart(
 
 
 def test_unknown_choices_are_refused() -> None:
-    with pytest.raises(UserError, match="--only half: must be among full, no_joint"):
+    with pytest.raises(UserError, match="--only half: must be among full, three_level, "):
         planned(ROOT, "mnist", "smoke", [1], ["full", "half"])
     with pytest.raises(UserError, match="cannot compose data=mnist budget=none"):
         planned(ROOT, "mnist", "none", [1])
