@@ -75,18 +75,18 @@ def test_copies_are_found() -> None:
 
 def test_the_gap_sees_copies_and_blur_does_not_fool_it() -> None:
     rng = np.random.default_rng(4)
-    train, unseen, fresh = rng.normal(size=(3, 400, 16)).astype(np.float32)
+    train, unseen, fresh = rng.normal(size=(3, 2000, 16)).astype(np.float32)
     gaps = [
         memorisation_gap(share * train[:200] + (1 - share) * fresh[:200], train, unseen)
         for share in (0, 0.5, 0.9, 1)
     ]
     assert gaps == sorted(gaps)
     assert gaps[0] == pytest.approx(0, abs=0.04) and gaps[-1] == pytest.approx(1, abs=1e-3)
-    blurred = 0.2 * fresh[:200]  # towards the mean: nearer to everything
+    blurred = 0.6 * fresh[:200]  # towards the mean: nearer to everything
     usual = nearest(unseen, train)[0]
     assert memorisation(blurred, train, usual).ratio < 0.9
     assert memorisation_gap(blurred, train, unseen) == pytest.approx(0, abs=0.04)
-    with pytest.raises(UserError, match="400 training images and 10 unseen"):
+    with pytest.raises(UserError, match="2000 training images and 10 unseen"):
         memorisation_gap(fresh, train, unseen[:10])
     with pytest.raises(UserError, match="are the held-out images"):
         memorisation_gap(unseen, train, unseen)
