@@ -173,6 +173,10 @@ def _contradictions(sections: dict[str, Any]) -> list[str]:
             problems.append(
                 line(f"levels.{i}", ConfigError("cond_loss", levels[i].cond_loss, allowed))
             )
+    judge = sections["evaluate"].judge
+    if judge != "cnn" and data.name != "cifar10":
+        allowed = f"'cnn' for data.name = {data.name!r}: the published judges read CIFAR-10"
+        problems.append(line("evaluate", ConfigError("judge", judge, allowed)))
     if isinstance(runtime.workers_per_level, dict):
         problems += [
             f"runtime.workers_per_level.{level}: no such level; allowed: "

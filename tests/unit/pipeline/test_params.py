@@ -74,7 +74,7 @@ UNKNOWN = [
         500,
         "evaluate.num_sample: unknown key; did you mean 'num_samples'? allowed: num_samples, "
         "seeds, batch_norm, judge, judge_epochs, judge_seed, neighbours, memory_images, cas, "
-        "cas_epochs, inception, inception_weights, grid_columns, log_model",
+        "cas_epochs, lpips, inception, inception_weights, grid_columns, log_model",
     ),
     (
         "runtime.devices",
@@ -246,6 +246,12 @@ CONTRADICTIONS = [
         "'mnist'",
     ),
     ("data.max_train", 110, "encoder.batch_size = 128: must be <= data.max_train (110)"),
+    (
+        "evaluate.judge",
+        "resnet56",
+        "evaluate.judge = 'resnet56': must be 'cnn' for data.name = 'mnist': the published judges "
+        "read CIFAR-10",
+    ),
     (
         "evaluate.neighbours",
         10000,

@@ -73,6 +73,12 @@ def test_folders_that_cannot_be_scored(
         (["--out", "x.json"], "--out goes with --images FOLDER"),
         (["--images", "none", "--data", "mnist"], "--images none: no such folder"),
         (["--images", ".", "--data", "mnist", "--out", "x.txt"], "--out x.txt: must end in .json"),
+        (["--cas"], "--cas goes with --images FOLDER"),
+        (["--inception"], "--inception goes with --images FOLDER"),
+        (
+            ["--images", ".", "--data", "svhn", "--judge", "resnet56"],
+            "--judge resnet56 reads CIFAR-10 only; use cnn",
+        ),
         (["--images", ".", "--data", "custom"], "--data custom needs --source here"),
     ],
 )

@@ -1,5 +1,7 @@
 """The Inception trunk without its weights: shape, resize, folding, and rows when it is missing."""
 
+import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from pipeline.evaluation.inception_network import (
     fold,
     from_frozen_graph,
 )
-from pipeline.evaluation.indomain import RealImages
+from pipeline.evaluation.indomain import RealImages, Samples
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,8 @@ def test_without_weights_every_row_says_why(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(standard, "load_inception", refuse)
     images = np.zeros((2000, 8, 8, 1), np.uint8)
-    rows = standard.standard_scores(images, None, "unused")  # type: ignore[arg-type]
+    one = Samples(images, np.zeros(2000, np.int64), 1)
+    rows = standard.standard_scores([one], None, "unused")  # type: ignore[arg-type]
     assert [row.key for row in rows] == [f"{key}_2k" for key in (*LABELS, "is")]
     assert {row.text() for row in rows} == {"not measured: no source answered"}
 
@@ -116,6 +119,60 @@ def test_real_images_are_at_their_floor(state: dict[str, torch.Tensor], tmp_path
     logits = inception.logits(np.ones((1, 2048), np.float32))
     assert logits is not None
     np.testing.assert_allclose(logits[0], last.sum(1).numpy(), rtol=1e-3, atol=1e-3)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_run_goes_on_from_the_last_part(
+    state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standard, "CHUNK", 2)
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
+    labels = np.zeros(5, np.int64)
+    real = RealImages(images, labels, images, labels, ("all",), "digest")
+    inception = Inception(state, "test")
+    whole = inception.features(images)
+
+    def stop(split: str, done: int, total: int) -> None:
+        if done > 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        standard.real_features(images, "train", real, inception, tmp_path, stop)
+    assert len(list(tmp_path.iterdir())) == 1
+    said: list[tuple[str, int, int]] = []
+    computed: list[int] = []
+    features = inception.features
+    monkeypatch.setattr(
+        inception, "features", lambda part, told: computed.append(len(part)) or features(part, told)
+    )
+    found = standard.real_features(
+        images, "train", real, inception, tmp_path, lambda *one: said.append(one)
+    )
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    assert computed == [2, 1]  # not the first two images
+    assert said[0] == ("train", 2, 5) and said[-1] == ("train", 5, 5)
+    assert len(standard.real_features(images[:2], "train", real, inception, tmp_path)) == 2
+    assert computed == [2, 1]
+
+
+def test_several_sample_sets_are_combined(
+    state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
+    labels = np.zeros(8, np.int64)
+    real = RealImages(images[:8], labels, images[8:16], labels, ("all",), "digest")
+    monkeypatch.setattr(standard, "load_inception", lambda *_, **__: Inception(state, "test"))
+    samples = [Samples(images[8:16], labels, 3), Samples(images[16:], labels, 4)]
+    said: list[tuple[str, int, int]] = []
+    rows = standard.standard_scores(
+        samples, real, tmp_path, told=lambda *one: said.append(one), neighbours=2
+    )
+    assert rows[0].key == "fid_8" and rows[0].repeats == 2 and rows[0].sd is not None
+    assert rows[0].protocol["seeds"] == [3, 4]
+    assert [one for one in said if one[0] == "samples"] == [("samples", 8, 16), ("samples", 16, 16)]
 
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
@@ -167,3 +224,42 @@ def test_a_wheel_of_another_digest_is_not_used(
     with pytest.raises(UserError, match=r"holds no file other\.txt"):
         wheels.member(good, "other.txt", tmp_path / "other.txt")
     assert not (tmp_path / "other.txt").exists()
+
+
+def test_a_source_archive_serves_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pretend(wheel: wheels.Wheel, folder: Path) -> None:
+        (folder / "inside.txt").write_text("content")
+        with tarfile.open(folder / "x-1.tar.gz", "w:gz") as archive:
+            archive.add(folder / "inside.txt", "x-1/inside.txt")
+            archive.add(folder, "x-1/folder", recursive=False)
+
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(wheels, "_pip_download", pretend)
+    pretend(wheels.Wheel("x", "1", ""), tmp_path)
+    kept = tmp_path / "cache" / "wheels" / "x-1.tar.gz"
+    kept.parent.mkdir(parents=True)
+    (tmp_path / "x-1.tar.gz").rename(kept)
+    wheel = wheels.Wheel("x", "1", wheels._sha256(kept), ".tar.gz")
+    out = tmp_path / "out.txt"
+    assert wheels.member(wheel, "x-1/inside.txt", out).read_text() == "content"
+    for absent in ("x-1/other.txt", "x-1/folder"):
+        with pytest.raises(UserError, match=f"holds no file {absent}"):
+            wheels.member(wheel, absent, tmp_path / "none")
+
+
+def test_pip_is_given_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses another file by itself, before it looks into it (a source archive has code)."""
+    said: list[str] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        said[:] = command
+        pinned = Path(command[command.index("--requirement") + 1]).read_text()
+        assert pinned == f"x==1 --hash=sha256:{'0' * 64}\n"
+        return subprocess.CompletedProcess(command, 1, "", "ERROR: THESE DO NOT MATCH THE HASHES")
+
+    monkeypatch.setattr(wheels.subprocess, "run", run)
+    for suffix, binary in ((".whl", True), (".tar.gz", False)):
+        wheel = wheels.Wheel("x", "1", "0" * 64, suffix)  # type: ignore[arg-type]
+        with pytest.raises(UserError, match="x==1: ERROR: THESE DO NOT MATCH"):
+            wheels._pip_download(wheel, tmp_path)
+        assert "--require-hashes" in said and ("--only-binary" in said) == binary

@@ -57,6 +57,28 @@ def test_it_grows_with_noise() -> None:
     assert distances == sorted(distances) and distances[1] < 0.01 < 1 < distances[-1]
 
 
+@pytest.mark.parametrize("spoil", ["noise", "blur", "fewer classes"])
+def test_level_distance_grows_as_features_worsen(spoil: str) -> None:
+    """Maps of ten classes, each a pattern of its own and its samples' own deviation."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(2000) % 10
+    centres = 2 * torch.randn(10, 4, 6, 6, generator=generator)
+    deviation, noise = torch.randn(2, 2000, 4, 6, 6, generator=generator)
+    maps = centres[labels] + deviation
+    fresh = centres[labels] + torch.randn(2000, 4, 6, 6, generator=generator)
+
+    def spoilt(strength: float) -> torch.Tensor:
+        if spoil == "noise":
+            return fresh + strength * noise
+        if spoil == "blur":
+            smooth = torch.nn.functional.avg_pool2d(fresh, 3, 1, 1)
+            return fresh + min(1.0, strength / 2) * (smooth - fresh)
+        return fresh[labels < 10 - 4 * strength]
+
+    found = [level_distance(maps, spoilt(strength)) for strength in (0, 0.5, 1, 2)]
+    assert found == sorted(found) and found[-1] > 3 * found[0]
+
+
 def test_level_distance_has_no_unit() -> None:
     real, sampled = draw(1000, 8, 7), draw(1000, 8, 8) * 1.5
     assert level_distance(1000 * real, 1000 * sampled) == pytest.approx(
