@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 58, 22, 12, 40
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 22, 12, 50
 POINTS = 240
 COLOURS = 6
 
@@ -118,7 +118,7 @@ def _axis_y(value: float, y: float) -> str:
 
 def _axis_x(value: float, x: float) -> str:
     return (
-        f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">'
+        f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">'
         f"{short(value)}</text>"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from statistics import mean, stdev
 from typing import Any, Literal
 
 import numpy as np
@@ -101,8 +102,8 @@ def combine(scores: Sequence[Score], **protocol: Any) -> Score:
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n - 1); the latter is None for a single value."""
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return float(np.mean(values)), spread
+    exact = [float(value) for value in values]
+    return mean(exact), stdev(exact) if len(exact) > 1 else None
 
 
 def distance(score: Score) -> float:

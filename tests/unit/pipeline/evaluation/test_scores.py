@@ -11,6 +11,7 @@ from pipeline.evaluation.labels import gan_test
 from pipeline.evaluation.scores import (
     Score,
     combine,
+    mean_sd,
     metrics,
     not_measured,
     short,
@@ -65,3 +66,7 @@ def test_gan_test_counts(judge: Judge) -> None:
     assert score.per_class == {"a": 1.0, "b": 0.5, "c": 1.0}
     with pytest.raises(UserError, match="do not fit"):
         gan_test(logits, np.array([0, 1]), judge, ("a", "b", "c"))
+
+
+def test_equal_values_have_no_spread() -> None:
+    assert mean_sd([0.9616, 0.9616, 0.9616]) == (0.9616, 0.0)  # numpy says 1.4e-16

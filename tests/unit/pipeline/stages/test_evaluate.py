@@ -5,21 +5,14 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipeline.compose import compose
 from pipeline.errors import UserError
-from pipeline.stages import evaluate, prepare
+from pipeline.stages import evaluate
 
 
-def test_an_evaluate_that_fails_is_seen_as_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path
-) -> None:
-    compose(["data=mnist_small", f"data.source={mnist_small}"], tmp_path / "params.yaml")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    prepare.run()
+def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
     with pytest.raises(UserError, match=r"stack.safetensors: no such weights file"):
         evaluate.run()
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'sgan'")
     runs = {
         run.data.tags.get("sgan.stage", "parent"): run
