@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.scores import Score
 
 _LEGEND = (
-    "Differences are from the first run. ≈ within the spread (twice the joint sd over seeds), "
+    "Differences are from {first}. ≈ within the spread (twice the joint sd over seeds), "
     "? no spread known (evaluate.seeds has one)."
 )
 
@@ -87,7 +87,7 @@ def _print_scores(console: Any, runs: "list[ReportData]") -> None:
     for cells in score_rows(runs):
         table.add_row(*cells)
     console.print(table)
-    console.print(_LEGEND)
+    console.print(_LEGEND.format(first=runs[0].title))
 
 
 def score_rows(runs: "list[ReportData]") -> list[list[str]]:

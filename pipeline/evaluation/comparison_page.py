@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from pipeline.comparison import changed_params
 from pipeline.evaluation.charts import Curves
 from pipeline.evaluation.dag import duration, web
 from pipeline.evaluation.headline import comparison_cards
-from pipeline.evaluation.page import document, exact_params, picture, section, training_curves
+from pipeline.evaluation.page import (
+    document,
+    exact_params,
+    picture,
+    png,
+    section,
+    training_curves,
+)
 from pipeline.evaluation.report import ReportData
 from pipeline.evaluation.score_html import cell, comparison_table, table
 
@@ -56,18 +64,26 @@ def _changed_params(runs: Sequence[ReportData]) -> str:
 
 
 def _paired_figures(runs: Sequence[ReportData]) -> list[str]:
-    """Figures of the same section and title beside each other, named by their run."""
+    """Figures of the same section and title beside each other, named by their run; what is the
+    same in all runs (real images) stands there once."""
     names = list(dict.fromkeys((f.section, f.title) for run in runs for f in run.figures))
     bodies: dict[str, str] = {}
     for place, title in names:
-        found = [
-            picture(figure, run.title)
+        found = {
+            run.title: figure
             for run in runs
             for figure in run.figures
             if (figure.section, figure.title) == (place, title)
-        ]
-        row = f'<h3>{escape(title)}</h3><div class="figures">{"".join(found)}</div>'
-        bodies[place] = bodies.get(place, "") + row
+        }
+        pictures = {name: png(figure) for name, figure in found.items()}
+        if len(runs) > 1 and len(found) == len(runs) and len(set(pictures.values())) == 1:
+            found = {"the same in all runs": next(iter(found.values()))}
+        caption = next(iter(found.values())).caption
+        row = "".join(picture(replace(one, caption=""), name) for name, one in found.items())
+        bodies[place] = bodies.get(place, "") + (
+            f'<h3>{escape(title)}</h3><p class="dim">{escape(caption)}</p>'
+            f'<div class="figures runs">{row}</div>'
+        )
     return [section(place, body) for place, body in bodies.items()]
 
 

@@ -62,7 +62,7 @@ def figures_in(folder: Path) -> list[Figure]:
 
 
 def _study(name: str) -> tuple[str, str]:
-    """ "vary_z1" -> ("vary", "1"); "nearest" -> ("nearest", "")."""
+    """Study and level of the noise: ("vary", "1") of vary_z1, ("nearest", "") of nearest."""
     study, _, noise = name.partition("_z")
     return study, noise
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from html import escape
 
 from pipeline.evaluation.report import ReportData
-from pipeline.evaluation.score_html import difference_html, real_html, value_html
+from pipeline.evaluation.score_html import (
+    LEGEND,
+    change_html,
+    difference_html,
+    real_html,
+    value_html,
+)
 from pipeline.evaluation.scores import Score
 
 # Pattern of a score's key -> what it tells; of several keys that fit one pattern the first counts.
@@ -74,13 +80,21 @@ def comparison_cards(runs: Sequence[ReportData]) -> str:
         found = [(run, next((s for s in run.scores if s.key == key), None)) for run in runs]
         measured = [(run, score) for run, score in found if score and score.value is not None]
         largest = max(max(score.value or 0, score.real or 0) for _, score in measured)
-        lines = "".join(
-            f'<div class="row"><span class="who">{escape(run.title)}</span>'
-            f"<b>{value_html(score)}</b></div>{gauge(score, largest)}"
-            for run, score in measured
-        )
-        cards += _card(measured[0][1], f"{lines}<div class=dim>{_beside(measured[0][1])}</div>")
-    return _cards(cards)
+        first = found[0][1]
+        lines = ""
+        for run, score in measured:
+            change = change_html(first, score) if first and score is not first else ""
+            lines += (
+                f'<div class="row"><span class="who">{escape(run.title)}</span>'
+                f"<span>{change} <b>{value_html(score)}</b></span></div>{gauge(score, largest)}"
+            )
+        real = f'<span class="mark"></span>real images {real_html(measured[0][1])} · '
+        goal = GOALS[measured[0][1].better]
+        cards += _card(measured[0][1], f"{lines}<div class=dim>{real}{goal}</div>")
+    if not cards:
+        return ""
+    said = f"Differences are from {runs[0].title}. {LEGEND}"
+    return _cards(cards, "runs") + f'<p class="dim">{escape(said)}</p>'
 
 
 def gauge(score: Score, largest: float | None = None) -> str:
@@ -104,10 +118,11 @@ def _card(score: Score, body: str) -> str:
     return f'<div class="card">{name}<div class=dim>{escape(score.name)}</div>{body}</div>'
 
 
-def _cards(cards: str) -> str:
+def _cards(cards: str, kind: str = "") -> str:
     if not cards:
         return ""
-    return f'<section aria-label="Headline scores"><div class="cards">{cards}</div></section>'
+    grid = f'<div class="cards {kind}">{cards}</div>'
+    return f'<section aria-label="Headline scores">{grid}</section>'
 
 
 def _beside(score: Score) -> str:

@@ -35,18 +35,21 @@ def run_page(data: ReportData) -> str:
 
 def picture(figure: Figure, title: str = "") -> str:
     """A figure element with the picture inside it as base64."""
-    if isinstance(figure.image, Path):
-        data = figure.image.read_bytes()
-    else:
-        buffer = io.BytesIO()
-        figure.image.save(buffer, "PNG", optimize=True)
-        data = buffer.getvalue()
-    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    source = f"data:image/png;base64,{base64.b64encode(png(figure)).decode()}"
     caption = f'<span class="dim">{escape(figure.caption)}</span>' if figure.caption else ""
     return (
         f'<figure><img src="{source}" alt="{escape(figure.alt, quote=True)}">'
         f"<figcaption><b>{escape(title or figure.title)}</b> {caption}</figcaption></figure>"
     )
+
+
+def png(figure: Figure) -> bytes:
+    """A figure's picture as the content of a PNG file."""
+    if isinstance(figure.image, Path):
+        return figure.image.read_bytes()
+    buffer = io.BytesIO()
+    figure.image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def section(title: str, body: str) -> str:

@@ -10,8 +10,8 @@ from pipeline.evaluation.report import ReportData
 from pipeline.evaluation.scores import Score, distance, short, verdict
 
 LEGEND = (
-    "≈ is within the spread (twice the joint sd over seeds); ? has no spread to judge by "
-    "(evaluate.seeds with several gives one)."
+    "≈ is a difference within the spread (twice the joint sd over seeds); ? has no spread to judge "
+    "by (evaluate.seeds with several gives one)."
 )
 
 
@@ -75,7 +75,7 @@ def comparison_table(runs: Sequence[ReportData]) -> str:
         for index, score in enumerate(found):
             value = value_html(score) if score else "-"
             if index and score and found[0]:
-                value += f"<br>{_change(found[0], score)}"
+                value += f"<br>{change_html(found[0], score)}"
             label = " <span class=badge>best</span>" if index == best else ""
             cells += cell(runs[index].title, value + label)
         cells += cell("real images", real_html(named))
@@ -119,7 +119,7 @@ def difference_html(score: Score, before: Score | None) -> str:
     """An earlier run's value, and how far this run's is from it; "-" where one is missing."""
     if before is None or before.value is None or score.value is None:
         return "-"
-    return f"{value_html(before)} {_change(before, score)}"
+    return f"{value_html(before)} {change_html(before, score)}"
 
 
 def table(corner: str, heads: Sequence[str], rows: str) -> str:
@@ -137,12 +137,12 @@ def cell(column: str, content: str) -> str:
 
 
 def _with_spread(value: float, sd: float | None) -> str:
-    spread = f" <small>± {short(sd)}</small>" if sd is not None else ""
+    spread = f" <small>± {sd:.2g}</small>" if sd is not None else ""
     return f'<span class="whole">{short(value)}{spread}</span>'
 
 
-def _change(before: Score, score: Score) -> str:
-    """ "+0.01 better", coloured."""
+def change_html(before: Score, score: Score) -> str:
+    """The difference from an earlier score and what it is worth, coloured: "+0.01 better"."""
     if before.value is None or score.value is None:
         return ""
     said = verdict(before, score)

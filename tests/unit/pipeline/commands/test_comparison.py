@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from pipeline.comparison import (
     scores_from_metrics,
 )
 from pipeline.errors import UserError
-from pipeline.evaluation.report import ReportData
+from pipeline.evaluation.report import ReportData, StageFact
 from pipeline.evaluation.scores import Score, verdict
 
 LOCK = """
@@ -90,6 +90,18 @@ def test_other_files_are_refused_in_a_line(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UserError):
         from_file(path)
+
+
+def test_stages_come_from_beside_the_scores(scores_json: Path, tmp_path: Path) -> None:
+    shutil.copy(scores_json, tmp_path / "scores.json")
+    facts = [StageFact("prepare", 2.5, []), StageFact("joint", None, ["prepare"], run_id="a")]
+    (tmp_path / "stages.json").write_text(json.dumps([asdict(fact) for fact in facts]))
+    run = from_file(tmp_path / "scores.json")
+    assert run.stages == facts
+    assert run.headline == ["gan_test", "fid_judge_10k", "diversity_pixels"]
+    (tmp_path / "stages.json").write_text('[{"stage": "prepare"}]')
+    with pytest.raises(UserError, match=r"stages.json: not the stages of an evaluation"):
+        from_file(tmp_path / "scores.json")
 
 
 def test_parameters_are_compared_whether_from_yaml_or_from_mlflow() -> None:

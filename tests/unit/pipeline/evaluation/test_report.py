@@ -185,9 +185,12 @@ def test_the_last_run_stands_beside(data: ReportData, tmp_path: Path) -> None:
 
 
 def test_comparison_shows_what_was_changed_and_only_that(data: ReportData, tmp_path: Path) -> None:
+    own = data.figures[1]
     other = replace(
         data,
         title="without L_ent",
+        figures=[replace(data.figures[0], image=grid(np.zeros((4, 8, 8, 1), np.uint8), 2)), own],
+        stages=[StageFact("prepare", 65, link="http://127.0.0.1:5000/#/runs/2")],
         params={"levels": {"0": {"lr": 0.0002}}, "seed": 3},
         scores=[replace(data.scores[0], value=0.5), replace(data.scores[1], value=1.51)],
     )
@@ -199,7 +202,9 @@ def test_comparison_shows_what_was_changed_and_only_that(data: ReportData, tmp_p
     assert "levels.0.lr" in changed and "0.0001" in changed and "0.0002" in changed
     assert "seed" not in changed
     assert html.count("class=badge>best") == 1  # GAN-test leads beyond its spread, FID does not
-    assert len(page.all("img")) == 4 and page.text.count("Losses: loss_d") == 1
+    assert len(page.all("img")) == 3 and page.text.count("the same in all runs") == 1
+    assert page.text.count("Losses: loss_d") == 1
+    assert '<a href="http://127.0.0.1:5000/#/runs/2">1 min 5 s</a>' in html
     with pytest.raises(UserError, match="two runs or more"):
         write_comparison(tmp_path / "c.html", [data])
     with pytest.raises(UserError, match="different titles"):
