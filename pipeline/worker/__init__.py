@@ -85,6 +85,7 @@ class _Run:
             resident_bytes=part.resident_bytes,
             rank=comm.rank,
             world_size=comm.world_size,
+            section=part.kind if part.level is None else f"levels.{part.level}",
         )
         self.start, self.seconds = self._resume()
         self.began = time.monotonic()

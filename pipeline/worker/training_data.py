@@ -34,6 +34,7 @@ def batches(
     window: int = 16,
     rank: int = 0,
     world_size: int = 1,
+    section: str = "",
 ) -> "Callable[[int], Batch]":
     """The batch of any step, on `device`: h_i for i in `hidden`, and y.
 
@@ -41,6 +42,7 @@ def batches(
     stream from their shards, `window` at a time, above that. Both give the same batches. Features
     are mapped from the file; a part without level 0 touches no image.
 
+    `section` of params.yaml is where the batch size stands ("levels.0"), for messages.
     Raises UserError for damaged shards, and for a batch size that the set does not hold or that
     the workers cannot share.
     """
@@ -50,7 +52,7 @@ def batches(
 
     manifest = Manifest.load(paths["data"])
     sizes = manifest.shard_sizes("train")
-    _check(batch_size, sum(sizes), world_size)
+    _check(batch_size, sum(sizes), world_size, f"{section}.batch_size".lstrip("."))
     upper = {i: features.read(paths["features"], column(i)) for i in hidden if i > 0}
     if device.type != "cpu":
         upper = {i: h.to(device) for i, h in upper.items()}
@@ -74,15 +76,15 @@ def batches(
     return stream
 
 
-def _check(batch_size: int, rows: int, world_size: int) -> None:
+def _check(batch_size: int, rows: int, world_size: int, setting: str) -> None:
     if batch_size > rows:
         raise UserError(
-            f"batch_size = {batch_size}: must be at most the {rows} training images; lower it, or "
-            "raise data.max_train"
+            f"{setting} = {batch_size}: must be at most the {rows} training images; lower it, or "
+            "give more images (data.source, data.max_train)"
         )
     if batch_size % world_size:
         raise UserError(
-            f"batch_size = {batch_size}: must divide by the part's {world_size} workers "
+            f"{setting} = {batch_size}: must divide by the part's {world_size} workers "
             "(runtime.workers_per_level); change either"
         )
 

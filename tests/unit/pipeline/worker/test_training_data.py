@@ -132,7 +132,8 @@ def test_upper_levels_open_no_shard(paths, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"batch_size": 231}, "batch_size = 231: must be at most the 230 training images"),
+        ({"batch_size": 231}, "^batch_size = 231: must be at most the 230 training images"),
+        ({"batch_size": 231, "section": "levels.0"}, r"^levels\.0\.batch_size = 231: must"),
         (
             {"batch_size": 30, "world_size": 4},
             "batch_size = 30: must divide by the part's 4 workers",
