@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.data.archives import IMAGE_SUFFIXES
+from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.evaluation.indomain import RealImages
 
 _FEWEST = 100
-_DEEP = ("I", "F")  # modes of more than eight bits a channel
 
 
 def image_files(path: Path) -> list[Path]:
@@ -26,7 +25,9 @@ def image_files(path: Path) -> list[Path]:
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and file.name[0] != "."
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and file.is_file()
+        and not any(is_hidden(part) for part in file.relative_to(path).parts)
     )
     if not found:
         missing = "no images in it" if path.is_dir() else "no such file or folder"
@@ -40,28 +41,22 @@ def read_images(
     """Files as uint8 [N, H, W, C], grey or RGB as C says.
 
     Args:
-        files: anything that Pillow reads, eight bits a channel.
+        files: as `pipeline.data.images.decode_image` takes them, like the stack's own data.
         shape: (C, H, W) of every image.
         resize: crop to a square and resize what has another size, instead of refusing it.
 
     Raises UserError naming the file that cannot be read or has another size.
     """
-    from PIL import Image
-
-    from pipeline.data.images import centre_resize
+    from pipeline.data.images import BadImage, centre_resize, decode_image
 
     channels, height, width = shape
     images = np.empty((len(files), height, width, channels), np.uint8)
     for row, path in enumerate(files):
         try:
-            with Image.open(path) as image:
-                if image.mode.split(";")[0] in _DEEP:
-                    raise UserError(
-                        f"{path}: pixel type {image.mode}; save it with 8 bits a channel"
-                    )
-                pixels = image.convert("L" if channels == 1 else "RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            image = decode_image(path.read_bytes())
+        except (OSError, BadImage) as error:
             raise UserError(f"{path}: cannot be read as an image ({error})") from error
+        pixels = image.convert("L" if channels == 1 else "RGB")
         if resize and height == width:
             pixels = centre_resize(pixels, height)
         if pixels.size != (width, height):

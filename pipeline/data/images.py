@@ -19,6 +19,33 @@ _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 
 
+class BadImage(ValueError):
+    """Bytes that are no usable image; says why."""
+
+
+def decode_image(content: bytes) -> "Image.Image":
+    """An encoded image as PIL's L (grey) or RGB: the first frame of an animation, turned as its
+    EXIF says, on white where it is transparent.
+
+    Raises BadImage for what cannot be read, and for more than eight bits a channel.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            if image.mode not in _GREY | _COLOUR:
+                raise BadImage(
+                    f"pixel type {image.mode!r}; only 8-bit grey and colour are supported"
+                )
+            mode = "L" if image.mode in _GREY else "RGB"
+            return _opaque(_upright(image)).convert(mode)
+    except BadImage:
+        raise
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise BadImage(_reason(content, error)) from error
+
+
 @dataclass
 class ImageCollector:
     """Decodes images one by one and stacks them.
@@ -26,8 +53,6 @@ class ImageCollector:
     image_size: side in pixels to which each image is centre-cropped and resized; None keeps
         sizes, which then have to be equal.
     on_bad_image: ``error`` raises on the first unreadable image; ``skip`` counts it.
-
-    Of an animation the first frame is taken; transparent pixels become white; EXIF turns apply.
     """
 
     image_size: int | None
@@ -45,28 +70,20 @@ class ImageCollector:
 
         Raises UserError for an unreadable image or an unsupported pixel type, unless skipping.
         """
-        from PIL import Image
-
         try:
-            with Image.open(io.BytesIO(content)) as image:
-                image.load()
-                self._images.append(self._pixels(image))
-        except (*_DAMAGED, Image.DecompressionBombError) as error:
+            self._images.append(self._pixels(decode_image(content)))
+        except BadImage as error:
             if self.on_bad_image == "skip":
                 self.skipped += 1
                 return
             raise UserError(
-                f"{name}: cannot use this image ({_reason(content, error)}). Mend, convert or "
-                "remove it, or set data.on_bad_image: skip"
+                f"{name}: cannot use this image ({error}). Mend, convert or remove it, or set "
+                "data.on_bad_image: skip"
             ) from error
         self._labels.append(label)
         self._names.append(name)
 
     def _pixels(self, image: "Image.Image") -> np.ndarray:
-        if image.mode not in _GREY | _COLOUR:
-            raise ValueError(f"pixel type {image.mode!r}; only 8-bit grey and colour are supported")
-        mode = "L" if image.mode in _GREY else "RGB"
-        image = _opaque(_upright(image)).convert(mode)
         if self.image_size is not None:
             image = centre_resize(image, self.image_size)
         pixels = np.asarray(image)

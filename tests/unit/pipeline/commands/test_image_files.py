@@ -18,7 +18,7 @@ def save(path: Path, pixels: np.ndarray) -> Path:
 
 
 def test_files_of_a_folder_are_found_at_any_depth_in_order(tmp_path: Path) -> None:
-    for name in ("b.png", "a/2.jpg", "a/1.png", ".hidden.png"):
+    for name in ("b.png", "a/2.jpg", "a/1.png", ".hidden.png", ".cache/3.png"):
         save(tmp_path / name, np.zeros((4, 4), np.uint8))
     (tmp_path / "notes.txt").write_text("none")
     found = [str(path.relative_to(tmp_path)) for path in image_files(tmp_path)]
@@ -54,11 +54,21 @@ def test_another_size_is_refused_or_resized(tmp_path: Path) -> None:
     assert (read_images([path], (1, 4, 4), resize=True) == 200).all()
 
 
+def test_photos_are_read_as_training_data_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = Image.fromarray(np.zeros((4, 6, 3), np.uint8))
+    wide.save(tmp_path / "turned.png", exif=exif)
+    assert read_images([tmp_path / "turned.png"], (3, 6, 4)).shape == (1, 6, 4, 3)
+    save(tmp_path / "clear.png", np.zeros((4, 6, 4), np.uint8))
+    assert (read_images([tmp_path / "clear.png"], (3, 4, 6)) == 255).all()
+
+
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.png"
     path.write_bytes(b"not a picture")
     with pytest.raises(UserError, match=r"bad.png: cannot be read as an image"):
         read_images([path], (1, 4, 4))
     deep = save(tmp_path / "deep.png", np.full((4, 4), 40_000, np.uint16))
-    with pytest.raises(UserError, match=r"deep.png: pixel type I;16; save it with 8 bits"):
+    with pytest.raises(UserError, match=r"deep.png: .* \(pixel type 'I;16'; only 8-bit"):
         read_images([deep], (1, 4, 4))
