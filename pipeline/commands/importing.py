@@ -75,7 +75,7 @@ def _import(arguments: argparse.Namespace) -> None:
     print(f"wrote the authors' {name} {written.kind} ({', '.join(written.held)}) to {out}")
     if written.fresh:
         print(f"in no file, and therefore untrained: {', '.join(written.fresh)}")
-    if name == "cifar10":
+    if name == "cifar10" and {"E", "G_0"} & set(written.held):
         _tell_mean(origin)
     if written.kind == "encoder":
         _tell_accuracy(out, name)
@@ -98,9 +98,9 @@ def _tell_mean(origin: str) -> None:
         print(f"mean image: {origin}")
         return
     print(
-        f"warning: no mean image ({_MEAN} of the authors' repository), so zeros are stored: E will "
-        "see images unlike those it was trained on. Repeat with --mean-image FILE.npy, or where "
-        "cifar10 is prepared.",
+        f"warning: no mean image ({_MEAN} of the authors' repository), so zeros are stored: E "
+        "sees and G_0 draws images unlike the authors'. Repeat with --mean-image FILE.npy, or "
+        "where cifar10 is prepared.",
         file=sys.stderr,
     )
 

@@ -71,7 +71,7 @@ def _summary(_: argparse.Namespace) -> None:
         return
     console.print(
         "\nTry next:\n"
-        "  sgan sample --label 3 --n 64 --out threes.png   (in .venv/bin)\n"
+        "  sgan sample --label 1 --n 64 --out ones.png     (in .venv/bin)\n"
         "  sgan vary --level 0 --out strokes.png           what z_0 decides\n"
         "  make ui                                         runs side by side in MLflow\n"
         "  dvc metrics show                                every number\n"
