@@ -116,6 +116,26 @@ def test_weights_and_pictures_are_kept_with_the_runs(trained, stages, levels):
     assert {"evaluate/samples.png", "evaluate/report.html", "evaluate/scores.json"} <= pictures
 
 
+def test_the_report_knows_the_time_and_the_run_of_everything(trained, stages, levels):
+    folder = trained.root / "artifacts/evaluate"
+    facts = {fact["name"]: fact for fact in json.loads((folder / "stages.json").read_text())}
+    runs = {**stages, **levels}
+    assert set(facts) == set(runs)
+    page = (folder / "report.html").read_text()
+    for name, fact in facts.items():
+        run = runs[name].info
+        assert fact["run_id"] == run.run_id
+        address = f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+        assert f'<a href="{address}"' in page
+        assert 0 <= fact["seconds"] <= (run.end_time - run.start_time) / 1000 + 1
+        assert fact["status"] == ""
+    assert {name: facts[name]["needs"] for name in ("levels", "evaluate", "level0")} == {
+        "levels": ["features"],
+        "evaluate": ["joint"],
+        "level0": [],
+    }
+
+
 def test_the_logged_model_draws_what_is_asked_for(trained, stages):
     """The model as MLflow serves it, loaded from the run's files."""
     import mlflow

@@ -166,5 +166,8 @@ def test_dvc_shows_metrics_and_plots(trained):
     assert "gan_test" in trained.run("dvc", "metrics", "show", "--md")
     vega = json.loads(trained.run("dvc", "plots", "show", "--show-vega", "plots/encoder.csv"))
     assert "images_seen" in json.dumps(vega)
+    sheets = json.loads(trained.run("dvc", "plots", "show", "--json", "--out", "dvc_plots_json"))
+    (samples,) = sheets["data"]["artifacts/evaluate/samples.png"]
+    assert samples["type"] == "image"
     trained.run("dvc", "plots", "diff", "HEAD", "--out", "dvc_plots_diff")
     assert '"levels" -> "joint"' in trained.run("dvc", "dag", "--dot")

@@ -75,6 +75,11 @@ def test_an_edit_of_evaluate_trains_nothing(project):
     assert (keys(project), weights(project)) == (keys_before, weights_before)
     assert "judge: 100/" not in project.log  # the judge is reused too
 
+    facts = json.loads((project.root / "artifacts/evaluate/stages.json").read_text())
+    status = {fact["name"]: fact["status"] for fact in facts}
+    assert status.pop("evaluate") == "" and set(status.values()) == {"reused"}
+    assert all(fact["seconds"] is not None and fact["link"] for fact in facts)
+
     metrics = json.loads(project.run("dvc", "metrics", "diff", "--json"))
     assert metrics["metrics/evaluate.json"]["fid_judge_400"]["new"] > 0
     assert list(metrics) == ["metrics/evaluate.json"]
