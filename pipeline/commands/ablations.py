@@ -116,6 +116,7 @@ def _queue(root: Path, experiments: "Sequence[Experiment]") -> None:
 
 def _run_queue(root: Path, jobs: int, names: Sequence[str]) -> None:
     """Run whatever is queued and show what it prints, each experiment with its place."""
+    _drop_old_orders(root)
     command = [*_DVC, "exp", "run", "--run-all", "--jobs", str(jobs)]
     started: list[str] = []
     with subprocess.Popen(
@@ -138,7 +139,15 @@ def _run_queue(root: Path, jobs: int, names: Sequence[str]) -> None:
                 file=sys.stderr,
             )
             raise
-    _dvc(root, "queue", "stop")  # its worker would wait for more for ever
+
+
+def _drop_old_orders(root: Path) -> None:
+    """Forget what earlier workers were told and did not read: an order to stop would end the next
+    worker after its first experiment, and `--run-all` would wait for the others for ever."""
+    if "0 active, 0 idle" not in _dvc(root, "queue", "status"):
+        return
+    for order in (root / ".dvc/tmp/exps/celery/broker/in").glob("*.pidbox.msg"):
+        order.unlink(missing_ok=True)
 
 
 def _dvc(root: Path, *arguments: str) -> str:
