@@ -119,7 +119,7 @@ def generator(
     if len(cond) == 1:
         side = _sides(target[1], 6)[_halvings_to_floor(target[1])]
         steps = len([s for s in _sides(target[1], 6) if s > side])
-        channels = min(512, max(target[0], 32) * 2**steps)
+        channels = min(512, max(target[0], 32) * 2 ** max(steps, 2))
         start = [*dense(cond[0] + Z_EMBEDDING, channels * side * side)]
         layers, last = _climb(channels, side, target)
         final = nn.Conv2d(last, target[0], 3, 1, 1)
@@ -127,7 +127,7 @@ def generator(
         body.append(activation)
         embed_z = nn.Sequential(*dense(z_dim, Z_EMBEDDING))
         return init_normal(ConditionedGenerator(embed_z, nn.Identity(), body))
-    channels = max(2 * target[0], 2 * cond[0], 64)
+    channels = max(2 * target[0], 2 * cond[0], 64, 1024 // cond[1])
     first = nn.Conv2d(cond[0] + MapGenerator.Z_CHANNELS, channels, 3, 1, 1, bias=False)
     layers, last = _climb(channels, cond[1], target)
     final = nn.Conv2d(last, target[0], 3, 1, 1)
