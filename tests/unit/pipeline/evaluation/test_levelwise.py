@@ -45,7 +45,7 @@ def by_key(scores: list[Score]) -> dict[str, Score]:
 
 def encoded(stack: Stack, images: np.ndarray) -> list[Tensor]:
     with torch.no_grad():
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)
         return stack.encoder.encode(stack.encoder.to_h0(pixels))
 
 

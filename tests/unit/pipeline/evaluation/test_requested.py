@@ -21,9 +21,11 @@ def sets(real: RealImages, count: int = 300) -> list[Samples]:
     ]
 
 
-def test_nothing_is_asked_for_by_default(real: RealImages, tmp_path: Path) -> None:
-    assert requested_scores(sets(real), real, EvaluateConfig(), tmp_path) == []
-    assert requested_lpips(EvaluateConfig()) == (None, [])
+def test_cas_alone_is_asked_for_by_default(real: RealImages, tmp_path: Path) -> None:
+    default = EvaluateConfig()
+    assert (default.cas, default.lpips, default.inception) == (True, False, False)
+    assert requested_scores(sets(real), real, EvaluateConfig(cas=False), tmp_path) == []
+    assert requested_lpips(default) == (None, [])
     assert not list(tmp_path.iterdir())
 
 
