@@ -101,7 +101,7 @@ def classification_accuracy_score(
         per_class=accuracy_by_class(logits, test_labels, classes),
         protocol={
             "judge": "judge CNN, trained on samples only",
-            "judge_sha256": digest,
+            "classifier_sha256": digest,
             "judge_seed": seed,
             "resize": "none",
             "n_fake": len(samples),
