@@ -128,6 +128,7 @@ def test_cas_tells_usable_samples_from_collapse(real: RealImages) -> None:
     collapsed = cas(real.train_images[first[real.train_labels[:600]]])
     assert good.value is not None and collapsed.value is not None and good.value > 0.6
     assert good.real == pytest.approx(0.85) and good.real_sd == pytest.approx(0.0707, abs=1e-3)
-    assert good.protocol["batch_norm"] == "running" and len(good.protocol["classifier_sha256"]) == 64
+    assert good.protocol["batch_norm"] == "running"
+    assert len(good.protocol["classifier_sha256"]) == 64
     assert collapsed.value < good.value - 0.15
     assert set(good.per_class) == set(real.classes)
