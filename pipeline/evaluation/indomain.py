@@ -164,8 +164,8 @@ class _Bench:
     def _ndb(self, one: Samples, part: np.ndarray) -> Score:
         """Bins of the training images' pixels that samples fill unlike the part `part` of these."""
         real = self.real
-        centres = self.kept("ndb-bins", lambda: {"centres": bins(real.train_images)})["centres"]
-        owners = self.kept("ndb-train", lambda: {"bins": nearest_bin(real.train_images, centres)})
+        centres = self.kept("ndb-bins-2", lambda: {"centres": bins(real.train_images)})["centres"]
+        owners = self.kept("ndb-train-2", lambda: {"bins": nearest_bin(real.train_images, centres)})
         return Score(
             f"NDB/K ({len(centres)} bins in pixels, {thousands(len(one.images))})",
             f"ndb_pixels_{thousands(len(one.images))}",
@@ -218,7 +218,7 @@ class _Bench:
                 found.append([score.value for score in self.judged(held_out, features, logits)])
             return {"floors": np.array(found, dtype=np.float64)}
 
-        name = f"floors-3:{self.count}:{self.neighbours}:{list(seeds)}"
+        name = f"floors-4:{self.count}:{self.neighbours}:{list(seeds)}"
         floors = self.kept(name, compute)["floors"]
         return [mean_sd(column.tolist()) for column in floors.T]
 

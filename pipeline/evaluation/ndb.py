@@ -22,13 +22,13 @@ def bins(
     uint8 counts as values in [0, 1]. K is `count`, less where that leaves a cell below ten images,
     and without cells that stay empty.
     """
-    from scipy.cluster.vq import kmeans2
+    from sklearn.cluster import KMeans
 
     rng = np.random.default_rng(seed)
     flat = _flat(train[rng.permutation(len(train))[:images]])
     count = max(2, min(count, len(flat) // _PER_BIN))
-    centres, owners = kmeans2(flat, count, iter=20, minit="++", rng=rng)
-    return np.asarray(centres[np.unique(owners)], np.float32)
+    found = KMeans(count, n_init=1, max_iter=20, random_state=seed).fit(flat)
+    return np.asarray(found.cluster_centers_[np.unique(found.labels_)], np.float32)
 
 
 def nearest_bin(images: np.ndarray, centres: np.ndarray) -> np.ndarray:
