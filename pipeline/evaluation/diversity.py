@@ -21,7 +21,7 @@ from pipeline.evaluation.similarity import Lpips, ssim_distance
 
 SPACES = ("pixels", "features", "ssim")  # and "lpips", where its weights are at hand
 PER_CLASS = 200  # images of a class that pairs are made of, at most
-_SSIM_PAIRS = 200  # of a group, drawn
+_SSIM_PAIRS = 2000  # of all groups together, drawn: 200 of each class of ten
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,7 @@ def _by_group(
         chosen.append(rows if len(rows) <= limit else rng.permutation(rows)[:limit])
         owners.append(int(owner[0]))
     flat = np.concatenate(chosen)
+    pairs = max(20, _SSIM_PAIRS // len(chosen))
     features, logits = judge.outputs(images[flat])
     collected: dict[str, list[list[float]]] = {}
     starts = np.cumsum([0] + [len(rows) for rows in chosen])
@@ -207,7 +208,7 @@ def _by_group(
         found = {
             "pixels": mean_pairwise_distance(members),
             "features": mean_pairwise_distance(features[part]),
-            "ssim": ssim_distance(members, _SSIM_PAIRS, seed),
+            "ssim": ssim_distance(members, pairs, seed),
         }
         if lpips is not None:
             found["lpips"] = lpips.mean_distance(members)
