@@ -1,33 +1,44 @@
 """prepare: find the data set, check its digest, write shards and a manifest."""
 
+from typing import TYPE_CHECKING
+
 from pipeline import paths
-from pipeline.stages.common import opened
+from pipeline.stages.common import Stage, opened
 from pipeline.training import write_json
+
+if TYPE_CHECKING:
+    from pipeline.tracking_run import StageRun
 
 
 def run() -> None:
-    """Writes artifacts/data and metrics/prepare.json. Raises UserError; then nothing is written."""
+    """Writes artifacts/data and metrics/prepare.json.
+
+    Raises UserError; then nothing is written, and the stage's MLflow run is FAILED.
+    """
+    with opened("prepare") as stage, stage.run("data") as run:
+        _prepare(stage, run)
+
+
+def _prepare(stage: Stage, run: "StageRun") -> None:
     from pipeline.data import shards, sources
 
-    with opened("prepare") as stage:
-        dataset, provenance = sources.load(stage.params.data)
-        folder = stage.path(paths.DATA)
-        shards.write(dataset, folder, stage.params.data, provenance)
-        manifest = stage.manifest()
-        metrics = {
-            "train_images": manifest.rows("train"),
-            "test_images": manifest.rows("test"),
-            "classes": len(manifest.classes),
-            "skipped_images": dataset.skipped,
-            "seconds": stage.seconds(),
-        }
-        write_json(stage.path(paths.metrics_file("prepare")), metrics)
-        tags = {"sgan.data_digest": manifest.data_digest, "sgan.data_origin": provenance.origin}
-        with stage.run("data", tags) as run:
-            run.log_metrics([(f"prepare/{k}", v, 0) for k, v in metrics.items()])
-            run.log_artifact(folder / "manifest.parquet")
-        left_out = f" ({dataset.skipped:,} unusable ones skipped)" if dataset.skipped else ""
-        print(
-            f"prepare: {metrics['train_images']:,} + {metrics['test_images']:,} images of "
-            f"{manifest.name} from {provenance.origin}{left_out}, {stage.seconds()} s"
-        )
+    dataset, provenance = sources.load(stage.params.data)
+    folder = stage.path(paths.DATA)
+    shards.write(dataset, folder, stage.params.data, provenance)
+    manifest = stage.manifest()
+    metrics = {
+        "train_images": manifest.rows("train"),
+        "test_images": manifest.rows("test"),
+        "classes": len(manifest.classes),
+        "skipped_images": dataset.skipped,
+        "seconds": stage.seconds(),
+    }
+    write_json(stage.path(paths.metrics_file("prepare")), metrics)
+    run.set_tags({"sgan.data_digest": manifest.data_digest, "sgan.data_origin": provenance.origin})
+    run.log_metrics([(f"prepare/{k}", v, 0) for k, v in metrics.items()])
+    run.log_artifact(folder / "manifest.parquet")
+    left_out = f" ({dataset.skipped:,} unusable ones skipped)" if dataset.skipped else ""
+    print(
+        f"prepare: {metrics['train_images']:,} + {metrics['test_images']:,} images of "
+        f"{manifest.name} from {provenance.origin}{left_out}, {stage.seconds()} s"
+    )
