@@ -1,8 +1,9 @@
-"""Does it pay? Train level 0 with one setting changed at a time, several seeds each, and compare.
+"""Does it pay? Train one level with one setting changed at a time, several seeds each, and compare.
 
-    python benchmarks/recipe_ab.py --images 30000 --seeds 1 2 3 --out .runs/ab.jsonl
+    python -m benchmarks.recipe_ab --images 30000 --seeds 1 2 3 --out .runs/ab.jsonl
+    python -m benchmarks.recipe_ab --level 1 --images 300000 --out .runs/ab-level1.jsonl
 
-Reads a trained project (data, encoder, features, the levels above 0) and trains only level 0, so
+Reads a trained project (data, encoder, features, the other levels) and trains that level only, so
 that a run takes about a minute on one core. Every run is judged by the evaluation's own protocol.
 Prints one table: mean ± sd over the seeds, and the difference to `base` with the same seeds. Runs
 that `--out` already holds are not run again; `--part 0/2` and `--part 1/2` share the work between
@@ -35,6 +36,7 @@ from sgan.training.adversarial import AdversarialTask
 from sgan.training.loop import Hooks, fit
 from sgan.weights import load_encoder, load_levels_into
 
+EMA_SHARE = 15  # EMA's half-life is this part of the images seen
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
     "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
@@ -46,24 +48,25 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "λ3 = 10": {"lambda_ent": 10.0},
     "float32": {"precision": "float32"},
     "constant learning rate": {"lr_schedule": "constant"},
-    "EMA of G": {"ema_half_life_images": 2000},
+    "EMA of G": {"ema_half_life_images": EMA_SHARE},
     "spectral norm in D": {"spectral_norm": True},
     "R1, gamma 1": {"r1_gamma": 1.0},
     "translation by 2 pixels": {"augment_pixels": 2},
 }
-SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_z0_pixels", "seconds")
+SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_own_z", "seconds")
 
 
 def run(
-    stage: Stage, real: RealImages, judge: Judge, settings: LevelConfig, count: int
+    stage: Stage, real: RealImages, judge: Judge, level: int, settings: LevelConfig, count: int
 ) -> dict[str, float]:
-    """Train level 0 with `settings`, stack it below the trained levels, judge `count` samples."""
+    """Train one level with `settings`, stack it with the other trained ones, judge samples."""
     encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS))
     config = stage.stack_config()
-    config = replace(config, levels=(settings, *config.levels[1:]))
+    levels = tuple(settings if i == level else old for i, old in enumerate(config.levels))
+    config = replace(config, levels=levels)
     torch.manual_seed(settings.seed)
-    alone = Stack(config, (0,)).set_encoder(encoder.state_dict())
-    task = AdversarialTask(alone, {0: settings})
+    alone = Stack(config, (level,)).set_encoder(encoder.state_dict())
+    task = AdversarialTask(alone, {level: settings})
     where = {"data": paths.DATA, "features": paths.FEATURES_FILE}
     batches = training_data.batches(
         {name: str(stage.path(path)) for name, path in where.items()},
@@ -79,21 +82,20 @@ def run(
     seconds = time.monotonic() - began
     task.finish(batches(k) for k in range(100))
     stack = Stack(config).set_encoder(encoder.state_dict())
-    for i in stack.active[1:]:
-        load_levels_into(stack, stage.path(paths.level_weights(i)))
-    stack.level(0).load_state_dict(alone.level(0).state_dict())
+    for i in stack.active:
+        if i != level:
+            load_levels_into(stack, stage.path(paths.level_weights(i)))
+    stack.level(level).load_state_dict(alone.level(level).state_dict())
     stack.eval()
     samples: Samples = draw(stack, count, settings.seed)
     found = in_domain([samples], real, judge, stage.kept("features"))
-    scores = found.scores + noise_diversity(stack, judge, found.real_diversity)
-    flat = {key.split("_judge_")[0]: value for key, value in metrics(scores).items()}
-    values = {key: value for key, value in metrics(scores).items() if not key.endswith("_real")}
+    values = metrics([*found.scores, *noise_diversity(stack, judge, found.real_diversity)])
     fid = next(value for key, value in values.items() if key.startswith("fid_judge"))
     return {
         "fid_judge": fid,
-        "gan_test": flat["gan_test"],
+        "gan_test": values["gan_test"],
         "diversity_pixels": values["diversity_pixels"],
-        "diversity_z0_pixels": values["diversity_z0_pixels"],
+        "diversity_own_z": values[f"diversity_z{level}_pixels"],
         "seconds": seconds,
     }
 
@@ -127,7 +129,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--images", type=int, default=30_000, help="images seen by level 0")
+    parser.add_argument("--level", type=int, default=0, help="the level that is trained")
+    parser.add_argument("--images", type=int, default=30_000, help="images that it sees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--samples", type=int, default=3000, help="samples judged per run")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -158,8 +161,10 @@ def main() -> None:
             if number % parts != index or (name, seed) in done:
                 continue
             changed = VARIANTS[name] | {"seed": seed, "total_images": arguments.images}
-            settings = replace(stage.params.levels[0], **changed)
-            values = run(stage, real, judge, settings, arguments.samples)
+            if changed.get("ema_half_life_images"):
+                changed["ema_half_life_images"] = arguments.images // EMA_SHARE
+            settings = replace(stage.params.levels[arguments.level], **changed)
+            values = run(stage, real, judge, arguments.level, settings, arguments.samples)
             with open(arguments.out, "a", encoding="utf-8") as file:
                 file.write(json.dumps({"variant": name, "seed": seed, "values": values}) + "\n")
             print(f"{number + 1}/{len(jobs)} {name}, seed {seed}: {values}", flush=True)
