@@ -24,8 +24,9 @@ import torch
 
 from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
-from pipeline.evaluation.judge import Judge, cached_judge
+from pipeline.evaluation.judge import Judge
 from pipeline.evaluation.levelwise import noise_diversity
+from pipeline.evaluation.requested import requested_judge
 from pipeline.evaluation.scores import metrics
 from pipeline.stages.common import Stage, opened
 from pipeline.stages.evaluate import draw, real_images
@@ -147,15 +148,7 @@ def main() -> None:
     arguments.out.touch()
     with opened(f"recipe-ab-{index}") as stage:
         real = real_images(stage)
-        judge = cached_judge(
-            stage.kept("judge"),
-            real.train_images,
-            real.train_labels,
-            data_digest=real.digest,
-            num_classes=len(real.classes),
-            epochs=stage.params.evaluate.judge_epochs,
-            seed=stage.params.evaluate.judge_seed,
-        )
+        judge = requested_judge(stage.params.evaluate, real, stage.kept("judge"))
         for number, (name, seed) in enumerate(jobs):
             done = [(row["variant"], row["seed"]) for row in _rows(arguments.out)]
             if number % parts != index or (name, seed) in done:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.compose import compose
 from pipeline.errors import UserError
+from pipeline.evaluation.paper import INCEPTION_SCORES as PAPER
 from pipeline.evaluation.scores import mean_sd, short
 from pipeline.lineage import params_digest
 from pipeline.parts import code_version
@@ -34,13 +35,12 @@ class Setting:
     Attributes:
         name: choice of conf/ablation.
         text: for a person.
-        paper: (Inception Score, sd) on CIFAR-10, 50,000 samples (arXiv 1612.04357, Table 1), or
-            None where the paper has no such row.
+        paper: the row's name in the paper's table (`pipeline.evaluation.paper`), "" for none.
     """
 
     name: str
     text: str
-    paper: tuple[float, float] | None = None
+    paper: str = ""
 
     @property
     def one_gan(self) -> bool:
@@ -49,18 +49,21 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("full", "Stacked GAN", (8.59, 0.12)),
+    Setting("full", "Stacked GAN", "SGAN"),
     Setting("three_level", "three levels"),
-    Setting("no_joint", "no joint stage", (8.37, 0.08)),
+    Setting("no_joint", "no joint stage", "SGAN, no joint stage"),
     Setting("no_entropy", "no entropy loss"),
     Setting("no_conditional", "no conditional loss"),
     Setting("neither", "neither of the two"),
-    Setting("dcgan_adv", "one GAN: adv", (6.16, 0.07)),
-    Setting("dcgan_adv_cond", "one GAN: adv + cond", (5.40, 0.08)),
-    Setting("dcgan_adv_ent", "one GAN: adv + ent", (5.40, 0.16)),
-    Setting("dcgan_adv_cond_ent", "one GAN: adv + cond + ent", (7.16, 0.10)),
+    Setting("dcgan_adv", "one GAN: adv", "one GAN: adversarial"),
+    Setting("dcgan_adv_cond", "one GAN: adv + cond", "one GAN: adversarial, conditional"),
+    Setting("dcgan_adv_ent", "one GAN: adv + ent", "one GAN: adversarial, entropy"),
+    Setting(
+        "dcgan_adv_cond_ent",
+        "one GAN: adv + cond + ent",
+        "one GAN: adversarial, conditional, entropy",
+    ),
 )
-REAL_PAPER = 11.24
 
 
 # Columns: the key in metrics/evaluate.json as a pattern (the FID's names its judge), the heading.
@@ -207,13 +210,13 @@ def cells(
     heads.append("paper: IS on CIFAR-10 ↑")
     body = []
     for setting, seeds, images, values in rows(experiments, found):
-        paper = f"{setting.paper[0]:.2f} ± {setting.paper[1]:.2f}" if setting.paper else "-"
+        paper = "{:.2f} ± {:.2f}".format(*PAPER[setting.paper]) if setting.paper else "-"
         measured = [_shown(values.get(heading)) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
     done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
     if done:
         real = [short(_value(done[0], pattern, "_real")) for pattern in METRICS.values()]
-        body.append(["real images", "", "", *real, f"{REAL_PAPER:.2f}"])
+        body.append(["real images", "", "", *real, f"{PAPER['real images'][0]:.2f}"])
     return heads, body
 
 
@@ -282,7 +285,7 @@ def as_json(
             "seeds": seeds,
             "images_of_g0": images,
             **{name: {"mean": mean, "sd": sd} for name, (mean, sd) in values.items()},
-            "paper_inception_score_cifar10": setting.paper,
+            "paper_inception_score_cifar10": PAPER.get(setting.paper),
         }
         for setting, seeds, images, values in rows(experiments, found)
     ]

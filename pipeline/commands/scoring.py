@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.evaluation.indomain import RealImages
-    from pipeline.evaluation.judge import Judge
     from pipeline.evaluation.scores import Score
     from pipeline.params import Params
-    from pipeline.settings import EvaluateConfig
 
 _DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
 _JUDGES = ("cnn", "resnet56", "vgg16_bn")
@@ -163,7 +161,7 @@ def _scores(
     import numpy as np
 
     from pipeline.evaluation.indomain import Samples, in_domain
-    from pipeline.evaluation.requested import requested_lpips, requested_scores
+    from pipeline.evaluation.requested import requested_judge, requested_lpips, requested_scores
     from pipeline.settings import EvaluateConfig
     from pipeline.tracking_uri import owning_project
     from pipeline.worker.tasks import choose_device
@@ -183,7 +181,7 @@ def _scores(
     found = in_domain(
         samples,
         real,
-        _judge(settings, real, kept, device),
+        requested_judge(settings, real, kept / "judge", device=device),
         kept / "features",
         neighbours=settings.neighbours,
         memory_images=settings.memory_images,
@@ -196,32 +194,6 @@ def _scores(
     scores += requested_scores(samples, real, settings, kept / "features", device=device)
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
     return [score.with_protocol(**facts) for score in scores]
-
-
-def _judge(settings: "EvaluateConfig", real: "RealImages", kept: Path, device: str) -> "Judge":
-    """The judge that the evaluate stage would take for these settings, from the same cache."""
-    from pipeline.evaluation.judge import cached_judge
-    from pipeline.progress import TrainingProgress
-
-    if settings.judge != "cnn":
-        from pipeline.evaluation.cifar10_judges import cifar10_judge
-
-        return cifar10_judge(settings.judge, device=device)
-    total = int(len(real.train_images) * settings.judge_epochs)
-    with TrainingProgress({"judge": total}) as bar:
-        return cached_judge(
-            kept / "judge",
-            real.train_images,
-            real.train_labels,
-            data_digest=real.digest,
-            num_classes=len(real.classes),
-            epochs=settings.judge_epochs,
-            seed=settings.judge_seed,
-            device=device,
-            progress=lambda seen, _, loss: bar.update(
-                "judge", min(seen, total), {"judge/loss": loss}
-            ),
-        )
 
 
 def print_scores(scores: "list[Score]", title: str) -> None:

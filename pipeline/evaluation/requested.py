@@ -1,4 +1,4 @@
-"""The costly scores, for those who ask: LPIPS, CAS, and the standard ones on Inception."""
+"""What the settings ask for: the judge, and the costly scores LPIPS, CAS and those on Inception."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.evaluation.feature_cache import cached_arrays
 from pipeline.evaluation.indomain import RealImages, Samples
+from pipeline.evaluation.judge import Judge, cached_judge
 from pipeline.evaluation.judge_network import ARCHITECTURE
 from pipeline.evaluation.scores import Score, combine, not_measured
 from pipeline.evaluation.similarity import Lpips, load_lpips
@@ -24,6 +25,37 @@ if TYPE_CHECKING:
     from pipeline.settings import EvaluateConfig
 
 _OURS, _REAL = "CAS", "CAS, real images"
+
+
+def requested_judge(
+    settings: EvaluateConfig,
+    real: RealImages,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    console: Console | None = None,
+) -> Judge:
+    """The independent classifier for this data: published, or trained on the first call and kept
+    in `folder`. Raises UserError where a published one cannot be had."""
+    if settings.judge != "cnn":
+        from pipeline.evaluation.cifar10_judges import cifar10_judge
+
+        return cifar10_judge(settings.judge, device=device)
+    total = int(len(real.train_images) * settings.judge_epochs)
+    with TrainingProgress({"judge": total}, console) as bar:
+        return cached_judge(
+            folder,
+            real.train_images,
+            real.train_labels,
+            data_digest=real.digest,
+            num_classes=len(real.classes),
+            epochs=settings.judge_epochs,
+            seed=settings.judge_seed,
+            device=device,
+            progress=lambda seen, _, loss: bar.update(
+                "judge", min(seen, total), {"judge/loss": loss}
+            ),
+        )
 
 
 def requested_lpips(

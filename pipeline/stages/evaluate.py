@@ -8,16 +8,15 @@ from pipeline import paths
 from pipeline.evaluation.indomain import RealImages, Samples, in_domain
 from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
 from pipeline.evaluation.report import STAGES, write_report
-from pipeline.evaluation.requested import requested_lpips, requested_scores
+from pipeline.evaluation.requested import requested_judge, requested_lpips, requested_scores
 from pipeline.evaluation.scores import Score, combine, metrics
 from pipeline.evaluation.sheets import draw_sheets
-from pipeline.progress import TrainingProgress, console_for
+from pipeline.progress import console_for
 from pipeline.stages.common import Stage, opened
 from pipeline.stages.page import build_report
 from pipeline.training import write_json
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.judge import Judge
     from pipeline.tracking_run import StageRun
     from sgan.stack import Stack
 
@@ -70,8 +69,10 @@ def all_scores(
     stage: Stage, stack: "Stack", real: RealImages, samples: Sequence[Samples]
 ) -> list[Score]:
     """Every score of the sample sets and of the stack itself, mean ± sd over the seeds."""
-    settings, judge = stage.params.evaluate, the_judge(stage, real)
-    lpips, missing = requested_lpips(settings, _device(stage))
+    settings, device = stage.params.evaluate, _device(stage)
+    console = console_for(stage.params.runtime.progress)
+    judge = requested_judge(settings, real, stage.kept("judge"), device=device, console=console)
+    lpips, missing = requested_lpips(settings, device)
     found = in_domain(
         samples,
         real,
@@ -97,8 +98,8 @@ def all_scores(
         real,
         settings,
         stage.kept("features"),
-        device=_device(stage),
-        console=console_for(stage.params.runtime.progress),
+        device=device,
+        console=console,
     )
     facts = {"batch_norm": settings.batch_norm, "ema": averaging(stack)}
     return [score.with_protocol(**facts) for score in (*found.scores, *missing, *of_stack, *asked)]
@@ -122,32 +123,6 @@ def real_images(stage: Stage) -> RealImages:
     folder = stage.path(paths.DATA)
     train, test = shards.read_split(folder, "train"), shards.read_split(folder, "test")
     return RealImages(*train, *test, manifest.classes, manifest.data_digest)
-
-
-def the_judge(stage: Stage, real: RealImages) -> "Judge":
-    """The independent classifier for this data: published, or trained on the first call."""
-    from pipeline.evaluation.judge import cached_judge
-
-    settings = stage.params.evaluate
-    if settings.judge != "cnn":
-        from pipeline.evaluation.cifar10_judges import cifar10_judge
-
-        return cifar10_judge(settings.judge, device=_device(stage))
-    total = int(len(real.train_images) * settings.judge_epochs)
-    with TrainingProgress({"judge": total}, console_for(stage.params.runtime.progress)) as bar:
-        return cached_judge(
-            stage.kept("judge"),
-            real.train_images,
-            real.train_labels,
-            data_digest=real.digest,
-            num_classes=len(real.classes),
-            epochs=settings.judge_epochs,
-            seed=settings.judge_seed,
-            device=_device(stage),
-            progress=lambda seen, all, loss: bar.update(
-                "judge", min(seen, total), {"judge/loss": loss}
-            ),
-        )
 
 
 def draw(stack: "Stack", count: int, seed: int) -> Samples:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import paths
 from pipeline.evaluation.charts import Curves, curve_title
 from pipeline.evaluation.headline import headline_keys, summary
+from pipeline.evaluation.paper import INCEPTION_SCORES
 from pipeline.evaluation.report import Figure, PublishedScore, ReportData
 from pipeline.evaluation.scores import Score
 from pipeline.stages.common import Stage
@@ -21,21 +22,7 @@ from pipeline.tracking_uri import links_note
 if TYPE_CHECKING:
     from pipeline.tracking_run import StageRun
 
-PAPER = tuple(
-    PublishedScore(method, value, sd)
-    for method, value, sd in (
-        ("SGAN", 8.59, 0.12),
-        ("SGAN, no joint stage", 8.37, 0.08),
-        ("AC-GAN", 8.25, None),
-        ("Improved GAN", 8.09, None),
-        ("one GAN: adversarial, conditional, entropy", 7.16, 0.10),
-        ("DCGAN", 6.58, None),
-        ("one GAN: adversarial", 6.16, 0.07),
-        ("one GAN: adversarial, conditional", 5.40, 0.08),
-        ("one GAN: adversarial, entropy", 5.40, 0.16),
-        ("real images", 11.24, None),
-    )
-)
+PAPER = tuple(PublishedScore(method, *score) for method, score in INCEPTION_SCORES.items())
 PAPER_CAPTION = (
     "Inception Score on CIFAR-10 over 50,000 samples, arXiv 1612.04357, Table 1. Scores of another "
     "judge or data set are not comparable with it"
