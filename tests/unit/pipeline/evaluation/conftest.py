@@ -41,6 +41,12 @@ def judge(real: RealImages) -> Judge:
 
 
 @pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what depends on `real` and `judge` only."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="session")
 def lpips() -> Lpips:
     """A random trunk, and the published heads as torchmetrics ships them."""
     import torchmetrics.functional.image.lpips as library

@@ -68,10 +68,10 @@ def test_real_digits_are_at_their_floor_and_noise_is_not(
 
 
 def test_copies_of_training_images_are_reported(
-    real: RealImages, judge: Judge, tmp_path: Path
+    real: RealImages, judge: Judge, kept: Path
 ) -> None:
     copied = Samples(real.train_images[:500], real.train_labels[:500], 0)
-    found = in_domain([copied], real, judge, tmp_path)
+    found = in_domain([copied], real, judge, kept)
     scores = by_key(found)
     assert scores["nearest_ratio_pixels"].value == pytest.approx(0, abs=0.01)
     gap = scores["memorisation_gap_pixels"]
@@ -84,7 +84,7 @@ def test_copies_of_training_images_are_reported(
 
 
 def test_a_collapsed_generator_fails_where_accuracy_is_one(
-    real: RealImages, judge: Judge, tmp_path: Path
+    real: RealImages, judge: Judge, kept: Path
 ) -> None:
     """One image per class, the one that the judge is surest of."""
     logits = judge.logits(real.test_images)
@@ -92,7 +92,7 @@ def test_a_collapsed_generator_fails_where_accuracy_is_one(
         [np.argmax(np.where(real.test_labels == k, logits[:, k], -np.inf)) for k in range(10)]
     )
     one = Samples(real.test_images[surest[real.test_labels]], real.test_labels, 0)
-    scores = by_key(in_domain([one], real, judge, tmp_path))
+    scores = by_key(in_domain([one], real, judge, kept))
     assert scores["gan_test"].value == 1.0
     for space in ("pixels", "features", "ssim"):
         score = scores[f"diversity_{space}"]
@@ -104,10 +104,10 @@ def test_a_collapsed_generator_fails_where_accuracy_is_one(
         assert scores[key].value > 1.2 * scores[key].real, key  # type: ignore[operator]
 
 
-def test_sets_of_different_size(real: RealImages, judge: Judge, tmp_path: Path) -> None:
+def test_sets_of_different_size(real: RealImages, judge: Judge, kept: Path) -> None:
     short = Samples(real.test_images[:50], real.test_labels[:50], 1)
     with pytest.raises(UserError, match="equal size"):
-        in_domain([*sets(real, 0)[:1], short], real, judge, tmp_path)
+        in_domain([*sets(real, 0)[:1], short], real, judge, kept)
 
 
 def test_cas_tells_usable_samples_from_collapse(real: RealImages) -> None:
