@@ -21,7 +21,7 @@ from pipeline.evaluation.similarity import Lpips, ssim_distance
 
 SPACES = ("pixels", "features", "ssim")  # and "lpips", where its weights are at hand
 PER_CLASS = 200  # images of a class that pairs are made of, at most
-_SSIM_PAIRS = 1000  # of all groups together, drawn: 100 of each class of ten
+_SSIM_PAIRS = 2000  # of all groups together, drawn: 200 of each class of ten
 
 
 @dataclass(frozen=True)
