@@ -67,9 +67,7 @@ def test_real_digits_are_at_their_floor_and_noise_is_not(
     assert {"gan_test", "gan_test_sd", "gan_test_real"} <= set(flat)
 
 
-def test_copies_of_training_images_are_reported(
-    real: RealImages, judge: Judge, kept: Path
-) -> None:
+def test_copies_of_training_images_are_reported(real: RealImages, judge: Judge, kept: Path) -> None:
     copied = Samples(real.train_images[:500], real.train_labels[:500], 0)
     found = in_domain([copied], real, judge, kept)
     scores = by_key(found)
