@@ -6,8 +6,8 @@
 Reads a trained project (data, encoder, features, the other levels) and trains that level only, so
 that a run takes about a minute on one core. Every run is judged by the evaluation's own protocol.
 Prints one table: mean ± sd over the seeds, and the difference to `base` with the same seeds. Runs
-that `--out` already holds are not run again; `--part 0/2` and `--part 1/2` share the work between
-two processes.
+of this level and size that `--out` already holds are not run again; `--part 0/2` and `--part 1/2`
+share the work between two processes.
 """
 
 from __future__ import annotations
@@ -37,24 +37,27 @@ from sgan.training.adversarial import AdversarialTask
 from sgan.training.loop import Hooks, fit
 from sgan.weights import load_encoder, load_levels_into
 
-EMA_SHARE = 15  # EMA's half-life is this part of the images seen
-VARIANTS: dict[str, dict[str, Any]] = {
-    "base": {},
-    "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
-        "d_init": "normal",
-        "z_gain": 1.0,
-        "lambda_ent": 10.0,
-    },
-    "z gain 1": {"z_gain": 1.0},
-    "λ3 = 10": {"lambda_ent": 10.0},
-    "float32": {"precision": "float32"},
-    "constant learning rate": {"lr_schedule": "constant"},
-    "EMA of G": {"ema_half_life_images": EMA_SHARE},
-    "spectral norm in D": {"spectral_norm": True},
-    "R1, gamma 1": {"r1_gamma": 1.0},
-    "translation by 2 pixels": {"augment_pixels": 2},
-}
 SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_own_z", "seconds")
+
+
+def variants(images: int) -> dict[str, dict[str, Any]]:
+    """What each row changes of the project's settings, for a run that sees `images` images."""
+    return {
+        "base": {},
+        "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
+            "d_init": "normal",
+            "z_gain": 1.0,
+            "lambda_ent": 10.0,
+        },
+        "z gain 1": {"z_gain": 1.0},
+        "λ3 = 10": {"lambda_ent": 10.0},
+        "float32": {"precision": "float32"},
+        "constant learning rate": {"lr_schedule": "constant"},
+        "EMA of G": {"ema_half_life_images": images // 15},
+        "spectral norm in D": {"spectral_norm": True},
+        "R1, gamma 1": {"r1_gamma": 1.0},
+        "translation by 2 pixels": {"augment_pixels": 2},
+    }
 
 
 def run(
@@ -109,7 +112,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     base = by_variant.get("base", {})
     lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus base |"]
     lines.append("|---" * (len(SHOWN) + 3) + "|")
-    for name in VARIANTS:
+    for name in variants(0):
         runs = by_variant.get(name)
         if not runs:
             continue
@@ -130,11 +133,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    names = list(variants(0))
     parser.add_argument("--level", type=int, default=0, help="the level that is trained")
     parser.add_argument("--images", type=int, default=30_000, help="images that it sees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--samples", type=int, default=3000, help="samples judged per run")
-    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--only", nargs="+", default=names, choices=names)
     parser.add_argument("--part", default="0/1", help="I/N: this process's share of the runs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -143,6 +147,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     index, parts = (int(n) for n in arguments.part.split("/"))
+    changes = variants(arguments.images)
+    ours = {"level": arguments.level, "images": arguments.images, "samples": arguments.samples}
     jobs = [(name, seed) for seed in arguments.seeds for name in arguments.only]
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.touch()
@@ -150,22 +156,23 @@ def main() -> None:
         real = real_images(stage)
         judge = requested_judge(stage.params.evaluate, real, stage.kept("judge"))
         for number, (name, seed) in enumerate(jobs):
-            done = [(row["variant"], row["seed"]) for row in _rows(arguments.out)]
+            done = [(row["variant"], row["seed"]) for row in _rows(arguments.out, ours)]
             if number % parts != index or (name, seed) in done:
                 continue
-            changed = VARIANTS[name] | {"seed": seed, "total_images": arguments.images}
-            if changed.get("ema_half_life_images"):
-                changed["ema_half_life_images"] = arguments.images // EMA_SHARE
+            changed = changes[name] | {"seed": seed, "total_images": arguments.images}
             settings = replace(stage.params.levels[arguments.level], **changed)
             values = run(stage, real, judge, arguments.level, settings, arguments.samples)
             with open(arguments.out, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"variant": name, "seed": seed, "values": values}) + "\n")
+                row = {**ours, "variant": name, "seed": seed, "values": values}
+                file.write(json.dumps(row) + "\n")
             print(f"{number + 1}/{len(jobs)} {name}, seed {seed}: {values}", flush=True)
-    print(table(_rows(arguments.out)))
+    print(table(_rows(arguments.out, ours)))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+def _rows(path: Path, wanted: dict[str, int]) -> list[dict[str, Any]]:
+    """The runs of the same level and size that the file holds."""
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    return [row for row in rows if wanted.items() <= row.items()]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.compose import compose
 from pipeline.errors import UserError
-from pipeline.evaluation.paper import INCEPTION_SCORES as PAPER
+from pipeline.evaluation.paper import INCEPTION_SCORES
 from pipeline.evaluation.scores import mean_sd, short
 from pipeline.lineage import params_digest
 from pipeline.parts import code_version
@@ -210,13 +210,13 @@ def cells(
     heads.append("paper: IS on CIFAR-10 ↑")
     body = []
     for setting, seeds, images, values in rows(experiments, found):
-        paper = "{:.2f} ± {:.2f}".format(*PAPER[setting.paper]) if setting.paper else "-"
+        paper = "{:.2f} ± {:.2f}".format(*INCEPTION_SCORES[setting.paper]) if setting.paper else "-"
         measured = [_shown(values.get(heading)) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
     done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
     if done:
         real = [short(_value(done[0], pattern, "_real")) for pattern in METRICS.values()]
-        body.append(["real images", "", "", *real, f"{PAPER['real images'][0]:.2f}"])
+        body.append(["real images", "", "", *real, f"{INCEPTION_SCORES['real images'][0]:.2f}"])
     return heads, body
 
 
@@ -285,7 +285,7 @@ def as_json(
             "seeds": seeds,
             "images_of_g0": images,
             **{name: {"mean": mean, "sd": sd} for name, (mean, sd) in values.items()},
-            "paper_inception_score_cifar10": PAPER.get(setting.paper),
+            "paper_inception_score_cifar10": INCEPTION_SCORES.get(setting.paper),
         }
         for setting, seeds, images, values in rows(experiments, found)
     ]

@@ -198,7 +198,7 @@ class _Bench:
             splits = {"train": found.distances, "held_out": found.held_out}
             return {f"{name}:{k}": v for name, split in splits.items() for k, v in split.items()}
 
-        name = f"diversity:{PER_CLASS}:{of_class}:{lpips.digest if lpips else 'no LPIPS'}"
+        name = f"diversity-2:{PER_CLASS}:{of_class}:{lpips.digest if lpips else 'no LPIPS'}"
         kept = self.kept(name, compute)
         distances, held_out = (
             {k.partition(":")[2]: v for k, v in kept.items() if k.startswith(split)}

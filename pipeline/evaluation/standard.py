@@ -43,8 +43,8 @@ def standard_scores(
     """Scores of equally large sample sets by Inception, each beside the one of N test images.
 
     reference: the number of training images compared with (the first ones; None: all, which is
-    what published FIDs use). Cost on two cores: 20 images a second in float32, 60 in bfloat16
-    (AMX). `told(what, images done, in all)` reports progress. weights, precision: see
+    what published FIDs use). Cost on two cores: 14 to 20 images a second in float32, 60 in
+    bfloat16 (AMX). `told(what, images done, in all)` reports progress. weights, precision: see
     `load_inception`.
     """
     count = len(samples[0].images)

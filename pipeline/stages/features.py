@@ -16,7 +16,10 @@ _BATCH = 1000
 
 
 def run() -> None:
-    """Writes artifacts/features/features.arrow: a column per h_i (0 < i < N), and y."""
+    """Writes artifacts/features/features.arrow: a column per h_i (0 < i < N), and y.
+
+    Raises UserError where E or the data are missing or damaged; its MLflow run is FAILED then.
+    """
     with opened("features") as stage, stage.run("encoder") as run:
         _features(stage, run)
 
