@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 from pipeline import paths
-from pipeline.evaluation.indomain import RealImages, Samples, in_domain
-from pipeline.evaluation.judge import Judge
-from pipeline.evaluation.levelwise import noise_diversity
-from pipeline.evaluation.requested import requested_judge
-from pipeline.evaluation.scores import metrics
-from pipeline.stages.common import Stage, opened
+from pipeline.data import batches as training_data
+from pipeline.execution.stage import Stage, opened
+from pipeline.scores.indomain import RealImages, Samples, in_domain
+from pipeline.scores.judge import Judge
+from pipeline.scores.levelwise import noise_diversity
+from pipeline.scores.requested import requested_judge
+from pipeline.scores.score import metrics
 from pipeline.stages.evaluate import draw, real_images
-from pipeline.worker import training_data
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask

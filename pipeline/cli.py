@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.tracking_uri import owning_project
+from pipeline.tracking.uri import owning_project
 
 _DESCRIPTION = """\
 Train a Stacked GAN (Huang et al., CVPR 2017) and look at what it learnt.

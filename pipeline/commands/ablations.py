@@ -15,7 +15,7 @@ from pipeline.commands import options
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.ablations import Experiment, Outcome
+    from pipeline.experiments.ablations import Experiment, Outcome
 
 _DVC = (sys.executable, "-m", "dvc")
 _PENDING = ("queued", "running")
@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from pipeline.ablations import planned
+    from pipeline.experiments.ablations import planned
 
     root = paths.project_root()
     out = options.ends_in("out", arguments.out or _default_out(arguments.data), ".md")
@@ -98,7 +98,7 @@ def _not_done(
 
 def _known(root: Path) -> "dict[str, Outcome]":
     """What DVC has of every experiment, at whatever commit."""
-    from pipeline.ablations import outcomes
+    from pipeline.experiments.ablations import outcomes
 
     answer = _dvc(root, "exp", "show", "--all-commits", "--json")
     try:
@@ -176,8 +176,8 @@ def _write(
 ) -> None:
     from rich.table import Table
 
-    from pipeline import ablations
-    from pipeline.data.atomic import write_bytes
+    from pipeline.experiments import ablations
+    from pipeline.storage.atomic import write_bytes
 
     heads, body = ablations.cells(experiments, found)
     table = Table(*heads, title=f"Ablations on {arguments.data}", title_justify="left")

@@ -10,8 +10,8 @@ from pipeline.commands import options
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.report import ReportData
-    from pipeline.evaluation.scores import Score
+    from pipeline.report.contents import ReportData
+    from pipeline.scores.score import Score
 
 _LEGEND = (
     "Differences are from {first}. ≈ within the spread (twice the joint sd over seeds), "
@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from pipeline.commands.executions import load_runs
-    from pipeline.comparison import changed_params
+    from pipeline.experiments.comparison import changed_params
+    from pipeline.experiments.executions import load_runs
 
     if len(arguments.runs) < 2:
         raise UserError("compare: name two runs or more")
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> None:
         _print_params(console, runs, changed_params(runs))
         _print_scores(console, runs)
         if arguments.out is not None:
-            from pipeline.evaluation.report import write_comparison
+            from pipeline.report.contents import write_comparison
 
             write_comparison(arguments.out, runs)
             console.print(f"wrote {arguments.out}", soft_wrap=True)
@@ -92,7 +92,7 @@ def _print_scores(console: Any, runs: "list[ReportData]") -> None:
 
 def score_rows(runs: "list[ReportData]") -> list[list[str]]:
     """Text cells: the score's key, real images' value, then each run's with its difference."""
-    from pipeline.evaluation.scores import short
+    from pipeline.scores.score import short
 
     named = {score.key: score for run in runs for score in run.scores}
     rows = []
@@ -104,7 +104,7 @@ def score_rows(runs: "list[ReportData]") -> list[list[str]]:
 
 
 def _cell(score: "Score | None", first: "Score | None") -> str:
-    from pipeline.evaluation.scores import short, verdict
+    from pipeline.scores.score import short, verdict
 
     if score is None or score.value is None:
         return "-" if score is None else "not measured"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.data.manifest import Manifest
-    from pipeline.evaluation.studies import Sheet
+    from pipeline.scores.studies import Sheet
     from sgan.stack import Stack
 
 _SEEDS = 2**31
@@ -175,8 +175,8 @@ def console() -> "Console":
 
 def write_sheet(arguments: argparse.Namespace, sheet: "Sheet", seed: int, what: str) -> None:
     """Write a sheet to `--out`, atomically, and say so."""
-    from pipeline.data.atomic import atomic_path
-    from pipeline.evaluation.grids import grid
+    from pipeline.report.grids import grid
+    from pipeline.storage.atomic import atomic_path
 
     image = grid(
         sheet.images,

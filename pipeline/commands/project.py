@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
 
 
 def _compose(arguments: argparse.Namespace) -> None:
-    from pipeline.compose import compose
+    from pipeline.params.compose import compose
 
     compose(arguments.overrides, arguments.out)
     print(f"wrote {arguments.out}")

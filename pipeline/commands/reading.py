@@ -53,8 +53,8 @@ def add(commands: Any) -> None:
 
 
 def _reconstruct(arguments: argparse.Namespace) -> None:
-    from pipeline.commands.image_files import image_files, read_images
-    from pipeline.evaluation.studies import reconstructions
+    from pipeline.data.image_files import image_files, read_images
+    from pipeline.scores.studies import reconstructions
 
     options.ends_in("out", arguments.out, ".png")
     options.at_least("n", arguments.n, 1)
@@ -75,8 +75,8 @@ def _reconstruct(arguments: argparse.Namespace) -> None:
 def _neighbours(arguments: argparse.Namespace) -> None:
     import torch
 
-    from pipeline.evaluation.neighbours import nearest
-    from pipeline.evaluation.studies import nearest_training
+    from pipeline.scores.neighbours import nearest
+    from pipeline.scores.studies import nearest_training
 
     options.ends_in("out", arguments.out, ".png")
     options.at_least("n", arguments.n, 1)

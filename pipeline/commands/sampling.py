@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands import options
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.studies import Sheet
+    from pipeline.scores.studies import Sheet
 
 
 def add(commands: Any) -> None:
@@ -57,7 +57,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     options.ends_in("out", arguments.out, ".png")
     import torch
 
-    from pipeline.evaluation.studies import Sheet
+    from pipeline.scores.studies import Sheet
 
     model = options.trained(arguments.weights)
     y, columns = torch.arange(arguments.n) % len(model.classes), len(model.classes)
@@ -72,13 +72,13 @@ def _sample(arguments: argparse.Namespace) -> None:
 
 
 def _vary(arguments: argparse.Namespace) -> None:
-    from pipeline.evaluation import studies
+    from pipeline.scores import studies
 
     _rows(arguments, studies.vary, "varied")
 
 
 def _interpolate(arguments: argparse.Namespace) -> None:
-    from pipeline.evaluation import studies
+    from pipeline.scores import studies
 
     options.at_least("columns", arguments.columns, 2)
     _rows(arguments, studies.interpolate, "interpolated")

@@ -12,9 +12,9 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.evaluation.indomain import RealImages
-    from pipeline.evaluation.scores import Score
-    from pipeline.params import Params
+    from pipeline.params.loading import Params
+    from pipeline.scores.indomain import RealImages
+    from pipeline.scores.score import Score
 
 _DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
 _JUDGES = ("cnn", "resnet56", "vgg16_bn")
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _score_folder(arguments: argparse.Namespace) -> None:
-    from pipeline.training import write_json
+    from pipeline.storage.atomic import write_json
 
     if arguments.data is None:
         raise UserError(f"--images needs --data, one of {', '.join(_DATA)}")
@@ -91,7 +91,7 @@ def _score_folder(arguments: argparse.Namespace) -> None:
         raise UserError(f"--judge {arguments.judge} reads CIFAR-10 only; use cnn")
     if not arguments.images.is_dir():
         raise UserError(f"--images {arguments.images}: no such folder")
-    from pipeline.commands.image_files import folder_images
+    from pipeline.data.image_files import folder_images
 
     params = _params(arguments)
     real = _real(arguments, params)
@@ -112,7 +112,7 @@ def _score_folder(arguments: argparse.Namespace) -> None:
 
 def _params(arguments: argparse.Namespace) -> "Params | None":
     """The project's parameters, where this is a project of the same data."""
-    from pipeline.params import load
+    from pipeline.params.loading import load
 
     root = paths.project_root()
     params = load(root=root) if (root / paths.PARAMS).is_file() else None
@@ -124,8 +124,8 @@ def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages
     from pipeline.data import shards, sources
     from pipeline.data.dataset import data_digest
     from pipeline.data.manifest import FILE, Manifest
-    from pipeline.evaluation.indomain import RealImages
-    from pipeline.settings import DataConfig
+    from pipeline.params.settings import DataConfig
+    from pipeline.scores.indomain import RealImages
     from sgan.config import ConfigError
 
     folder = paths.project_root() / paths.DATA
@@ -160,11 +160,11 @@ def _scores(
 ) -> "list[Score]":
     import numpy as np
 
-    from pipeline.evaluation.indomain import Samples, in_domain
-    from pipeline.evaluation.requested import requested_judge, requested_lpips, requested_scores
-    from pipeline.settings import EvaluateConfig
-    from pipeline.tracking_uri import owning_project
-    from pipeline.worker.tasks import choose_device
+    from pipeline.params.settings import EvaluateConfig
+    from pipeline.parts.tasks import choose_device
+    from pipeline.scores.indomain import Samples, in_domain
+    from pipeline.scores.requested import requested_judge, requested_lpips, requested_scores
+    from pipeline.tracking.uri import owning_project
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
@@ -200,8 +200,8 @@ def print_scores(scores: "list[Score]", title: str) -> None:
     """A table: each score with its spread beside that of real images."""
     from rich.table import Table
 
-    from pipeline.evaluation.headline import GOALS
-    from pipeline.evaluation.scores import short
+    from pipeline.report.headline import GOALS
+    from pipeline.scores.score import short
 
     table = Table("score", "value", "real images", "", title=title, title_justify="left")
     for score in scores:
@@ -221,9 +221,9 @@ def _report(
 ) -> None:
     import numpy as np
 
-    from pipeline.evaluation.grids import grid
-    from pipeline.evaluation.report import Figure, ReportData, write_report
-    from pipeline.evaluation.studies import nearest_training
+    from pipeline.report.contents import Figure, ReportData, write_report
+    from pipeline.report.grids import grid
+    from pipeline.scores.studies import nearest_training
 
     rng = np.random.default_rng(arguments.seed)
     order = rng.permutation(len(images))

@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import Decoded
-from pipeline.data.named import IDX_FILES, SVHN_FILES
 from pipeline.errors import UserError
+from pipeline.params.named_sets import IDX_FILES, SVHN_FILES
 
 _IDX_UINT8 = 0x08
 

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.errors import UserError
-
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+from pipeline.params.named_sets import ARRAYS
 
 
 class DataSettings(Protocol):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.data.atomic import TEMPORARY_PREFIX, atomic_path
 from pipeline.errors import UserError
+from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
 
-from pipeline.data import progress, s3
-from pipeline.data.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
+from pipeline.data import progress
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir, project_root
+from pipeline.storage import s3
+from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60

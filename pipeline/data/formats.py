@@ -10,13 +10,13 @@ import numpy as np
 
 from pipeline.data import archives, array_files, cifar, collections, manifest
 from pipeline.data.archives import is_hidden
-from pipeline.data.atomic import TEMPORARY_PREFIX
 from pipeline.data.dataset import DataSettings
 from pipeline.data.decoded import Decoded
 from pipeline.data.images import resize_all
-from pipeline.data.named import SVHN_FILES
 from pipeline.errors import UserError
+from pipeline.params.named_sets import SVHN_FILES
 from pipeline.paths import cache_dir
+from pipeline.storage.atomic import TEMPORARY_PREFIX
 
 FORMATS = ("auto", "idx", "npz", "folder", "parquet", "webdataset")
 _FOLDER_DEPTH = 3

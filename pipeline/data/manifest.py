@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pipeline.data import s3
 from pipeline.errors import UserError
+from pipeline.storage import s3
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,11 +14,11 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from pipeline.data import s3
-from pipeline.data.atomic import atomic_path
 from pipeline.data.dataset import Dataset, DataSettings, Provenance, data_digest
 from pipeline.data.manifest import FILE, REPAIR, Manifest, Shard, join, to_parquet
 from pipeline.errors import UserError
+from pipeline.storage import s3
+from pipeline.storage.atomic import atomic_path
 
 __all__ = ["Batch", "Manifest", "Shard", "read_split", "stream", "write"]
 

@@ -8,16 +8,10 @@ import numpy as np
 
 from pipeline.data import fetch
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
-from pipeline.data.decoded import (
-    SPLIT_SEED,
-    Decoded,
-    class_names,
-    cut_test,
-    without_lone_images,
-)
+from pipeline.data.decoded import SPLIT_SEED, Decoded, class_names, cut_test, without_lone_images
 from pipeline.data.formats import decode
-from pipeline.data.named import NAMED, NamedSet
 from pipeline.errors import UserError
+from pipeline.params.named_sets import NAMED, NamedSet
 from pipeline.paths import cache_dir
 
 

@@ -1,10 +1,11 @@
 """encoder: pretrain E as a classifier (paper, section 3.1)."""
 
 from pipeline import paths
-from pipeline.checkpoints import Checkpoints
-from pipeline.stages.common import opened, part_metrics
-from pipeline.storage import Storage
-from pipeline.training import write_curve, write_json
+from pipeline.execution.stage import opened, part_metrics
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.curve import write_curve
+from pipeline.storage.atomic import write_json
+from pipeline.storage.store import Storage
 
 
 def run() -> None:

@@ -5,19 +5,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline import paths
-from pipeline.evaluation.indomain import RealImages, Samples, in_domain
-from pipeline.evaluation.levelwise import level_scores, noise_diversity, variance_scores
-from pipeline.evaluation.report import STAGES, write_report
-from pipeline.evaluation.requested import requested_judge, requested_lpips, requested_scores
-from pipeline.evaluation.scores import Score, combine, metrics
-from pipeline.evaluation.sheets import draw_sheets
-from pipeline.progress import console_for
-from pipeline.stages.common import Stage, opened
-from pipeline.stages.page import build_report
-from pipeline.training import write_json
+from pipeline.execution.stage import Stage, opened
+from pipeline.parts.progress import console_for
+from pipeline.report.contents import STAGES, write_report
+from pipeline.report.gather import build_report
+from pipeline.report.sheets import draw_sheets
+from pipeline.scores.indomain import RealImages, Samples, in_domain
+from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
+from pipeline.scores.requested import requested_judge, requested_lpips, requested_scores
+from pipeline.scores.score import Score, combine, metrics
+from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
-    from pipeline.tracking_run import StageRun
+    from pipeline.tracking.run import StageRun
     from sgan.stack import Stack
 
 _LEVEL_IMAGES = 2000
@@ -144,6 +144,6 @@ def set_batch_norm(stack: "Stack", mode: str) -> None:
 
 
 def _device(stage: Stage) -> str:
-    from pipeline.worker.tasks import choose_device
+    from pipeline.parts.tasks import choose_device
 
     return str(choose_device(stage.params.runtime.device))

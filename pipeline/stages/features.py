@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from pipeline import paths
-from pipeline.stages.common import Stage, file_sha256, opened
-from pipeline.training import write_json
-from pipeline.worker.training_data import LABELS, column
+from pipeline.data.batches import LABELS, column
+from pipeline.execution.stage import Stage, file_sha256, opened
+from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipeline.tracking_run import StageRun
+    from pipeline.tracking.run import StageRun
 
 _BATCH = 1000
 
@@ -28,7 +28,7 @@ def _features(stage: Stage, run: "StageRun") -> None:
     import torch
 
     from pipeline.data import features, shards
-    from pipeline.worker.tasks import choose_device
+    from pipeline.parts.tasks import choose_device
     from sgan.weights import load_encoder
 
     manifest = stage.manifest()

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.checkpoints import Checkpoints
-from pipeline.parts import Part
-from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
-from pipeline.storage import Storage
-from pipeline.training import write_curve, write_json
+from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.curve import write_curve
+from pipeline.parts.part import Part
+from pipeline.storage.atomic import write_json
+from pipeline.storage.store import Storage
 
 
 def run() -> None:

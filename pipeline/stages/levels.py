@@ -4,13 +4,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
-from pipeline.checkpoints import Checkpoints
-from pipeline.stages.common import Stage, file_sha256, opened, part_metrics
-from pipeline.storage import Storage
-from pipeline.training import write_curve, write_json
+from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.curve import write_curve
+from pipeline.storage.atomic import write_json
+from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
-    from pipeline.parts import Part
+    from pipeline.parts.part import Part
 
 
 def run() -> None:

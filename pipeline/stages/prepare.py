@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from pipeline import paths
-from pipeline.stages.common import Stage, opened
-from pipeline.training import write_json
+from pipeline.execution.stage import Stage, opened
+from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
-    from pipeline.tracking_run import StageRun
+    from pipeline.tracking.run import StageRun
 
 
 def run() -> None:

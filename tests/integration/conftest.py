@@ -215,7 +215,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     import torch
 
     from pipeline.data import features, shards, sources
-    from pipeline.settings import DataConfig
+    from pipeline.params.settings import DataConfig
     from sgan.config import EncoderConfig, ImageConfig
     from sgan.encoder import Encoder
     from sgan.weights import save_encoder
@@ -242,7 +242,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     """`make_part(level, storage=None, total_images=…, **fields)`: a level on the material."""
-    from pipeline.parts import Part
+    from pipeline.parts.part import Part
     from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig, to_dict
 
     def make(level: int, total_images: int, storage: Path | None = None, **fields: Any) -> Part:

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import cluster
-from pipeline.checkpoints import Checkpoints
 from pipeline.errors import UserError
-from pipeline.storage import Storage
+from pipeline.parts import cluster
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.storage.store import Storage
 from sgan.training.comm import TorchComm
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -72,7 +72,7 @@ def one_rank(config):
     import torch
     from ray.train.torch import get_device
 
-    from pipeline.worker import train_part
+    from pipeline.parts.worker import train_part
 
     comm = Witness(get_device())
     train_part(config["part"], lambda *report: None, comm=comm)

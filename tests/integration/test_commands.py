@@ -129,7 +129,7 @@ def test_runs_are_compared_by_name_id_beginning_and_path(
 
 
 def test_a_run_s_report_has_its_curves_stages_and_parameters(lived: Any, tmp_path: Path) -> None:
-    from pipeline.commands.executions import Runs
+    from pipeline.experiments.executions import Runs
 
     older, newer = names(lived)
     runs = Runs(lived.root)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.worker import train_part
+from pipeline.parts.worker import train_part
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 

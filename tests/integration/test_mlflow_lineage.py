@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from pipeline.tracking_run import flatten
+from pipeline.tracking.run import flatten
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.lineage import lineage
-from pipeline.tracking import Tracker
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.tracker import Tracker
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.weights import save_stack

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import s3, shards, sources
+from pipeline.data import shards, sources
 from pipeline.data.dataset import data_digest
 from pipeline.errors import UserError
-from pipeline.storage import Storage
+from pipeline.storage import s3
+from pipeline.storage.store import Storage
 
 pytestmark = pytest.mark.integration
 

@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from pipeline.data import sources
 from pipeline.errors import UserError
-from pipeline.evaluation import wheels
-from pipeline.evaluation.cifar10_judges import PUBLISHED, cifar10_judge
-from pipeline.evaluation.distribution import compare, fid
-from pipeline.evaluation.inception import NO_LAST_LAYER, Inception, load_inception, read_weights
-from pipeline.evaluation.indomain import RealImages
-from pipeline.evaluation.similarity import load_lpips
-from pipeline.evaluation.standard import CHUNK, measure, real_features
-from pipeline.settings import DataConfig
+from pipeline.params.settings import DataConfig
+from pipeline.scores import wheels
+from pipeline.scores.cifar10_judges import PUBLISHED, cifar10_judge
+from pipeline.scores.distribution import compare, fid
+from pipeline.scores.inception import NO_LAST_LAYER, Inception, load_inception, read_weights
+from pipeline.scores.indomain import RealImages
+from pipeline.scores.similarity import load_lpips
+from pipeline.scores.standard import CHUNK, measure, real_features
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]

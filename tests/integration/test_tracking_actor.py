@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lineage import lineage
-from pipeline.sink import ActorSender, MetricHub, PartSink
-from pipeline.tracking import Tracker
+from pipeline.parts.sink import ActorSender, MetricHub, PartSink
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, BATCH = 60, 100
@@ -91,8 +91,8 @@ def test_training_goes_on_when_the_actor_is_gone(cluster):
 LOG_ONE_RUN = """
 import sys
 from pathlib import Path
-from pipeline.lineage import lineage
-from pipeline.tracking import Tracker
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.tracker import Tracker
 root, number = Path(sys.argv[1]), int(sys.argv[2])
 tracker = Tracker(root)
 line = lineage({"shared": True}, root)

@@ -152,7 +152,7 @@ def test_weights_that_cannot_be_read_are_one_line(fresh):
 
 def test_a_stage_that_meets_bad_weights_says_so_in_one_line(fresh):
     """As `features` does where the encoder's file is damaged."""
-    from pipeline.stages.common import opened
+    from pipeline.execution.stage import opened
     from sgan.weights import load_encoder
 
     with pytest.raises(UserError, match=r"encoder\.safetensors"), opened("features", fresh):

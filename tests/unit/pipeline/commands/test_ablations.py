@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import ablations
-from pipeline.ablations import Experiment, Outcome, planned
 from pipeline.commands.ablations import add
-from pipeline.compose import compose
 from pipeline.errors import UserError
-from pipeline.params import from_values
+from pipeline.experiments import ablations
+from pipeline.experiments.ablations import Experiment, Outcome, planned
+from pipeline.params.compose import compose
+from pipeline.params.loading import from_values
 
 ROOT = Path(__file__).resolve().parents[4]
 BASELINE = "ef2f95752fed28c45e1d2d28c5c535ffdd5babea"

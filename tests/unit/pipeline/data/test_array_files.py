@@ -7,8 +7,8 @@ import pytest
 import scipy.io
 
 from pipeline.data import array_files
-from pipeline.data.named import IDX_FILES
 from pipeline.errors import UserError
+from pipeline.params.named_sets import IDX_FILES
 
 
 def write_idx(path, array):

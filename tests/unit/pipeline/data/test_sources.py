@@ -10,8 +10,8 @@ import scipy.io
 
 from pipeline.data import shards, sources
 from pipeline.data.dataset import array_sha256, data_digest
-from pipeline.data.named import NAMED
 from pipeline.errors import UserError
+from pipeline.params.named_sets import NAMED
 from pipeline.paths import cache_dir
 
 

@@ -25,4 +25,5 @@ def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
     }
     prepared = runs["prepare"]
     told = (prepared.info.end_time - prepared.info.start_time) / 1000
-    assert told >= prepared.data.metrics["prepare/seconds"]  # not just the time to log it
+    rounded = 0.05
+    assert told >= prepared.data.metrics["prepare/seconds"] - rounded  # not just the time to log it

@@ -1,0 +1,178 @@
+"""What every stage does around its own work: params, lock, MLflow run, the nets' configuration."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import paths
+from pipeline.errors import UserError
+from pipeline.parts import cluster
+from pipeline.parts.guard import Guard, guarded
+from pipeline.tracking.lineage import Lineage, lineage
+from pipeline.tracking.uri import owning_project
+
+if TYPE_CHECKING:
+    from pipeline.data.manifest import Manifest
+    from pipeline.params.loading import Params
+    from pipeline.parts.part import Part
+    from pipeline.tracking.run import StageRun
+    from pipeline.tracking.tracker import Tracker
+    from sgan.config import StackConfig
+
+
+@dataclass
+class Stage:
+    """An open stage.
+
+    Attributes:
+        name: as in dvc.yaml.
+        root: the project's folder.
+        params: the validated parameters.
+        guard: whether to stop.
+        lineage: which execution of the pipeline this belongs to.
+        tracker: MLflow; opened on first use.
+        began: monotonic seconds.
+    """
+
+    name: str
+    root: Path
+    params: "Params"
+    guard: Guard
+    lineage: Lineage
+    began: float = field(default_factory=time.monotonic)
+    _tracker: "Tracker | None" = None
+
+    @property
+    def tracker(self) -> "Tracker":
+        """The only MLflow client of this process."""
+        if self._tracker is None:
+            from pipeline.tracking.tracker import Tracker
+
+            name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
+            self._tracker = Tracker(self.root, name)
+            self._tracker.parent(self.lineage, self.params.raw)
+        return self._tracker
+
+    def run(
+        self,
+        section: str | None,
+        tags: Mapping[str, Any] | None = None,
+        part_key: str | None = None,
+    ) -> "StageRun":
+        """This stage's MLflow run, which began when the stage did.
+
+        It carries `section` of the parameters, or all of them for None.
+        """
+        raw = self.params.raw
+        params = raw if section is None else {section: raw.get(section, {})}
+        began = time.time() - (time.monotonic() - self.began)
+        return self.tracker.stage(self.lineage, self.name, params, tags, part_key, began)
+
+    def path(self, relative: Path) -> Path:
+        """A workspace path made absolute."""
+        return self.root / relative
+
+    def kept(self, name: str) -> Path:
+        """A folder or file beside the checkpoints, which outlives DVC's outputs and is shared by
+        the temporary workspaces of `dvc exp run`."""
+        return owning_project(self.root) / paths.STORAGE / name
+
+    def manifest(self) -> "Manifest":
+        """The prepared data's manifest. Raises UserError where it is missing."""
+        from pipeline.data.manifest import Manifest
+
+        return Manifest.load(self.path(paths.DATA))
+
+    def stack_config(self) -> "StackConfig":
+        """The nets' configuration for the prepared data. Raises UserError where they do not fit."""
+        manifest = self.manifest()
+        image = self.params.image_config(manifest.image_shape, len(manifest.classes))
+        return self.params.stack_config(image)
+
+    def data_inputs(self) -> dict[str, str]:
+        """What a part's key says of the data: its digest, and the shards, which fix the order."""
+        manifest = self.manifest()
+        return {"data": manifest.data_digest, "shards": str(manifest.shard_sizes("train"))}
+
+    def part(self, **fields: Any) -> "Part":
+        """A part, with where this environment runs and stores it."""
+        from pipeline.parts.part import Part
+
+        runtime = self.params.runtime
+        storage = runtime.storage_uri()
+        if "://" not in storage:
+            storage = str(owning_project(self.root) / storage)
+        where = {
+            "data": str(self.path(paths.DATA)),
+            "encoder": str(self.path(paths.ENCODER_WEIGHTS)),
+            "features": str(self.path(paths.FEATURES_FILE)),
+        }
+        where |= {f"level{i}": str(self.path(paths.level_weights(i))) for i in self.params.levels}
+        return Part(
+            paths=where,
+            storage=storage,
+            device=runtime.device,
+            checkpoint_seconds=runtime.checkpoint_seconds,
+            **fields,
+        )
+
+    def cpus_alone(self) -> float:
+        """Cores for a part that has nothing beside it: what `runtime` says, else one of a
+        cluster's, else all of this machine's."""
+        here = 1.0 if cluster.wanted() else float(os.cpu_count() or 1)
+        return self.params.runtime.cpus_per_worker or here
+
+    def train(
+        self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False
+    ) -> dict[str, dict[str, Any]]:
+        """`pipeline.parts.training.train_parts` as this environment wants it shown."""
+        from pipeline.parts.training import train_parts
+
+        style = self.params.runtime.progress
+        return train_parts(parts, runs, self.guard, fan_out=fan_out, progress_style=style)
+
+    def seconds(self) -> float:
+        """Seconds since the stage was opened."""
+        return round(time.monotonic() - self.began, 1)
+
+
+@contextmanager
+def opened(name: str, root: Path | None = None) -> Iterator[Stage]:
+    """A stage: validated params, its lock, signals. Raises UserError."""
+    from pipeline.params.loading import load
+
+    root = root or paths.project_root()
+    params = load(root / paths.PARAMS)
+    with guarded(name, root) as guard:
+        try:
+            yield Stage(name, root, params, guard, lineage(params.raw, root))
+        except ValueError as error:
+            weights = sys.modules.get("sgan.weights")  # not loaded, it has not raised this
+            if weights is None or not isinstance(error, weights.WeightsError):
+                raise
+            raise UserError(str(error)) from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file. Raises UserError where it is missing."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; run `dvc repro`, which makes it") from None
+
+
+def part_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part's result contributes to a metrics file."""
+    shown = {key.split("/")[-1]: round(value, 6) for key, value in result["metrics"].items()}
+    return {
+        **shown,
+        "images_seen": result["images_seen"],
+        "seconds": result["seconds"],
+    }

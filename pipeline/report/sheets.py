@@ -1,0 +1,52 @@
+"""The pictures of an evaluation, as PNG files and as figures of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.report.contents import Figure
+from pipeline.report.figures import figures_in
+from pipeline.report.grids import grid
+from pipeline.scores import studies
+from pipeline.scores.indomain import RealImages, Samples
+
+if TYPE_CHECKING:
+    from sgan.stack import Stack
+
+
+def draw_sheets(
+    stack: Stack, real: RealImages, samples: Samples, folder: Path, columns: int
+) -> list[Figure]:
+    """Write every sheet as `<name>.png` into `folder`; returns the report's figures.
+
+    Samples per class; real beside fake; for each level, z_i varied with everything else fixed and
+    z_i interpolated; reconstructions from h_1; nearest training images.
+    """
+    classes = real.classes
+    sheets = {
+        "samples": studies.class_samples(stack, classes, columns),
+        "real": studies.Sheet(_per_class(real, columns), columns, classes),
+    }
+    for i in reversed(stack.active):
+        sheets[f"vary_z{i}"] = studies.vary(stack, classes, i, columns)
+        sheets[f"interpolate_z{i}"] = studies.interpolate(stack, classes, i, columns)
+    if stack.num_levels > 1:
+        sheets["reconstructions"] = studies.reconstructions(stack, real.test_images[:columns])
+    sheets["nearest"] = studies.nearest_training(samples.images, real.train_images, columns)
+    for name, sheet in sheets.items():
+        image = grid(
+            sheet.images,
+            sheet.columns,
+            row_labels=sheet.row_labels,
+            column_labels=sheet.column_labels,
+        )
+        image.save(folder / f"{name}.png")
+    return figures_in(folder)
+
+
+def _per_class(real: RealImages, columns: int) -> np.ndarray:
+    rows = [np.flatnonzero(real.test_labels == k) for k in range(len(real.classes))]
+    return real.test_images[np.concatenate([np.resize(r, columns) for r in rows])]

@@ -1,0 +1,221 @@
+"""Diversity within a class: mean pairwise distances, as a ratio to real images of the class.
+
+Distances in pixels and judge features are Euclidean; the others are 1 - SSIM and LPIPS. Accuracy
+cannot see collapse and distance cannot tell variety from noise: each of the scores here carries the
+judge's accuracy on the very same images in its protocol (`gan_test`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.scores.extractor import check_images
+from pipeline.scores.judge import Judge
+from pipeline.scores.score import Score
+from pipeline.scores.similarity import Lpips, ssim_distance
+
+SPACES = ("pixels", "features", "ssim")  # and "lpips", where its weights are at hand
+PER_CLASS = 200  # images of a class that pairs are made of, at most
+_SSIM_PAIRS = 2000  # of all groups together, drawn: 200 of each class of ten
+
+
+@dataclass(frozen=True)
+class RealDiversity:
+    """Real training images' mean pairwise distance per class ([K], one array per space).
+
+    `held_out` is the same for real test images over the former: how far from 1 a ratio may be by
+    chance. NaN for classes with fewer than two images. lpips: what measures the space "lpips".
+    """
+
+    classes: tuple[str, ...]
+    distances: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
+    per_class: int
+    lpips: Lpips | None = None
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Where distances are taken, in the order of the scores."""
+        return SPACES if self.lpips is None else (*SPACES, "lpips")
+
+
+def mean_pairwise_distance(points: np.ndarray) -> float:
+    """Mean Euclidean distance over the pairs i < j of [N, ...] (flattened); NaN if N < 2.
+
+    uint8 images count as values in [0, 1]. Quadratic in N.
+    """
+    import torch
+
+    if len(points) < 2:
+        return float("nan")
+    scale = 255.0 if points.dtype == np.uint8 else 1.0
+    flat = torch.from_numpy(points.reshape(len(points), -1).astype(np.float32) / scale)
+    return float(torch.pdist(flat).mean())
+
+
+def real_diversity(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    judge: Judge,
+    classes: Sequence[str],
+    *,
+    per_class: int = PER_CLASS,
+    seed: int = 0,
+    lpips: Lpips | None = None,
+) -> RealDiversity:
+    """Reference distances from at most `per_class` images of each class, drawn with `seed`.
+
+    train and test are (images uint8 [N, H, W, C], labels int [N]).
+    """
+    found = [
+        _by_group(images, labels, labels, judge, len(classes), per_class, seed, lpips)[0]
+        for images, labels in (train, test)
+    ]
+    held_out = {space: found[1][space] / found[0][space] for space in found[0]}
+    return RealDiversity(tuple(classes), found[0], held_out, per_class, lpips)
+
+
+def diversity(
+    images: np.ndarray,
+    labels: np.ndarray,
+    judge: Judge,
+    real: RealDiversity,
+    *,
+    groups: np.ndarray | None = None,
+    varies: str = "all z",
+    key: str = "",
+    seed: int = 0,
+    **protocol: Any,
+) -> list[Score]:
+    """A score for each of real.spaces (pixels, judge features, …): ratio to real images.
+
+    images uint8 [N, H, W, C], labels int [N] as asked. `groups` int [N]: images of one group share
+    all inputs but those that `varies` names (default: a group is a class, every z varies; for the
+    decisive test hand in groups of one h_1, varies="z_0"). Per class the mean over its groups,
+    then the mean over classes. Keys: `diversity_pixels`, or with key="z0"
+    `diversity_z0_pixels`. Raises UserError where a group mixes labels or has fewer than 2 images.
+    """
+    check_images(images, "diversity images")
+    labels = np.asarray(labels)
+    groups = labels if groups is None else np.asarray(groups)
+    if labels.shape != (len(images),) or groups.shape != (len(images),):
+        raise UserError(
+            f"diversity: {len(images)} images, {len(labels)} labels and {len(groups)} "
+            f"groups; one of each per image is needed"
+        )
+    distances, accuracy = _by_group(
+        images, labels, groups, judge, len(real.classes), real.per_class, seed, real.lpips
+    )
+    suffix = f"{key}_" if key else ""
+    scores = []
+    for space in real.spaces:
+        ratios = distances[space] / real.distances[space]
+        per_class = {
+            name: float(ratio)
+            for name, ratio in zip(real.classes, ratios, strict=True)
+            if np.isfinite(ratio)
+        }
+        if not per_class:
+            raise UserError("diversity: no class has two samples and two real images")
+        place, how = _described(space, judge, real.lpips)
+        scores.append(
+            Score(
+                f"Diversity within a class, {varies} varied ({place}, ratio to real)",
+                f"diversity_{suffix}{space}",
+                float(np.mean(list(per_class.values()))),
+                real=float(np.nanmean(real.held_out[space])),
+                real_sd=float(np.nanstd(real.held_out[space])),
+                better="near real",
+                per_class=per_class,
+                protocol={
+                    **how,
+                    "n_fake": len(images),
+                    "reference": "train",
+                    "groups": len(np.unique(groups)),
+                    "per_class_at_most": real.per_class,
+                    "varies": varies,
+                    "seed": seed,
+                    "gan_test": accuracy,
+                    "gan_test_judge_sha256": judge.digest,
+                    **protocol,
+                },
+            )
+        )
+    return scores
+
+
+def varied_and_obeyed(
+    score: Score, *, ratio: float = 0.5, accuracy: float = 0.95, mean: bool = True
+) -> bool:
+    """Whether a diversity score is at least `ratio` with GAN-test >= `accuracy` on the same images.
+
+    mean=False asks it of the worst class. Noise fails by accuracy, collapse fails by ratio.
+    """
+    if score.value is None:
+        return False
+    lowest = score.value if mean else min(score.per_class.values())
+    return lowest >= ratio and float(score.protocol["gan_test"]) >= accuracy
+
+
+def _described(space: str, judge: Judge, lpips: Lpips | None) -> tuple[str, dict[str, str]]:
+    """Where a distance is taken, for the score's name and for its protocol."""
+    if space == "lpips" and lpips is not None:
+        return lpips.name, {**lpips.protocol(), "distance": "mean LPIPS over pairs"}
+    if space == "features":
+        how = {**judge.protocol(), "distance": "mean Euclidean over pairs"}
+        return f"{judge.name} features", how
+    distance = "mean Euclidean over pairs" if space == "pixels" else "mean of 1 - SSIM over pairs"
+    place = "pixels" if space == "pixels" else "1 - SSIM"
+    return place, {"judge": "pixels", "resize": "none", "distance": distance}
+
+
+def _by_group(
+    images: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    judge: Judge,
+    num_classes: int,
+    limit: int,
+    seed: int,
+    lpips: Lpips | None,
+) -> tuple[dict[str, np.ndarray], float]:
+    """Mean distance per class (mean over its groups) by space, and the judge's accuracy."""
+    rng = np.random.default_rng(seed)
+    chosen, owners = [], []
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        owner = np.unique(labels[rows])
+        if len(owner) != 1 or len(rows) < 2:
+            raise UserError(
+                f"diversity: group {group} has {len(rows)} images of labels "
+                f"{owner.tolist()}; needed: two images or more, all of one label"
+            )
+        chosen.append(rows if len(rows) <= limit else rng.permutation(rows)[:limit])
+        owners.append(int(owner[0]))
+    flat = np.concatenate(chosen)
+    pairs = max(20, _SSIM_PAIRS // len(chosen))
+    features, logits = judge.outputs(images[flat])
+    collected: dict[str, list[list[float]]] = {}
+    starts = np.cumsum([0] + [len(rows) for rows in chosen])
+    for index, label in enumerate(owners):
+        part = slice(starts[index], starts[index + 1])
+        members = images[flat[part]]
+        found = {
+            "pixels": mean_pairwise_distance(members),
+            "features": mean_pairwise_distance(features[part]),
+            "ssim": ssim_distance(members, pairs, seed),
+        }
+        if lpips is not None:
+            found["lpips"] = lpips.mean_distance(members)
+        for space, value in found.items():
+            collected.setdefault(space, [[] for _ in range(num_classes)])[label].append(value)
+    means = {
+        space: np.array([np.mean(values) if values else np.nan for values in per_class])
+        for space, per_class in collected.items()
+    }
+    return means, float((logits.argmax(1) == labels[flat]).mean())

@@ -1,0 +1,200 @@
+"""What only a stack has: a score per level, and which input varies the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.scores.diversity import RealDiversity, diversity
+from pipeline.scores.indomain import RealImages
+from pipeline.scores.judge import Judge
+from pipeline.scores.score import Better, Score
+from pipeline.scores.studies import hierarchy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from sgan.stack import Stack
+
+_GROUPS_PER_CLASS = 4
+_DRAWS = 25
+_SHARES_DRAWS = 8
+SELF = {"judge": "E, Q of the stack itself (self-consistency only)"}
+
+
+def level_scores(
+    stack: Stack, real: RealImages, judge: Judge, count: int, seed: int = 0
+) -> list[Score]:
+    """Per level i: the Fréchet distance between E's h_i and ĥ_i, Q_i's recovery of z_i, and the
+    conditional term, each on the test split's conditions.
+
+    'independent': G_i fed with the encoder's h_{i+1}; 'joint': with ĥ_{i+1} from above. At the top
+    the two are one. Level 0 is the image, so its Fréchet distance is taken in the judge's features.
+
+    Args:
+        count: test images used, at most what there is.
+    """
+    import torch
+
+    from sgan.metrics.frechet import level_distance
+
+    device = stack.encoder.mean_image.device
+    pixels = torch.from_numpy(real.test_images[:count]).permute(0, 3, 1, 2)
+    y = torch.from_numpy(real.test_labels[:count]).to(device)
+    generator = torch.Generator(device).manual_seed(seed)
+    h = _encode(stack, pixels)
+    sampled = stack.sample_hidden(y, generator=generator)
+    other = _encode(stack, torch.from_numpy(real.train_images[: len(y)]).permute(0, 3, 1, 2))
+    seen = [judge.features(x) for x in (real.test_images[:count], real.train_images[: len(y)])]
+    h_judge, other_judge = (torch.from_numpy(features) for features in seen)
+    sizes = {"n_real": len(y), "n_fake": len(y), "reference": "test"}
+    facts = {**SELF, **sizes}
+    scores = []
+    for i in reversed(stack.active):
+        conditions = {"independent": y if stack.level(i).is_top else h[i + 1]}
+        if not stack.level(i).is_top:
+            conditions["joint"] = sampled[i + 1]
+        for source, cond in conditions.items():
+            z = stack.level(i).draw_z(len(y), generator)
+            with torch.no_grad():
+                fake = stack.level(i).generate(cond, z)
+            scores += _recovered(stack, i, source, cond, z, fake, h, facts)
+            if i > 0:
+                sets, said, where = (h[i], other[i], fake), facts, ""
+            else:
+                sampled_judge = torch.from_numpy(judge.features(_pixels(stack, fake)))
+                sets = (h_judge, other_judge, sampled_judge)
+                said, where = {**judge.protocol(), **sizes}, f"{judge.name}, "
+            floor, value = (level_distance(sets[0], each) for each in sets[1:])
+            name = f"Fréchet distance of ĥ_{i} to h_{i} ({where}{source})"
+            key = f"level{i}/frechet_{source}"
+            said = {**said, "unit": "the real features' variance"}
+            scores.append(Score(name, key, value, real=floor, better="lower", protocol=said))
+    return scores
+
+
+def _pixels(stack: Stack, h0: Tensor) -> np.ndarray:
+    images: np.ndarray = stack.encoder.to_pixels(h0).permute(0, 2, 3, 1).cpu().numpy()
+    return images
+
+
+def _recovered(
+    stack: Stack,
+    i: int,
+    source: str,
+    cond: Tensor,
+    z: Tensor,
+    fake: Tensor,
+    h: list[Tensor],
+    facts: dict[str, Any],
+) -> list[Score]:
+    """Q_i's recovery of z_i, and E_i's of the condition; beside the latter E_i's on real h_i."""
+    import torch
+
+    from sgan.metrics.recovery import label_recovery, recovery_error
+
+    with torch.no_grad():
+        _, z_recovered = stack.level(i).discriminator(fake)
+        recovered, of_real = (stack.encoder.blocks[i](x) for x in (fake, h[i]))
+    noise = recovery_error(z_recovered, z)
+    scores = [
+        Score(
+            f"Q_{i}'s recovery of z_{i}: explained variance ({source})",
+            f"level{i}/q_explained_{source}",
+            noise.explained,
+            better="higher",
+            protocol=facts,
+        )
+    ]
+    better: Better = "higher"
+    if stack.level(i).is_top:
+        value = label_recovery(recovered, cond).cross_entropy
+        real = label_recovery(of_real, cond).cross_entropy
+        name = f"Conditional term at level {i}: cross-entropy of y in nats ({source})"
+        better = "lower"
+    else:
+        value = recovery_error(recovered, cond).explained
+        real = recovery_error(of_real, h[i + 1]).explained
+        name = f"Conditional term at level {i}: explained variance of h_{i + 1} ({source})"
+    key = f"level{i}/cond_{source}"
+    scores.append(Score(name, key, value, real=real, better=better, protocol=facts))
+    return scores
+
+
+def noise_diversity(
+    stack: Stack, judge: Judge, reference: RealDiversity, seed: int = 0
+) -> list[Score]:
+    """Diversity with one z_i varied and everything else fixed, for each level: for z_0 the decisive
+    test of the entropy term, since other figures miss a G_0 that ignores z_0."""
+    import torch
+
+    scores = []
+    classes = len(reference.classes)
+    y = torch.arange(classes).repeat(_GROUPS_PER_CLASS)
+    for i in stack.active:
+        images, groups = hierarchy(stack, y, {i: _DRAWS}, seed)
+        labels = y.repeat_interleave(_DRAWS).numpy()
+        scores += diversity(
+            images, labels, judge, reference, groups=groups, varies=f"z_{i}", key=f"z{i}", seed=seed
+        )
+    return scores
+
+
+def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score]:
+    """Shares of the image's variance that y, z_{N-1}, …, z_0 explain (sum to 1).
+
+    Beside y's stands the label's share in real test images."""
+    import torch
+
+    from sgan.metrics.recovery import class_share
+    from sgan.metrics.variance import draw_hierarchy, variance_shares
+
+    device = stack.encoder.mean_image.device
+    generator = torch.Generator(device).manual_seed(seed)
+    top_down = list(reversed(stack.active))
+
+    def sample(y: Tensor, noise: list[Tensor]) -> Tensor:
+        z = dict(zip(top_down, noise, strict=True))
+        images: torch.Tensor = stack.sample_hidden(y.to(device), z)[0]
+        return images.cpu()
+
+    def draw(level: int) -> Any:
+        return lambda count: stack.level(level).draw_z(count, generator)
+
+    images = draw_hierarchy(
+        sample,
+        [draw(i) for i in top_down],
+        stack.config.image.num_classes,
+        [_SHARES_DRAWS] * len(top_down),
+    )
+    found = variance_shares(images)
+    count = int(np.prod(images.shape[: 1 + len(top_down)]))
+    facts = {"judge": "pixels", "resize": "none", "n_fake": count}
+    facts |= {"n_real": len(real.test_images), "reference": "test"}
+    pixels, labels = (torch.from_numpy(x) for x in (real.test_images, real.test_labels))
+    of_label = {"y": class_share(pixels, labels)}
+    return [
+        Score(
+            f"Share of the image's variance from {name}",
+            f"variance_{name.replace('_', '')}",
+            share,
+            real=of_label.get(name),
+            better="near real",
+            protocol=facts,
+        )
+        for name, share in zip(found.names, found.shares, strict=True)
+    ]
+
+
+def _encode(stack: Stack, pixels: Tensor, batch: int = 1000) -> list[Tensor]:
+    import torch
+
+    device = stack.encoder.mean_image.device
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(pixels), batch):
+            h0 = stack.encoder.to_h0(pixels[start : start + batch].to(device))
+            parts.append(stack.encoder.encode(h0))
+    return [torch.cat(column) for column in zip(*parts, strict=True)]

@@ -1,0 +1,80 @@
+"""The real MNIST subset: as arrays with a judge trained on it once, and as a prepared project."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.params.compose import compose
+from pipeline.scores.indomain import RealImages
+from pipeline.scores.judge import Judge, train_judge
+from pipeline.scores.similarity import CONVOLUTIONS, Lpips
+from pipeline.stages import prepare
+
+ROOT = Path(__file__).resolve().parents[3]
+
+CLASSES = tuple("0123456789")
+
+
+@pytest.fixture(scope="session")
+def real(mnist_small: Path) -> RealImages:
+    """2,000 training and 500 test images of the real MNIST, equally many of each digit."""
+
+    def read(name: str, offset: int) -> np.ndarray:
+        content = gzip.decompress((mnist_small / f"{name}.gz").read_bytes())
+        return np.frombuffer(content, np.uint8, offset=offset)
+
+    def images(split: str) -> np.ndarray:
+        return read(f"{split}-images-idx3-ubyte", 16).reshape(-1, 28, 28, 1)
+
+    def labels(split: str) -> np.ndarray:
+        return read(f"{split}-labels-idx1-ubyte", 8).astype(np.int64)
+
+    return RealImages(
+        images("train"), labels("train"), images("t10k"), labels("t10k"), CLASSES, "mnist-small"
+    )
+
+
+@pytest.fixture(scope="session")
+def judge(real: RealImages) -> Judge:
+    """A judge with about 96.5 % test accuracy."""
+    return train_judge(real.train_images, real.train_labels, num_classes=10, epochs=4, batch=50)
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what depends on `real` and `judge` only."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="session")
+def lpips() -> Lpips:
+    """A random trunk, and the published heads as torchmetrics ships them."""
+    import torchmetrics.functional.image.lpips as library
+
+    heads = torch.load(
+        Path(library.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu"
+    )
+    torch.manual_seed(0)
+    state = {}
+    for index, (inputs, outputs, kernel, stride, padding) in enumerate(CONVOLUTIONS):
+        convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding)
+        state[f"trunk.{index}.weight"] = convolution.weight.detach()
+        state[f"trunk.{index}.bias"] = convolution.bias.detach()
+        state[f"heads.{index}"] = heads[f"lin{index}.model.1.weight"].reshape(-1)
+    return Lpips(state)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path) -> Path:
+    """A project whose data is prepared: the real stage on 2,500 real digits."""
+    compose(["data=mnist_small", f"data.source={mnist_small}"], tmp_path / "params.yaml")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    prepare.run()
+    return tmp_path

@@ -1,0 +1,153 @@
+import copy
+import logging
+import threading
+import time
+
+import pytest
+
+from pipeline.parts.sink import ActorSender, MetricHub, PartSink
+
+
+class Recorder:
+    """A sender that keeps what it is given."""
+
+    def __init__(self):
+        self.sent = []
+        self.flushed = 0
+
+    def __call__(self, *report):
+        self.sent.append(report)
+
+    def flush(self):
+        self.flushed += 1
+
+
+def test_nothing_is_sent_within_the_interval_and_the_mean_at_the_end():
+    sender = Recorder()
+    with PartSink("level0", 1000, sender, interval_s=60) as sink:
+        sink.step(100, {"level0/loss_d": 1.0, "level0/loss_g_adv": 3.0})
+        sink.step(200, {"level0/loss_d": 2.0})
+        sink.step(300, {"level0/loss_d": 6.0, "level0/loss_g_adv": 5.0})
+        assert sender.sent == []
+    assert len(sender.sent) == 1
+    part, seen, total, metrics, speed = sender.sent[0]
+    assert (part, seen, total) == ("level0", 300, 1000)
+    assert metrics == {"level0/loss_d": 3.0, "level0/loss_g_adv": 4.0}
+    assert speed > 0
+    assert sender.flushed == 1
+
+
+def test_sends_once_per_interval_and_starts_each_mean_afresh():
+    sender = Recorder()
+    sink = PartSink("level0", 10_000, sender, interval_s=0.05)
+    deadline, seen = time.monotonic() + 0.26, 0
+    while time.monotonic() < deadline:
+        seen += 10
+        sink.step(seen, {"m": float(seen)})
+        time.sleep(0.001)
+    assert 3 <= len(sender.sent) <= 5
+    means = [report[3]["m"] for report in sender.sent]
+    bounds = [0, *(report[1] for report in sender.sent)]
+    for mean, low, high in zip(means, bounds, bounds[1:], strict=False):
+        assert low < mean <= high
+        assert mean == pytest.approx((low + 10 + high) / 2)
+
+
+def test_speed_of_a_resumed_part_counts_only_what_is_done_here():
+    sender = Recorder()
+    sink = PartSink("level0", 2_000_000, sender, images_seen=1_000_000, interval_s=0.1)
+    sink.step(1_000_100, {"m": 0.0})
+    time.sleep(0.11)
+    sink.step(1_000_200, {"m": 0.0})
+    speed = sender.sent[0][4]
+    assert 300 < speed < 1000  # 100 images in 0.11 s, not a million
+
+
+def test_close_without_a_step_sends_nothing():
+    sender = Recorder()
+    PartSink("level0", 10, sender, images_seen=5).close()
+    assert sender.sent == []
+
+
+def test_a_failing_sender_warns_once_and_does_not_stop_training(caplog):
+    def broken(*report):
+        raise ConnectionError("actor is gone")
+
+    with caplog.at_level(logging.WARNING):
+        with PartSink("level0", 100, broken, interval_s=0.0) as sink:
+            for seen in (10, 20, 30):
+                sink.step(seen, {"m": 1.0})
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "level0" in caplog.text and "actor is gone" in caplog.text
+
+
+def test_leaving_by_an_exception_still_sends():
+    sender = Recorder()
+    with pytest.raises(RuntimeError), PartSink("joint", 100, sender) as sink:
+        sink.step(10, {"m": 1.0})
+        raise RuntimeError
+    assert len(sender.sent) == 1
+
+
+def test_a_step_costs_microseconds():
+    sink = PartSink("level0", 10**9, Recorder(), interval_s=1e9)
+    metrics = {f"level0/m{i}": float(i) for i in range(10)}
+    steps = 20_000
+    started = time.process_time()
+    for seen in range(steps):
+        sink.step(seen, metrics)
+    assert (time.process_time() - started) / steps < 50e-6  # about 2e-6 measured
+
+
+def test_hub_drains_each_report_once_and_keeps_the_state():
+    hub = MetricHub()
+    hub.report("level0", 100, 1000, {"a": 1.0}, 50.0)
+    hub.report("level1", 200, 1000, {"b": 2.0}, 60.0)
+    hub.report("level0", 300, 1000, {"a": 3.0}, 70.0)
+    drained = hub.drain()
+    assert [(r.part, r.images_seen) for r in drained] == [
+        ("level0", 100),
+        ("level1", 200),
+        ("level0", 300),
+    ]
+    assert abs(drained[0].timestamp_ms - time.time() * 1000) < 60_000
+    assert hub.drain() == []
+    assert hub.state()["level0"].metrics == {"a": 3.0}
+    assert set(hub.state()) == {"level0", "level1"}
+
+
+def test_hub_loses_nothing_between_threads():
+    hub, seen = MetricHub(), []
+    stop = threading.Event()
+
+    def drain():
+        while not stop.is_set():
+            seen.extend(hub.drain())
+
+    def report(part):
+        for step in range(2000):
+            hub.report(part, step, 2000, {"m": 1.0}, 1.0)
+
+    reader = threading.Thread(target=drain)
+    writers = [threading.Thread(target=report, args=(f"level{i}",)) for i in range(3)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    reader.join()
+    seen.extend(hub.drain())
+    assert len(seen) == 6000
+    for i in range(3):
+        steps = [r.images_seen for r in seen if r.part == f"level{i}"]
+        assert steps == list(range(2000))
+
+
+def test_sender_travels_without_its_pending_call():
+    sender = ActorSender("handle", flush_timeout_s=5.0)
+    sender._last = threading.Lock()  # like an object reference: of this process only
+    assert copy.deepcopy(sender).__dict__ == {
+        "_actor": "handle",
+        "_flush_timeout_s": 5.0,
+        "_last": None,
+    }

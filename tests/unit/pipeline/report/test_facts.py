@@ -1,0 +1,79 @@
+"""Where a workspace came from: edges from dvc.yaml, runs from the marks of the outputs."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import paths
+from pipeline.execution.stage import opened
+from pipeline.report.facts import stage_facts, waits
+from pipeline.storage.atomic import write_json
+from pipeline.tracking.lineage import Lineage
+from sgan.config import EncoderConfig, ImageConfig
+from sgan.encoder import Encoder
+from sgan.weights import save_encoder
+
+EARLIER = Lineage("earlier", "earlier", "nogit", False, None, "digest")
+
+
+def test_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
+    assert waits(project) == {
+        "prepare": [],
+        "encoder": ["prepare"],
+        "features": ["encoder"],
+        "levels": ["features"],
+        "joint": ["levels"],
+        "evaluate": ["joint"],
+    }
+
+
+def test_what_follows_from_other_edges_is_left_out(tmp_path: Path) -> None:
+    assert waits(tmp_path) == {}
+    (tmp_path / "dvc.yaml").write_text("""
+stages:
+  last: {cmd: x, deps: [a, b, c, code.py]}
+  c: {cmd: x, deps: [a], outs: [c]}
+  b: {cmd: x, deps: [a], outs: [b: {cache: false}]}
+  a: {cmd: x, outs: [a]}
+""")
+    assert waits(tmp_path) == {"last": ["c", "b"], "c": ["a"], "b": ["a"], "a": []}
+
+
+def test_times_and_runs_of_what_lies_there(project: Path) -> None:
+    with opened("evaluate") as stage:
+        with stage.tracker.stage(EARLIER, "encoder", part_key="key") as made:
+            pass
+        with stage.tracker.stage(stage.lineage, "encoder", part_key="key") as reused:
+            reused.mark_reused()
+        with stage.tracker.stage(EARLIER, "levels") as levels:
+            levels.child("levels/level0", "never written here")
+        encoder = Encoder(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)))
+        (project / paths.ENCODER).mkdir(parents=True)
+        save_encoder(project / paths.ENCODER_WEIGHTS, encoder, {"key": "key"})
+        write_json(project / paths.metrics_file("encoder"), {"seconds": 34.5})
+        write_json(project / paths.metrics_file("levels"), {"level1": {"seconds": 7}})
+        with stage.run(None) as run:
+            facts = {fact.name: fact for fact in stage_facts(stage, run)}
+        page = stage.tracker.run_page
+    assert list(facts) == [
+        "prepare", "encoder", "features", "levels", "level1", "level0", "joint", "evaluate",
+    ]  # fmt: skip
+    assert facts["prepare"].run_id and facts["prepare"].seconds is not None
+    assert (facts["prepare"].status, facts["prepare"].note) == ("", "")
+    found = facts["encoder"]
+    assert (found.seconds, found.status, found.note) == (34.5, "reused", "earlier")
+    assert (found.run_id, found.link) == (made.run_id, page(made.run_id))
+    assert facts["evaluate"].run_id == run.run_id
+    assert (facts["level1"].seconds, facts["level1"].part_of) == (7, "levels")
+    for name in ("features", "levels", "level0", "joint"):
+        assert (facts[name].link, facts[name].seconds) == ("", None)
+
+
+def test_a_server_s_address_has_no_credentials(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened("evaluate") as stage, stage.run(None) as run:
+        monkeypatch.setattr(stage.tracker, "_uri", "https://me:secret@mlflow.example")
+        links = [fact.link for fact in stage_facts(stage, run) if fact.link]
+    assert len(links) == 2
+    assert all(link.startswith("https://mlflow.example/#/experiments/") for link in links)

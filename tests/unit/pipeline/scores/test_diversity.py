@@ -1,0 +1,147 @@
+"""Diversity: collapse fails it although labels are obeyed, and noise fails its GAN-test."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.scores.diversity import (
+    SPACES,
+    RealDiversity,
+    diversity,
+    mean_pairwise_distance,
+    real_diversity,
+    varied_and_obeyed,
+)
+from pipeline.scores.indomain import RealImages
+from pipeline.scores.judge import Judge
+from pipeline.scores.labels import gan_test
+from pipeline.scores.similarity import Lpips
+
+
+@pytest.fixture(scope="module")
+def reference(real: RealImages, judge: Judge) -> RealDiversity:
+    train, test = (real.train_images, real.train_labels), (real.test_images, real.test_labels)
+    return real_diversity(train, test, judge, real.classes)
+
+
+def collapsed(real: RealImages, judge: Judge) -> np.ndarray:
+    """One well-read image per class, repeated."""
+    logits = judge.logits(real.test_images)
+    sure = np.array(
+        [np.argmax(np.where(real.test_labels == k, logits[:, k], -np.inf)) for k in range(10)]
+    )
+    return real.test_images[sure[real.test_labels]]
+
+
+def test_pairwise_distance_by_hand() -> None:
+    points = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]], np.float32)
+    assert mean_pairwise_distance(points) == pytest.approx((5 + 8 + 5) / 3)
+    images = np.zeros((2, 2, 2, 1), np.uint8)
+    images[1] = 255
+    assert mean_pairwise_distance(images) == pytest.approx(2.0)  # four pixels that differ by 1
+    assert np.isnan(mean_pairwise_distance(images[:1]))
+
+
+def test_real_images_are_as_varied_as_real_images(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    found = diversity(real.test_images, real.test_labels, judge, reference)
+    pixels, features, ssim = found
+    assert ssim.value == pytest.approx(1, abs=0.05) and ssim.key == "diversity_ssim"
+    assert "of 1 - SSIM" in ssim.protocol["distance"]
+    assert pixels.value == pytest.approx(1, abs=0.05) and pixels.real == pytest.approx(1, abs=0.05)
+    assert features.value == features.real == pytest.approx(1, abs=0.3)  # a judge of few images
+    assert pixels.key == "diversity_pixels" and features.key == "diversity_features"
+    assert set(pixels.per_class) == set(real.classes)
+    assert varied_and_obeyed(pixels, accuracy=0.94)
+    assert pixels.protocol["gan_test_judge_sha256"] == judge.digest
+    assert features.protocol["judge_sha256"] == judge.digest
+
+
+def test_a_collapsed_generator_fails_although_its_labels_are_right(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    images = collapsed(real, judge)
+    assert gan_test(judge.logits(images), real.test_labels, judge, real.classes).value == 1.0
+    found = diversity(images, real.test_labels, judge, reference)
+    assert [score.key for score in found] == [f"diversity_{space}" for space in SPACES]
+    for score in found:
+        assert score.value == pytest.approx(0, abs=1e-4)
+        assert score.protocol["gan_test"] == 1.0
+        assert not varied_and_obeyed(score)
+
+
+def test_one_collapsed_class_is_seen_by_the_worst_class_only(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    images = np.where(
+        (real.test_labels == 4)[:, None, None, None], collapsed(real, judge), real.test_images
+    )
+    pixels = diversity(images, real.test_labels, judge, reference)[0]
+    assert pixels.per_class["4"] == pytest.approx(0, abs=1e-4)
+    assert varied_and_obeyed(pixels, accuracy=0.9)
+    assert not varied_and_obeyed(pixels, accuracy=0.9, mean=False)
+
+
+def test_noise_is_far_apart_yet_no_diversity(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, real.test_images.shape, dtype=np.uint8)
+    pixels = diversity(noise, real.test_labels, judge, reference)[0]
+    assert pixels.value is not None and pixels.value > 1
+    assert pixels.protocol["gan_test"] < 0.3
+    assert not varied_and_obeyed(pixels)
+
+
+def test_groups_tell_one_noise_from_another(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    """Pairs of equal images: the classes vary, but within a group nothing does."""
+    order = np.argsort(real.test_labels, kind="stable")
+    images, labels = real.test_images[order][::2].repeat(2, axis=0), real.test_labels[order]
+    groups = np.arange(len(labels)) // 2
+    inside = diversity(images, labels, judge, reference, groups=groups, varies="z_0", key="z0")
+    assert inside[0].key == "diversity_z0_pixels" and "z_0" in inside[0].name
+    assert inside[0].value == pytest.approx(0, abs=1e-4)
+    across = diversity(images, labels, judge, reference)[0]
+    assert across.value is not None and across.value > 0.9
+
+
+def test_it_grows_from_collapse_to_real(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    one = collapsed(real, judge).astype(float)
+    found = [
+        diversity(
+            (one + share * (real.test_images - one)).astype(np.uint8),
+            real.test_labels,
+            judge,
+            reference,
+        )
+        for share in (0, 0.25, 0.5, 1)
+    ]
+    for space in (0, SPACES.index("ssim")):
+        ratios = [scores[space].value for scores in found]
+        assert ratios == sorted(ratios) and len(set(ratios)) == 4  # type: ignore[type-var]
+
+
+def test_lpips_is_a_fourth_space(real: RealImages, judge: Judge, lpips: Lpips) -> None:
+    train, test = (real.train_images, real.train_labels), (real.test_images, real.test_labels)
+    reference = real_diversity(train, test, judge, real.classes, per_class=20, lpips=lpips)
+    same = diversity(real.test_images, real.test_labels, judge, reference)[-1]
+    assert same.key == "diversity_lpips" and "LPIPS on AlexNet" in same.name
+    assert same.value == pytest.approx(1, abs=0.15)
+    assert same.protocol["judge_sha256"] == lpips.digest
+    images = collapsed(real, judge)
+    gone = diversity(images, real.test_labels, judge, reference)[-1]
+    assert gone.value == pytest.approx(0, abs=1e-4) and not varied_and_obeyed(gone)
+
+
+def test_bad_groups(real: RealImages, judge: Judge, reference: RealDiversity) -> None:
+    images, labels = real.test_images[:4], np.array([0, 0, 1, 1])
+    with pytest.raises(UserError, match=r"labels \[0, 1\]"):
+        diversity(images, labels, judge, reference, groups=np.array([0, 1, 1, 0]))
+    with pytest.raises(UserError, match="two images or more"):
+        diversity(images, labels, judge, reference, groups=np.array([0, 0, 1, 2]))
+    with pytest.raises(UserError, match="one of each per image"):
+        diversity(images, labels[:3], judge, reference)

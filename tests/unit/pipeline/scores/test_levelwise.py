@@ -1,0 +1,98 @@
+"""Level-wise scores: at their floor where G returns real features, else far from it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.scores.indomain import RealImages
+from pipeline.scores.judge import Judge
+from pipeline.scores.levelwise import level_scores, variance_scores
+from pipeline.scores.score import Score
+from pipeline.stages.evaluate import averaging
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+
+COUNT = 300
+KEYS = {
+    "level1/frechet_independent",
+    "level0/frechet_independent",
+    "level0/frechet_joint",
+    "level1/cond_independent",
+    "level0/cond_independent",
+    "level0/cond_joint",
+    "level1/q_explained_independent",
+    "level0/q_explained_independent",
+    "level0/q_explained_joint",
+}
+
+
+@pytest.fixture
+def stack() -> Stack:
+    """Two levels for digits with random weights."""
+    torch.manual_seed(3)
+    levels = (LevelConfig(z_dim=4), LevelConfig(z_dim=4, ema_half_life_images=500))
+    stack = Stack(StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), levels))
+    for parameter in stack.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.kaiming_normal_(parameter)
+    return stack.eval()
+
+
+def by_key(scores: list[Score]) -> dict[str, Score]:
+    return {score.key: score for score in scores}
+
+
+def encoded(stack: Stack, images: np.ndarray) -> list[Tensor]:
+    with torch.no_grad():
+        pixels = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)
+        return stack.encoder.encode(stack.encoder.to_h0(pixels))
+
+
+def test_generators_that_return_real_features_are_at_the_floor(
+    stack: Stack, real: RealImages, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training images in place of samples: every distance equals its own floor."""
+    h = encoded(stack, real.train_images[:COUNT])
+    for i in (0, 1):
+        monkeypatch.setattr(stack.level(i), "generate", lambda cond, z, i=i: h[i][: len(cond)])
+    scores = by_key(level_scores(stack, real, judge, COUNT))
+    assert set(scores) == KEYS
+    for key in (key for key in KEYS if "frechet" in key):
+        assert scores[key].value == pytest.approx(scores[key].real, rel=1e-3), key
+    own = encoded(stack, real.test_images[:COUNT])
+    for i in (0, 1):
+        monkeypatch.setattr(stack.level(i), "generate", lambda cond, z, i=i: own[i][: len(cond)])
+    same = by_key(level_scores(stack, real, judge, COUNT))
+    for key in (key for key in KEYS if "frechet" in key):
+        assert same[key].value == pytest.approx(0, abs=1e-3), key
+    assert same["level0/cond_independent"].value == pytest.approx(1, abs=1e-4)
+    assert same["level0/cond_independent"].real == pytest.approx(1, abs=1e-4)
+    assert same["level1/cond_independent"].value == pytest.approx(
+        same["level1/cond_independent"].real, rel=1e-5
+    )
+
+
+def test_random_generators_are_far_from_it(stack: Stack, real: RealImages, judge: Judge) -> None:
+    scores = by_key(level_scores(stack, real, judge, COUNT))
+    assert set(scores) == KEYS
+    for key in (key for key in KEYS if "frechet" in key):
+        score = scores[key]
+        assert score.value > 10 * score.real and score.better == "lower", key  # type: ignore[operator]
+        judged = "level0" in key
+        assert score.protocol["judge"].startswith(judge.name if judged else "E, Q"), key
+    assert scores["level0/frechet_joint"].protocol["judge_sha256"] == judge.digest
+    assert scores["level1/q_explained_independent"].value < 0.1  # type: ignore[operator]
+    assert scores["level0/cond_joint"].value < 0.5  # type: ignore[operator]
+
+
+def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealImages) -> None:
+    scores = by_key(variance_scores(stack, real))
+    assert set(scores) == {"variance_y", "variance_z1", "variance_z0"}
+    assert sum(score.value for score in scores.values()) == pytest.approx(1)  # type: ignore[misc]
+    assert 0.1 < scores["variance_y"].real < 0.5  # type: ignore[operator]
+    assert scores["variance_z0"].real is None
+
+
+def test_the_protocol_names_averaged_generators(stack: Stack) -> None:
+    assert averaging(stack) == "level 1 (half-life 500 images)"

@@ -1,0 +1,64 @@
+"""Scores: what they say, how they add up over seeds, and what the metric file gets."""
+
+import math
+
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.scores.judge import Judge
+from pipeline.scores.labels import gan_test
+from pipeline.scores.score import Score, combine, mean_sd, metrics, not_measured, short, thousands
+
+
+def test_combine_is_mean_and_sd_over_seeds() -> None:
+    runs = [
+        Score("FID", "fid", value, per_class={"a": value, "b": 0.0}) for value in (1.0, 2.0, 6.0)
+    ]
+    both = combine(runs, seeds=[0, 1, 2])
+    assert both.value == 3.0 and both.sd == pytest.approx(math.sqrt(7)) and both.repeats == 3
+    assert both.per_class == {"a": 3.0, "b": 0.0} and both.protocol["seeds"] == [0, 1, 2]
+    assert combine(runs[:1]).sd is None
+    with pytest.raises(ValueError, match="cannot combine"):
+        combine([runs[0], Score("KID", "kid", 1.0)])
+
+
+def test_text() -> None:
+    assert Score("FID", "fid", 3.14159, 0.021, real=11.2).text() == "3.142 ± 0.021 (real: 11.20)"
+    assert not_measured("IS", "is", "no last layer").text() == "not measured: no last layer"
+    assert [short(v) for v in (None, 0.0, 0.000123, 5.5555, 123.45)] == [
+        "-", "0.000", "0.000123", "5.556", "123.5"]  # fmt: skip
+    assert [thousands(n) for n in (300, 999, 1000, 2500, 10000, 1234)] == [
+        "300", "999", "1k", "2.5k", "10k", "1234"]  # fmt: skip
+    with pytest.raises(ValueError, match="must say why"):
+        Score("IS", "is", None)
+
+
+def test_metrics_leave_out_what_was_not_measured_and_refuse_nonsense() -> None:
+    fid = Score("FID", "fid_10k", 3.0, 0.1, real=1.0)
+    assert metrics([fid, not_measured("IS", "is", "why")]) == {
+        "fid_10k": 3.0, "fid_10k_sd": 0.1, "fid_10k_real": 1.0}  # fmt: skip
+    with pytest.raises(ValueError, match="duplicate"):
+        metrics([fid, fid])
+    with pytest.raises(ValueError, match="not finite"):
+        metrics([Score("FID", "fid", float("nan"))])
+
+
+def test_json_and_back() -> None:
+    score = Score("FID", "fid", 3.0, per_class={"a": 1.0}, protocol={"seeds": [1]}, better="lower")
+    assert Score.from_dict(score.as_dict()) == score
+    with pytest.raises(UserError, match="evaluate anew"):
+        Score.from_dict({"name": "FID", "key": "fid", "value": 1.0, "colour": "red"})
+
+
+def test_gan_test_counts(judge: Judge) -> None:
+    logits = np.eye(3)[[0, 1, 2, 2]]
+    score = gan_test(logits, np.array([0, 1, 1, 2]), judge, ("a", "b", "c"), real=0.99)
+    assert score.value == 0.75 and score.real == 0.99
+    assert score.per_class == {"a": 1.0, "b": 0.5, "c": 1.0}
+    with pytest.raises(UserError, match="do not fit"):
+        gan_test(logits, np.array([0, 1]), judge, ("a", "b", "c"))
+
+
+def test_equal_values_have_no_spread() -> None:
+    assert mean_sd([0.9616, 0.9616, 0.9616]) == (0.9616, 0.0)  # numpy says 1.4e-16

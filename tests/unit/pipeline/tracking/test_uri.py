@@ -1,0 +1,28 @@
+"""Addresses of MLflow's pages: they work, and hold no credentials."""
+
+import pytest
+
+from pipeline.tracking.uri import interface, links_note
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sqlite:///mlflow.db", "http://127.0.0.1:5000"),
+        ("postgresql://me:secret@db/mlflow", "http://127.0.0.1:5000"),
+        ("https://mlflow.example/", "https://mlflow.example"),
+        ("http://me:p@ss@mlflow.example:8080/a/b?token=c#d", "http://mlflow.example:8080/a/b"),
+    ],
+)
+def test_where_a_person_sees_the_runs(uri: str, shown: str) -> None:
+    assert interface(uri) == shown
+
+
+def test_a_credential_in_the_path_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abcdefgh1234")
+    assert interface("https://mlflow.example/abcdefgh1234") == ""
+
+
+def test_what_a_reader_needs_to_follow_the_links() -> None:
+    assert "make ui" in links_note("sqlite:///mlflow.db")
+    assert links_note("https://mlflow.example") == ""
