@@ -27,7 +27,7 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.training import precision
 from sgan.training.adversarial import AdversarialTask
-from sgan.training.step import Batch
+from sgan.training.batch import Batch
 
 IMAGES = {"mnist": ImageConfig(1, 28, 28, 10), "cifar10": ImageConfig(3, 32, 32, 10)}
 CLASS_LOGITS: dict[str, Any] = {

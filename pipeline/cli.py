@@ -37,7 +37,16 @@ _STAGES = {
     "levels": "train every level's GAN side by side on Ray (paper, section 3.2)",
     "joint": "fine-tune all levels together (paper, section 3.3)",
 }
-_COMMANDS = ("scoring", "comparing", "sampling", "reading", "importing", "ablations", "project")
+_COMMANDS = (
+    "scoring",
+    "comparing",
+    "sampling",
+    "reading",
+    "importing",
+    "ablations",
+    "project",
+    "dependencies",
+)
 
 
 def parser() -> argparse.ArgumentParser:

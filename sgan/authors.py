@@ -82,7 +82,7 @@ def convert(
     torch.manual_seed(0)
     config = StackConfig(
         IMAGES[architecture],
-        EncoderConfig(architecture=architecture),  # type: ignore[arg-type]
+        EncoderConfig(architecture=architecture),
         _LEVELS[architecture],
     )
     stack = Stack(config)

@@ -9,16 +9,30 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-ARCHITECTURE_POINTS = {
-    "mnist": ("conv1", "conv2", "fc"),
-    "svhn": ("conv1", "conv2", "fc"),
-    "cifar10": ("conv1", "conv2", "fc"),
-    "pyramid": ("conv1", "conv2", "conv3", "fc"),
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of nets.
+
+    `module` of sgan/architectures/ builds them; `points` are where E can be cut, in forward order;
+    `image_shape` (C, H, W) is the one that they take, None for any square of 28 to 128 pixels.
+    """
+
+    module: str
+    points: tuple[str, ...]
+    image_shape: tuple[int, int, int] | None = None
+
+
+ARCHITECTURES = {
+    "mnist": Architecture("mnist", ("conv1", "conv2", "fc"), (1, 28, 28)),
+    "svhn": Architecture("cifar10", ("conv1", "conv2", "fc"), (3, 32, 32)),
+    "cifar10": Architecture("cifar10", ("conv1", "conv2", "fc"), (3, 32, 32)),
+    "pyramid": Architecture("pyramid", ("conv1", "conv2", "conv3", "fc")),
 }
-FIXED_IMAGE_SHAPES = {"mnist": (1, 28, 28), "svhn": (3, 32, 32), "cifar10": (3, 32, 32)}
 
 
 class ConfigError(ValueError):
@@ -27,6 +41,12 @@ class ConfigError(ValueError):
     def __init__(self, field_name: str, value: object, allowed: str) -> None:
         self.field_name, self.value, self.allowed = field_name, value, allowed
         super().__init__(f"{field_name} = {value!r}: must be {allowed}")
+
+
+def alternatives(parts: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *first, last = parts
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _require(config: object, name: str, ok: bool, allowed: str) -> None:
@@ -45,6 +65,15 @@ def _require_number(
         value = getattr(config, name)
         inside = (value > low if open_low else value >= low) and value <= high
         _require(config, name, math.isfinite(value) and inside, allowed)
+
+
+def _require_g_steps(config: LevelConfig | JointConfig) -> None:
+    pairs = config.g_steps or ()
+    thresholds = [t for t, _ in pairs]
+    ok = bool(pairs) and thresholds == sorted(thresholds, reverse=True)
+    ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in pairs)
+    rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
+    _require(config, "g_steps", ok, rule)
 
 
 @dataclass(frozen=True)
@@ -81,7 +110,7 @@ class EncoderConfig:
     The paper's stacks use ("fc",): N = 2. An empty cut gives N = 1: one GAN conditioned on labels.
     """
 
-    architecture: Literal["mnist", "svhn", "cifar10", "pyramid"] = "mnist"
+    architecture: str = "mnist"  # one of ARCHITECTURES
     cut: tuple[str, ...] = ("fc",)
     width: int = 32  # channels of pyramid's first convolution; the others are fixed by the table
     total_images: int = 240_000  # images seen in training
@@ -94,7 +123,9 @@ class EncoderConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        points = ARCHITECTURE_POINTS[self.architecture]
+        known = self.architecture in ARCHITECTURES
+        _require(self, "architecture", known, alternatives(map(repr, ARCHITECTURES)))
+        points = ARCHITECTURES[self.architecture].points
         in_order = tuple(p for p in points if p in self.cut)
         _require(self, "cut", self.cut == in_order, f"a subset, in order, of {list(points)}")
         _require_number(self, "width", 4, 512)
@@ -111,7 +142,7 @@ class EncoderConfig:
 
     def check_image(self, image: ImageConfig) -> None:
         """Raise ConfigError when this architecture cannot take such images."""
-        fixed = FIXED_IMAGE_SHAPES.get(self.architecture)
+        fixed = ARCHITECTURES[self.architecture].image_shape
         if fixed and image.shape != fixed:
             allowed = f"'pyramid' for images of shape {image.shape} (this one takes {fixed} only)"
             raise ConfigError("architecture", self.architecture, allowed)
@@ -183,11 +214,7 @@ class LevelConfig:
         for name in ("beta1", "beta2"):
             _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         _require_number(self, "seed", 0, 2**31 - 1)
-        thresholds = [t for t, _ in self.g_steps]
-        ok = bool(self.g_steps) and thresholds == sorted(thresholds, reverse=True)
-        ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in self.g_steps)
-        rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
-        _require(self, "g_steps", ok, rule)
+        _require_g_steps(self)
 
 
 @dataclass(frozen=True)
@@ -197,7 +224,8 @@ class JointConfig:
     `lower_weight` w: G_{i+1} also minimises w times the loss of level i, through ĥ_{i+1} as input
     and as conditional target (authors' CIFAR-10 code: 0.01; MNIST code: 0, no gradient).
     The level above that receives w² of it, and so on.
-    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings.
+    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings. One step
+    serves all levels, so None in `precision`, `g_steps` and `reuse_fakes` is level 0's.
     """
 
     enabled: bool = True
@@ -211,6 +239,9 @@ class JointConfig:
     dropout: float | None = None  # D_0's, in joint training
     instance_noise: float | None = None  # in every D, in joint training
     hidden_noise: float | None = None  # inside CIFAR-10's D_1 (authors: 0.2)
+    precision: Literal["auto", "float32", "bfloat16"] | None = None  # None: level 0's
+    g_steps: tuple[tuple[float, int], ...] | None = None  # None: level 0's
+    reuse_fakes: bool | None = None  # None: level 0's
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -223,16 +254,18 @@ class JointConfig:
         for name in ("dropout", "instance_noise", "hidden_noise"):
             if getattr(self, name) is not None:
                 _require_number(self, name, 0, 0.99)
+        if self.g_steps is not None:
+            _require_g_steps(self)
         _require_number(self, "seed", 0, 2**31 - 1)
 
-    def level(self, config: LevelConfig) -> LevelConfig:
-        """A level's settings as joint training uses them."""
-        names = ("lr_g", "lr_d", "dropout", "instance_noise", "hidden_noise")
-        own = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
-        shared = {
-            n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule", "seed")
-        }
-        return dataclasses.replace(config, **own, **shared)
+    def levels(self, configs: Sequence[LevelConfig]) -> tuple[LevelConfig, ...]:
+        """Every level's settings, level 0 first, as joint training uses them."""
+        own = ("lr_g", "lr_d", "dropout", "instance_noise", "hidden_noise")
+        common = ("precision", "g_steps", "reuse_fakes")
+        shared = {n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule")}
+        shared |= {n: getattr(configs[0], n) for n in common} | {"seed": self.seed}
+        given = {n: getattr(self, n) for n in own + common if getattr(self, n) is not None}
+        return tuple(dataclasses.replace(c, **shared | given) for c in configs)
 
 
 @dataclass(frozen=True)

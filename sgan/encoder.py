@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from sgan import architectures
-from sgan.config import EncoderConfig, ImageConfig
+from sgan.config import (
+    EncoderConfig,
+    ImageConfig,
+    StackConfig,
+    stack_config_from_dict,
+    to_dict,
+)
+from sgan.weights_file import read_card, read_tensors, write
 
 
 class Encoder(nn.Module):
@@ -53,3 +64,17 @@ class Encoder(nn.Module):
     def freeze(self) -> Encoder:
         """Eval mode and no parameter gradients; gradients still pass through to the input."""
         return self.eval().requires_grad_(False)
+
+
+def save_encoder(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:
+    """E's weights and mean image. `about`: JSON-able facts for the card (metrics, digests)."""
+    config = to_dict(StackConfig(encoder.image, encoder.config))
+    write(path, "encoder", encoder.state_dict(), config, about)
+
+
+def load_encoder(path: Path, device: str | torch.device = "cpu") -> Encoder:
+    """E from `save_encoder`'s file, in eval mode. Raises WeightsError."""
+    config = stack_config_from_dict(read_card(path, "encoder")["config"])
+    encoder = Encoder(config.image, config.encoder)
+    encoder.load_state_dict(read_tensors(path))
+    return encoder.freeze().to(device)

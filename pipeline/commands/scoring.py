@@ -161,7 +161,7 @@ def _scores(
     import numpy as np
 
     from pipeline.params.settings import EvaluateConfig
-    from pipeline.parts.tasks import choose_device
+    from pipeline.parts.device import device_of
     from pipeline.scores.indomain import Samples, in_domain
     from pipeline.scores.requested import requested_judge, requested_lpips, requested_scores
     from pipeline.tracking.uri import owning_project
@@ -172,7 +172,7 @@ def _scores(
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
     if labels is None:
         settings = replace(settings, cas=False)
-    device = str(choose_device(params.runtime.device if params else "auto"))
+    device = str(device_of(params.runtime.device if params else "auto"))
     kept = owning_project(paths.project_root()) / paths.STORAGE
     # Without labels any will do: what depends on them is left out below.
     given = np.arange(len(images)) % len(real.classes) if labels is None else labels

@@ -1,10 +1,10 @@
-"""The batches of a part: from memory where the set is small, from shards where it is not."""
+"""The batches of a training: from memory where the set is small, from shards where it is not."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data import features, shards
+from pipeline.data import shards
 from pipeline.data.manifest import Manifest
 from pipeline.errors import UserError
 
@@ -12,68 +12,75 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from sgan.training.step import Batch
+    from sgan.training.batch import Batch
+    from sgan.training.loop import Task
 
-LABELS = "y"
 
+@dataclass(frozen=True)
+class Shares:
+    """Which worker of how many this is; each takes every `world_size`-th row of a batch."""
 
-def column(level: int) -> str:
-    """Name of h_i's column in the features file."""
-    return f"h{level}"
+    rank: int = 0
+    world_size: int = 1
 
 
 def batches(
-    paths: dict[str, str],
-    hidden: tuple[int, ...],
-    to_h0: "Callable[[Tensor], Tensor]",
-    batch_size: int,
-    seed: int,
+    task: "Task",
+    data: str,
+    upper: "Mapping[int, Tensor] | None" = None,
+    y: "Tensor | None" = None,
     *,
     device: "torch.device",
     resident_bytes: int,
     window: int = 16,
-    rank: int = 0,
-    world_size: int = 1,
+    shares: Shares | None = None,
     section: str = "",
 ) -> "Callable[[int], Batch]":
-    """The batch of any step, on `device`: h_i for i in `hidden`, and y.
+    """The batch of any step of a task, on `device`: the h_i that it needs, and y.
 
     Images (level 0) are held on the device as uint8 while they take at most `resident_bytes`, and
-    stream from their shards, `window` at a time, above that. Both give the same batches. Features
-    are mapped from the file; a part without level 0 touches no image.
+    stream from their shards, `window` at a time, above that. Both give the same batches. A task
+    that does not need level 0 touches no image.
 
-    `section` of params.yaml is where the batch size stands ("levels.0"), for messages.
-    Raises UserError for damaged shards, and for a batch size that the set does not hold or that
-    the workers cannot share.
+    Args:
+        task: says what a batch must hold, its size and the seed of the order.
+        data: folder or address of the shards.
+        upper: h_i float32 [N, *h_i] of the levels above 0 that the task needs, by i.
+        y: labels int64 [N]; needed where the task needs no images.
+        device: where the batches go.
+        resident_bytes: largest image set to be held on the device.
+        window: shards that are shuffled together.
+        shares: this worker's rows; all by default.
+        section: where the batch size stands in params.yaml ("levels.0"), for messages.
+
+    Raises:
+        UserError: damaged shards, or a batch size that the set does not hold or that the workers
+            cannot share.
     """
     import torch
 
     from sgan.training.batches import TensorBatches
 
-    manifest = Manifest.load(paths["data"])
-    sizes = manifest.shard_sizes("train")
-    _check(batch_size, sum(sizes), world_size, f"{section}.batch_size".lstrip("."))
-    upper = {i: features.read(paths["features"], column(i)) for i in hidden if i > 0}
-    if device.type != "cpu":
-        upper = {i: h.to(device) for i, h in upper.items()}
+    shares, manifest = shares or Shares(), Manifest.load(data)
+    sizes, size, seed = manifest.shard_sizes("train"), task.batch_size, task.seed
+    _check(size, sum(sizes), shares.world_size, f"{section}.batch_size".lstrip("."))
+    columns = {i: h if device.type == "cpu" else h.to(device) for i, h in (upper or {}).items()}
     common: dict[str, Any] = {
         "shard_sizes": sizes,
         "window": window,
-        "rank": rank,
-        "world_size": world_size,
+        "rank": shares.rank,
+        "world_size": shares.world_size,
     }
-    if 0 not in hidden:
-        y = features.read(paths["features"], LABELS).to(device)
-        return TensorBatches(upper, y, to_h0, batch_size, seed, **common)
+    if 0 not in task.hidden_needed:
+        assert y is not None
+        return TensorBatches(columns, y.to(device), task.to_h0, size, seed, **common)
     channels, height, width = manifest.image_shape
     if sum(sizes) * channels * height * width <= resident_bytes:
-        images, labels = shards.read_split(paths["data"], "train")
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
+        images, labels = shards.read_split(data, "train")
+        columns[0] = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
         y = torch.from_numpy(labels).to(device)
-        return TensorBatches({0: pixels, **upper}, y, to_h0, batch_size, seed, **common)
-    stream = ShardBatches(Path(paths["data"]), upper, to_h0, batch_size, seed, device)
-    stream.place(sum(sizes), window, rank, world_size)
-    return stream
+        return TensorBatches(columns, y, task.to_h0, size, seed, **common)
+    return ShardBatches(data, sum(sizes), columns, task, device, window, shares)
 
 
 def _check(batch_size: int, rows: int, world_size: int, setting: str) -> None:
@@ -97,32 +104,30 @@ class ShardBatches:
 
     def __init__(
         self,
-        directory: Path,
-        upper: "dict[int, Tensor]",
-        to_h0: "Callable[[Tensor], Tensor]",
-        batch_size: int,
-        seed: int,
+        directory: str,
+        rows: int,
+        upper: "Mapping[int, Tensor]",
+        task: "Task",
         device: "torch.device",
+        window: int,
+        shares: Shares,
     ) -> None:
-        self.directory, self.upper, self.to_h0 = directory, upper, to_h0
-        self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.directory, self.rows, self.upper = directory, rows, dict(upper)
+        self.batch_size, self.seed, self.to_h0 = task.batch_size, task.seed, task.to_h0
+        self.device, self.window, self.shares = device, window, shares
         self._next = -1
         self._stream: Iterator[shards.Batch] = iter(())
-
-    def place(self, rows: int, window: int, rank: int, world_size: int) -> None:
-        """Say how many rows there are, how many shards to shuffle together, and who this is."""
-        self.rows, self.window, self.rank, self.world_size = rows, window, rank, world_size
 
     def __call__(self, index: int) -> "Batch":
         """The batch of step `index`."""
         import torch
 
-        from sgan.training.step import Batch
+        from sgan.training.batch import Batch
 
         epoch, position = divmod(index, self.rows // self.batch_size)
         if index != self._next or position == 0:
             self._stream = shards.stream(
-                str(self.directory),
+                self.directory,
                 "train",
                 window=self.window,
                 seed=self.seed,
@@ -132,7 +137,7 @@ class ShardBatches:
             )
         self._next = index + 1
         rows, images, labels = next(self._stream)
-        mine = slice(self.rank, None, self.world_size)
+        mine = slice(self.shares.rank, None, self.shares.world_size)
         pixels = torch.from_numpy(images[mine]).permute(0, 3, 1, 2).to(self.device)
         places = torch.from_numpy(rows[mine]).to(self.device)
         hidden = {i: h[places] for i, h in self.upper.items()}

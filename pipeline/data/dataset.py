@@ -13,7 +13,7 @@ from pipeline.params.named_sets import ARRAYS
 
 
 class DataSettings(Protocol):
-    """What :func:`pipeline.data.sources.load` and ``shards.write`` read from ``params.yaml: data``.
+    """What `sources.load` and `shard_writer.write` read from params.yaml: data.
 
     name: mnist, fashion_mnist, cifar10, svhn or custom.
     source: path or URI (file, http, https, s3) to use instead of the usual places.

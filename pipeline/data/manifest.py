@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pipeline.data.opening import open_bytes
 from pipeline.errors import UserError
-from pipeline.storage import s3
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +75,8 @@ class Manifest:
         """
         address = join(directory, FILE)
         try:
-            content = read_bytes(address)
+            with open_bytes(address) as file:
+                content = file.read()
         except FileNotFoundError as error:
             raise UserError(f"{address} does not exist. Run `dvc repro prepare` first.") from error
         import pyarrow as pa
@@ -110,53 +111,6 @@ class Manifest:
         )
 
 
-def to_parquet(
-    manifest: Manifest, class_counts: dict[str, list[list[int]]], path: str | Path
-) -> None:
-    """Write the manifest to ``path``; ``class_counts`` holds a list per shard, by split."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = [
-        {
-            "split": split,
-            "shard": shard.shard,
-            "count": shard.rows,
-            "sha256": shard.sha256,
-            "class_counts": counts,
-        }
-        for split, shards in manifest.splits.items()
-        for shard, counts in zip(shards, class_counts[split], strict=True)
-    ]
-    channels, height, width = manifest.image_shape
-    about = {
-        "name": manifest.name,
-        "classes": json.dumps(manifest.classes),
-        "channels": str(channels),
-        "height": str(height),
-        "width": str(width),
-        "data_digest": manifest.data_digest,
-        "provenance": json.dumps(manifest.provenance, sort_keys=True),
-        "mean_image": base64.b64encode(manifest.mean.astype("<f4").tobytes()).decode(),
-    }
-    schema = pa.schema(
-        [
-            ("split", pa.string()),
-            ("shard", pa.string()),
-            ("count", pa.int64()),
-            ("sha256", pa.string()),
-            ("class_counts", pa.list_(pa.int64())),
-        ],
-        metadata=about,
-    )
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
-
-
 def join(directory: str | Path, name: str) -> str:
     """``directory/name`` for a local folder or an s3:// prefix."""
     return f"{str(directory).rstrip('/')}/{name}"
-
-
-def read_bytes(address: str) -> bytes:
-    """Content of a local file or an s3:// object. Raises FileNotFoundError."""
-    return s3.get_bytes(address) if address.startswith("s3://") else Path(address).read_bytes()

@@ -1,8 +1,7 @@
-"""WebDataset shards of blocks: written once by ``prepare``, read whole or as a stream.
+"""WebDataset shards of blocks, read whole or as a stream; `shard_writer` writes them.
 
 A shard is a tar of blocks; a block is ``x.npy`` (uint8 [B, H, W, C]) and ``y.npy`` (int64 [B]).
-Blocks read some twenty times faster than one member per image. The same data gives the same
-bytes, whatever its source.
+Blocks read some twenty times faster than one member per image.
 """
 
 import hashlib
@@ -10,114 +9,13 @@ import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
-from pipeline.data.dataset import Dataset, DataSettings, Provenance, data_digest
-from pipeline.data.manifest import FILE, REPAIR, Manifest, Shard, join, to_parquet
+from pipeline.data.manifest import REPAIR, Manifest, Shard, join
+from pipeline.data.opening import open_bytes
 from pipeline.errors import UserError
-from pipeline.storage import s3
-from pipeline.storage.atomic import atomic_path
-
-__all__ = ["Batch", "Manifest", "Shard", "read_split", "stream", "write"]
-
-SPLITS = ("train", "test")
-
-
-def write(
-    dataset: Dataset,
-    directory: str | Path,
-    settings: DataSettings,
-    provenance: Provenance | None = None,
-) -> Manifest:
-    """Write ``train-00000.tar`` …, ``test-00000.tar`` … and ``manifest.parquet``.
-
-    Each file is written atomically and the manifest last; shards that it does not list are
-    removed. Memory: one block beyond the data set.
-    Raises UserError for a size below 1.
-    """
-    for field in ("shard_images", "block_images"):
-        if getattr(settings, field) < 1:
-            raise UserError(f"data.{field} is {getattr(settings, field)}; it must be at least 1")
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    splits: dict[str, list[Shard]] = {}
-    per_shard: dict[str, list[list[int]]] = {}
-    for split in SPLITS:
-        labels = dataset.split(split)[1]
-        starts = range(0, len(labels), settings.shard_images)
-        splits[split] = [
-            _write_shard(folder, split, number, start, dataset, settings)
-            for number, start in enumerate(starts)
-        ]
-        cuts = [labels[start : start + settings.shard_images] for start in starts]
-        classes = len(dataset.classes)
-        per_shard[split] = [np.bincount(cut, minlength=classes).tolist() for cut in cuts]
-    height, width, channels = dataset.train_images.shape[1:]
-    manifest = Manifest(
-        name=settings.name,
-        classes=dataset.classes,
-        image_shape=(channels, height, width),
-        splits=splits,
-        class_counts={split: np.sum(per_shard[split], axis=0).tolist() for split in SPLITS},
-        data_digest=data_digest(dataset),
-        provenance=_reproducible(dataset, provenance),
-        mean=_mean(dataset.train_images),
-    )
-    with atomic_path(folder / FILE) as temporary:
-        to_parquet(manifest, per_shard, temporary)
-    kept = {shard.shard for shards in splits.values() for shard in shards}
-    for path in folder.glob("*.tar"):
-        if path.name not in kept:
-            path.unlink()
-    return manifest
-
-
-def _reproducible(dataset: Dataset, provenance: Provenance | None) -> dict[str, Any]:
-    """What is known of the data's origin that is the same for every place it is had from."""
-    digests = provenance.digests if provenance else dataset.digests()
-    pinned = provenance.pinned if provenance else False
-    return {"digests": digests, "pinned": pinned, "skipped": dataset.skipped}
-
-
-def _mean(images: np.ndarray) -> np.ndarray:
-    """Per-pixel mean in [0, 1], float32 [C, H, W]; summed exactly, a block at a time."""
-    total = np.zeros(images.shape[1:], dtype=np.uint64)
-    for start in range(0, len(images), 1000):
-        total += images[start : start + 1000].sum(axis=0, dtype=np.uint64)
-    mean = total.astype(np.float64) / (255 * len(images))
-    return np.ascontiguousarray(mean.transpose(2, 0, 1), dtype=np.float32)
-
-
-def _write_shard(
-    folder: Path, split: str, number: int, start: int, dataset: Dataset, settings: DataSettings
-) -> Shard:
-    from webdataset.writer import TarWriter
-
-    images, labels = dataset.split(split)
-    name = f"{split}-{number:05d}.tar"
-    stop = min(start + settings.shard_images, len(labels))
-    with atomic_path(folder / name) as temporary:
-        with temporary.open("wb") as file, TarWriter(file, encoder=False, mtime=0) as tar:
-            for row in range(start, stop, settings.block_images):
-                rows = slice(row, min(row + settings.block_images, stop))
-                tar.write(
-                    {
-                        "__key__": f"{split}-{row:09d}",
-                        "x.npy": _npy(images[rows]),
-                        "y.npy": _npy(labels[rows].astype(np.int64)),
-                    }
-                )
-        with temporary.open("rb") as written:
-            digest = hashlib.file_digest(written, "sha256").hexdigest()
-    return Shard(name, stop - start, digest)
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()
 
 
 def read_split(directory: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -259,11 +157,8 @@ class _Hashing:
 
 def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarray) -> None:
     """Fill ``images`` and ``labels`` (one shard's rows) and check the file's digest."""
-    from webdataset.gopen import gopen, gopen_schemes
-
-    gopen_schemes["s3"] = _open_s3
     try:
-        with gopen(address) as raw:
+        with open_bytes(address) as raw:
             hashing = _Hashing(raw)
             problem = _fill(hashing, address, images, labels)
             intact = hashing.digest() == shard.sha256
@@ -275,11 +170,6 @@ def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarr
         )
     if problem:
         raise UserError(f"{address} does not fit its manifest: {problem}. {REPAIR}")
-
-
-def _open_s3(url: str, mode: str = "rb", bufsize: int = 0, **_: Any) -> IO[bytes]:
-    """webdataset's opener for s3://: our own reader, without a shell."""
-    return s3.open_stream(url)
 
 
 def _fill(stream: _Hashing, address: str, images: np.ndarray, labels: np.ndarray) -> str:

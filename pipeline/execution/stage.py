@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.parts import cluster
+from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard, guarded
+from pipeline.storage.store import Storage
 from pipeline.tracking.lineage import Lineage, lineage
 from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
     from pipeline.data.manifest import Manifest
     from pipeline.params.loading import Params
-    from pipeline.parts.part import Part
+    from pipeline.parts.part import Identity, Part
     from pipeline.tracking.run import StageRun
     from pipeline.tracking.tracker import Tracker
     from sgan.config import StackConfig
@@ -100,27 +102,47 @@ class Stage:
         manifest = self.manifest()
         return {"data": manifest.data_digest, "shards": str(manifest.shard_sizes("train"))}
 
-    def part(self, **fields: Any) -> "Part":
-        """A part, with where this environment runs and stores it."""
-        from pipeline.parts.part import Part
+    def level_inputs(self) -> dict[str, str]:
+        """What a level's key says of its inputs: the data, E, and what E made of the images."""
+        return {
+            **self.data_inputs(),
+            "encoder": file_sha256(self.path(paths.ENCODER_WEIGHTS)),
+            "features": file_sha256(self.path(paths.FEATURES_FILE)),
+        }
+
+    def part(self, identity: "Identity", **placed: Any) -> "Part":
+        """A part where this environment runs and stores it.
+
+        Args:
+            identity: what it is.
+            placed: fields of `Placement` that differ from one part to another.
+        """
+        from pipeline.parts.part import Part, Placement
 
         runtime = self.params.runtime
-        storage = runtime.storage_uri()
-        if "://" not in storage:
-            storage = str(owning_project(self.root) / storage)
         where = {
             "data": str(self.path(paths.DATA)),
             "encoder": str(self.path(paths.ENCODER_WEIGHTS)),
             "features": str(self.path(paths.FEATURES_FILE)),
         }
         where |= {f"level{i}": str(self.path(paths.level_weights(i))) for i in self.params.levels}
-        return Part(
-            paths=where,
-            storage=storage,
+        placement = Placement(
+            where,
+            self.storage().uri,
             device=runtime.device,
             checkpoint_seconds=runtime.checkpoint_seconds,
-            **fields,
+            **placed,
         )
+        return Part(identity, placement)
+
+    def storage(self) -> Storage:
+        """Where checkpoints and results are kept."""
+        uri = self.params.runtime.storage_uri()
+        return Storage(uri if "://" in uri else owning_project(self.root) / uri)
+
+    def fetch_weights(self, part: "Part", target: Path) -> None:
+        """A finished part's weights, into the workspace."""
+        Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(target)
 
     def cpus_alone(self) -> float:
         """Cores for a part that has nothing beside it: what `runtime` says, else one of a

@@ -12,8 +12,7 @@ from pipeline.params.sections import alternatives, check, line, unknown_key
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from pipeline.paths import PARAMS, project_root
 from sgan.config import (
-    ARCHITECTURE_POINTS,
-    FIXED_IMAGE_SHAPES,
+    ARCHITECTURES,
     ConfigError,
     EncoderConfig,
     ImageConfig,
@@ -194,18 +193,18 @@ def _image_problems(data: DataConfig, encoder: EncoderConfig) -> list[str]:
         image = ImageConfig(channels, height, width, data.num_classes or 2)
         if _takes(encoder.architecture, image):
             return []
-        fitting = [repr(name) for name in ARCHITECTURE_POINTS if _takes(name, image)]
+        fitting = [repr(name) for name in ARCHITECTURES if _takes(name, image)]
         return [
             f"encoder.architecture = {encoder.architecture!r}: must be {alternatives(fitting)} for "
             f"data.name = {data.name!r}, whose images are {channels}x{height}x{width}"
         ]
     if data.image_size is None:
         return []
-    channels = FIXED_IMAGE_SHAPES.get(encoder.architecture, (3,))[0]
+    fixed = ARCHITECTURES[encoder.architecture].image_shape
+    channels = fixed[0] if fixed else 3
     image = ImageConfig(channels, data.image_size, data.image_size, 2)
     if _takes(encoder.architecture, image):
         return []
-    fixed = FIXED_IMAGE_SHAPES.get(encoder.architecture)
     allowed = f"{fixed[1]}" if fixed else "28 to 128 and divisible by 4"
     return [
         f"data.image_size = {data.image_size}: must be {allowed} for encoder.architecture = "

@@ -14,12 +14,11 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.parts.part import Part
+from pipeline.parts.part import Part, Placement
 from pipeline.parts.sink import ActorSender, MetricHub, Report
 
 _RESTARTS = 3
@@ -125,8 +124,8 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
 
     total = ray.cluster_resources()
     have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
-    parts = [replace(p, gpus=_gpu_share(p, have["GPU"], len(parts))) for p in parts]
-    needs = {p.name: {"CPU": p.cpus * p.workers, "GPU": (p.gpus or 0) * p.workers} for p in parts}
+    parts = [p.placed(gpus=_gpu_share(p.placement, have["GPU"], len(parts))) for p in parts]
+    needs = {p.name: _need(p.placement) for p in parts}
     for name, need in needs.items():
         for kind, amount in need.items():
             if amount > have[kind]:
@@ -142,12 +141,18 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
     return list(parts)
 
 
-def _gpu_share(part: Part, gpus: float, parts: int) -> float:
+def _need(placement: Placement) -> dict[str, float]:
+    workers = placement.workers
+    return {"CPU": placement.cpus * workers, "GPU": (placement.gpus or 0) * workers}
+
+
+def _gpu_share(placement: Placement, gpus: float, parts: int) -> float:
     """GPUs for each worker of a part. A fraction is for one worker only: NCCL takes no two ranks
     on one GPU."""
-    if part.gpus is not None or part.device == "cpu":
-        return part.gpus or 0.0
-    return 1.0 if gpus >= parts or part.workers > 1 else math.floor(100 * gpus / parts) / 100
+    if placement.gpus is not None or placement.device == "cpu":
+        return placement.gpus or 0.0
+    whole = gpus >= parts or placement.workers > 1
+    return 1.0 if whole else math.floor(100 * gpus / parts) / 100
 
 
 def train(
@@ -204,9 +209,9 @@ def _result(ref: Any, name: str) -> dict[str, Any]:
 def _submit(part: Part, hub: Any) -> Any:
     import ray
 
-    sender = ActorSender(hub)
-    if part.workers == 1:
-        task = ray.remote(num_cpus=part.cpus, num_gpus=part.gpus or 0, max_retries=_RESTARTS)(
+    sender, place = ActorSender(hub), part.placement
+    if place.workers == 1:
+        task = ray.remote(num_cpus=place.cpus, num_gpus=place.gpus or 0, max_retries=_RESTARTS)(
             _alone
         )
         return task.options(name=part.name).remote(part, sender)
@@ -242,10 +247,10 @@ def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
                         raise cause from None
                 if attempt > _RESTARTS:
                     raise UserError(
-                        f"{part.name}: its {part.workers} workers failed {attempt} times; the "
-                        f"checkpoints are kept. The last time: {_last_line(error)}"
+                        f"{part.name}: its {part.placement.workers} workers failed {attempt} "
+                        f"times; the checkpoints are kept. The last time: {_last_line(error)}"
                     ) from error
-    result = Checkpoints(Storage(part.storage), part.folder).result()
+    result = Checkpoints(Storage(part.placement.storage), part.folder).result()
     assert result is not None
     return result
 
@@ -256,12 +261,13 @@ def _trainer(part: Part, sender: ActorSender, folder: str) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    per_worker = {"CPU": part.cpus} | ({"GPU": part.gpus} if part.gpus else {})
+    place = part.placement
+    per_worker = {"CPU": place.cpus} | ({"GPU": place.gpus} if place.gpus else {})
     return TorchTrainer(
         _one_of_many,
         train_loop_config={"part": part, "sender": sender},
         scaling_config=ScalingConfig(
-            num_workers=part.workers, use_gpu=bool(part.gpus), resources_per_worker=per_worker
+            num_workers=place.workers, use_gpu=bool(place.gpus), resources_per_worker=per_worker
         ),
         run_config=RunConfig(
             name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",

@@ -1,48 +1,112 @@
-"""A trained part of the stack (encoder, a level, joint) and the key of what it is made from."""
+"""A trained part of the stack (encoder, a level, joint): what it is, its key, and where it runs."""
 
-import ast
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
+
+from pipeline.code import closure_digest
+from sgan.config import (
+    ARCHITECTURES,
+    EncoderConfig,
+    JointConfig,
+    LevelConfig,
+    StackConfig,
+    to_dict,
+)
 
 Kind = Literal["encoder", "level", "joint"]
 
-_NETS = (
-    "encoder.py",
-    "architectures/__init__.py",
-    "architectures/blocks.py",
-    "architectures/mnist.py",
-    "architectures/cifar10.py",
-    "architectures/pyramid.py",
-)
-_LOOP = tuple(
-    f"training/{name}.py"
-    for name in ("loop", "batches", "order", "seeds", "schedule", "precision", "augment", "comm")
-)
-_GAN = ("level.py", "stack.py", "losses.py", "training/step.py", "training/adversarial.py")
-TRAINING_CODE: dict[str, tuple[str, ...]] = {
-    "encoder": (*_NETS, *_LOOP, "training/classifier.py"),
-    "level": (*_NETS, *_LOOP, *_GAN, "training/ema.py"),
-    "joint": (*_NETS, *_LOOP, *_GAN, "training/ema.py"),
-}
+
+@dataclass(frozen=True)
+class Identity:
+    """All that fixes a part's result, and nothing else: its key follows from this and the code.
+
+    Made by `of_encoder`, `of_level` and `of_joint`, which leave out what does not count: how E was
+    trained, where E's digest is among the inputs, and the settings of other levels.
+
+    Attributes:
+        kind: the recipe, a module of `pipeline.parts.recipes`.
+        config: the nets, and the settings of those that are trained.
+        inputs: SHA-256 by name of everything it is trained from.
+        level: i, for a level.
+        joint: joint training's settings.
+        key: SHA-256 (20 hex digits) of the other fields and of the code that trains.
+    """
+
+    kind: Kind
+    config: StackConfig
+    inputs: Mapping[str, str]
+    level: int | None = None
+    joint: JointConfig | None = None
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        meaning = {
+            "kind": self.kind,
+            "config": to_dict(self.config),
+            "inputs": dict(self.inputs),
+            "level": self.level,
+            "joint": None if self.joint is None else to_dict(self.joint),
+            "code": code_version(self.kind, self.config.encoder.architecture),
+        }
+        text = json.dumps(meaning, sort_keys=True)
+        object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest()[:20])
+
+    @classmethod
+    def of_encoder(cls, config: StackConfig, inputs: Mapping[str, str]) -> "Identity":
+        """E's training. inputs: digests of the data."""
+        return cls("encoder", replace(config, levels=()), inputs)
+
+    @classmethod
+    def of_level(cls, config: StackConfig, level: int, inputs: Mapping[str, str]) -> "Identity":
+        """Level i alone. inputs: digests of data, encoder and features."""
+        own = config.levels[level]
+        levels = tuple(own if i == level else LevelConfig() for i in range(len(config.levels)))
+        nets = StackConfig(config.image, _nets_of(config.encoder), levels)
+        return cls("level", nets, inputs, level=level)
+
+    @classmethod
+    def of_joint(
+        cls, config: StackConfig, joint: JointConfig, inputs: Mapping[str, str]
+    ) -> "Identity":
+        """All levels together. inputs: digests of data, encoder, features and levels."""
+        nets = StackConfig(config.image, _nets_of(config.encoder), config.levels)
+        return cls("joint", nets, inputs, joint=joint)
+
+    @property
+    def name(self) -> str:
+        """`encoder`, `level0` …, `joint`."""
+        return self.kind if self.level is None else f"level{self.level}"
+
+    @property
+    def section(self) -> str:
+        """Its section of params.yaml: `encoder`, `levels.0` …, `joint`."""
+        return self.kind if self.level is None else f"levels.{self.level}"
+
+    @property
+    def settings(self) -> EncoderConfig | LevelConfig | JointConfig:
+        """The part's own settings."""
+        if self.level is not None:
+            return self.config.levels[self.level]
+        return self.joint or self.config.encoder
+
+    @property
+    def total_images(self) -> int:
+        """Images seen by the end of the training."""
+        return self.settings.total_images
 
 
 @dataclass(frozen=True)
-class Part:
-    """One training: what fixes its result, and where its files lie.
+class Placement:
+    """Where and on how much a part runs, and where its files lie; in no key.
 
     Attributes:
-        name: `encoder`, `level0` …, `joint`.
-        kind: which task trains it.
-        stack: the StackConfig (`sgan.config.to_dict`) of the nets.
-        settings: the part's own EncoderConfig, LevelConfig or JointConfig as a dict.
-        level: i, for a level.
-        inputs: SHA-256 by name of everything it is trained from.
-        paths: absolute paths or URIs by name: `data` (shards), `encoder`, `features`, `levelI`.
-        storage: URI of checkpoints and results.
+        inputs: absolute paths or addresses by name: `data` (shards), `encoder`, `features`,
+            `levelI`.
+        storage: address of checkpoints and results.
         workers, cpus, gpus: data-parallel workers, and what Ray sets aside for each; gpus None
             shares what the cluster has among the parts.
         device: auto, cpu or cuda.
@@ -50,71 +114,51 @@ class Part:
         resident_bytes: image sets up to this size are held on the training device.
     """
 
-    name: str
-    kind: Kind
-    stack: dict[str, Any]
-    settings: dict[str, Any]
-    inputs: dict[str, str]
-    paths: dict[str, str]
+    inputs: Mapping[str, str]
     storage: str
-    level: int | None = None
     workers: int = 1
     cpus: float = 1.0
     gpus: float | None = None
     device: str = "auto"
     checkpoint_seconds: float = 20.0
     resident_bytes: int = 2**31
-    key: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", self._key())
+
+@dataclass(frozen=True)
+class Part:
+    """One training: what it is, and where it runs."""
+
+    identity: Identity
+    placement: Placement
+
+    @property
+    def name(self) -> str:
+        """`encoder`, `level0` …, `joint`."""
+        return self.identity.name
+
+    @property
+    def key(self) -> str:
+        """What its result is kept under."""
+        return self.identity.key
 
     @property
     def folder(self) -> str:
-        """Storage key prefix of this part's files: `<name>/<key>`."""
+        """Storage prefix of this part's files: `<name>/<key>`."""
         return f"{self.name}/{self.key}"
 
-    @property
-    def total_images(self) -> int:
-        """Images seen by the end of the training."""
-        return int(self.settings["total_images"])
+    def placed(self, **changes: object) -> "Part":
+        """The same part with another placement; fields of `Placement` by name."""
+        return replace(self, placement=replace(self.placement, **changes))  # type: ignore[arg-type]
 
-    def _key(self) -> str:
-        """What decides the result: settings, inputs, code. Not where or on how much it runs.
 
-        The settings of other levels do not count, so that a change to one level leaves the rest.
-        """
-        stack = dict(self.stack)
-        if self.kind == "level":
-            stack.pop("levels", None)
-        stack["encoder"] = {k: stack["encoder"][k] for k in ("architecture", "cut", "width")}
-        meaning = {
-            "kind": self.kind,
-            "level": self.level,
-            "stack": stack,
-            "settings": self.settings,
-            "inputs": self.inputs,
-            "code": code_version(self.kind),
-        }
-        text = json.dumps(meaning, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+def _nets_of(encoder: EncoderConfig) -> EncoderConfig:
+    """What counts of E once it is trained: its nets."""
+    return EncoderConfig(encoder.architecture, encoder.cut, encoder.width)
 
 
 @cache
-def code_version(kind: Kind) -> str:
-    """SHA-256 (hex) of the training code of a kind of part: its syntax, without docstrings and
-    comments, so that wording does not throw a trained part away."""
-    digest = hashlib.sha256()
-    for name in TRAINING_CODE[kind]:
-        tree = ast.parse(files("sgan").joinpath(name).read_text(encoding="utf-8"))
-        digest.update(ast.dump(_without_docstrings(tree)).encode())
-    return digest.hexdigest()
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return tree
+def code_version(kind: Kind, architecture: str) -> str:
+    """SHA-256 (hex) of the code that trains a kind of part: the import closure of its recipe, with
+    the nets of this architecture and of no other."""
+    nets = {"sgan.architectures": ARCHITECTURES[architecture].module}
+    return closure_digest(f"pipeline.parts.recipes.{kind}", chosen=nets)

@@ -39,7 +39,7 @@ def train_parts(
         UserError: as `worker.train_part`.
         SystemExit: the stage was asked to stop (128 + signal), after a checkpoint.
     """
-    totals = {part.name: part.total_images for part in parts}
+    totals = {part.name: part.identity.total_images for part in parts}
     progress_shown = TrainingProgress(totals, console_for(progress_style))
     with guard.checkpointing(), progress_shown as progress:
 
@@ -60,7 +60,7 @@ def train_parts(
         results: dict[str, dict[str, Any]] = {}
         stale: list[Part] = []
         for part in parts:
-            finished = Checkpoints(Storage(part.storage), part.folder).result()
+            finished = Checkpoints(Storage(part.placement.storage), part.folder).result()
             if finished:
                 results[part.name] = {**finished, "reused": True}
                 on_done(part.name, results[part.name])

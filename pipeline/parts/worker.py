@@ -7,14 +7,18 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data import opening
 from pipeline.errors import UserError
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
+from pipeline.parts.device import device_of
 from pipeline.parts.part import Part
 from pipeline.parts.sink import PartSink
+from pipeline.storage import s3
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -50,71 +54,72 @@ def train_part(
     from sgan.training import comm as comms
     from sgan.weights import WeightsError
 
-    checkpoints = Checkpoints(Storage(part.storage), part.folder)
+    checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
     finished = checkpoints.result()
     if finished:
         return {**finished, "reused": True}
     try:
-        run = _Run(part, checkpoints, comm or comms.Comm())
+        training = _Training(part, checkpoints, comm or comms.Comm())
     except WeightsError as error:
         raise UserError(f"{part.name}: {error}") from error
-    return run.train(send, should_stop)
+    return training.train(send, should_stop)
 
 
-class _Run:
+class _Training:
     """One training of one part in this process."""
 
     def __init__(self, part: Part, checkpoints: Checkpoints, comm: "Comm") -> None:
         import torch
 
-        from pipeline.data import batches as training_data
-        from pipeline.parts import tasks
+        from pipeline.data.batches import Shares
 
+        opening.register("s3", s3.open_stream)
         self.part, self.checkpoints, self.comm = part, checkpoints, comm
-        self.device = tasks.choose_device(part.device)
+        self.recipe: Any = import_module(f"pipeline.parts.recipes.{part.identity.kind}")
+        placement = part.placement
+        self.device = device_of(placement.device)
         if self.device.type == "cpu":
-            torch.set_num_threads(max(1, int(part.cpus)))
-        self.training = tasks.build(part, self.device, comm)
-        self.curve = Curve(part.total_images)
-        self.batch = training_data.batches(
-            part.paths,
-            self.training.hidden,
-            self.training.to_h0,
-            self.training.task.batch_size,
-            self.training.seed,
+            torch.set_num_threads(max(1, int(placement.cpus)))
+        self.task = self.recipe.task(part, self.device, comm)
+        self.curve = Curve(part.identity.total_images)
+        upper, y = self.recipe.columns(part, self.task)
+        self.batches = self.recipe.batches(
+            self.task,
+            placement.inputs["data"],
+            upper,
+            y,
             device=self.device,
-            resident_bytes=part.resident_bytes,
-            rank=comm.rank,
-            world_size=comm.world_size,
-            section=part.kind if part.level is None else f"levels.{part.level}",
+            resident_bytes=placement.resident_bytes,
+            shares=Shares(comm.rank, comm.world_size),
+            section=part.identity.section,
         )
         self.start, self.seconds = self._resume()
         self.began = time.monotonic()
 
     def train(self, send: Send, should_stop: Callable[[], bool]) -> dict[str, Any]:
-        from sgan.training.loop import TrainingStopped, fit
+        """To the end, or to a stop; returns the result."""
+        from sgan.training.loop import TrainingStopped
 
-        part, task = self.part, self.training.task
-        seen = min(self.start * task.batch_size, part.total_images)
+        name, total = self.part.name, self.part.identity.total_images
+        seen = min(self.start * self.task.batch_size, total)
         sender = send if self.comm.rank == 0 else _discard
-        with PartSink(part.name, part.total_images, sender, images_seen=seen) as sink:
+        with PartSink(name, total, sender, images_seen=seen) as sink:
             try:
                 hooks = self._hooks(sink, should_stop)
-                metrics = fit(task, self.batch, hooks, start=self.start)
+                metrics = self.recipe.train(self.task, self.batches, hooks, start=self.start)
             except TrainingStopped as error:
                 if should_stop():
                     raise
-                raise UserError(f"{part.name}: {error}") from error
-        self.training.finish(self.batch)
+                raise UserError(f"{name}: {error}") from error
         result = {
-            "key": part.key,
+            "key": self.part.key,
             "reused": False,
-            "images_seen": part.total_images,
+            "images_seen": total,
             "seconds": round(self._elapsed(), 2),
             "metrics": metrics,
             "curve": self.curve.rows,
             "device": str(self.device),
-            "precision": str(getattr(task, "dtype", "")).removeprefix("torch."),
+            "precision": str(getattr(self.task, "dtype", "")).removeprefix("torch."),
         }
         if self.comm.rank == 0:
             self._store(result)
@@ -129,7 +134,7 @@ class _Run:
             sink.step(images, metrics)
 
         every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
-        return Hooks(report, self._save, should_stop, every, self.part.checkpoint_seconds)
+        return Hooks(report, self._save, should_stop, every, self.part.placement.checkpoint_seconds)
 
     def _resume(self) -> tuple[int, float]:
         """Load the newest checkpoint; returns the steps and the seconds that are done."""
@@ -139,7 +144,7 @@ class _Run:
             raise RuntimeError(f"{self.part.name}: this worker read step {step}, others another")
         if state is None:
             return 0, 0.0
-        self.training.task.load_state_dict(state["task"])
+        self.task.load_state_dict(state["task"])
         self.curve.load_state_dict(state["curve"])
         return step, state["seconds"]
 
@@ -153,10 +158,10 @@ class _Run:
 
     def _store(self, result: dict[str, Any]) -> None:
         part = self.part
-        about = {"part": part.name, "key": part.key, "inputs": part.inputs}
+        about = {"part": part.name, "key": part.key, "inputs": dict(part.identity.inputs)}
         with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
             weights = Path(folder) / "weights.safetensors"
-            self.training.save(weights, {**about, "metrics": result["metrics"]})
+            self.task.save(weights, {**about, "metrics": result["metrics"]})
             result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
             self.checkpoints.finish(weights, result)
 

@@ -2,10 +2,8 @@
 
 from pipeline import paths
 from pipeline.execution.stage import opened, part_metrics
-from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import write_curve
 from pipeline.storage.atomic import write_json
-from pipeline.storage.store import Storage
 
 
 def run() -> None:
@@ -14,26 +12,18 @@ def run() -> None:
         import torch
 
         from pipeline.data import shards
-        from sgan.config import to_dict
+        from pipeline.parts.part import Identity
         from sgan.training.classifier import accuracy
         from sgan.weights import load_encoder
 
         manifest, config = stage.manifest(), stage.stack_config()
-        stack = {**to_dict(config), "levels": []}
-        part = stage.part(
-            name="encoder",
-            kind="encoder",
-            stack=stack,
-            settings=stack["encoder"],
-            inputs=stage.data_inputs(),
-            cpus=stage.cpus_alone(),
-        )
+        identity = Identity.of_encoder(config, stage.data_inputs())
+        part = stage.part(identity, cpus=stage.cpus_alone())
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:
             result = stage.train([part], {"encoder": run})["encoder"]
             weights = stage.path(paths.ENCODER_WEIGHTS)
-            weights.parent.mkdir(parents=True, exist_ok=True)
-            Checkpoints(Storage(part.storage), part.folder).fetch_weights(weights)
+            stage.fetch_weights(part, weights)
             images, labels = shards.read_split(stage.path(paths.DATA), "test")
             pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
             score = accuracy(load_encoder(weights), pixels, torch.from_numpy(labels))

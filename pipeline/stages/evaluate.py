@@ -144,6 +144,6 @@ def set_batch_norm(stack: "Stack", mode: str) -> None:
 
 
 def _device(stage: Stage) -> str:
-    from pipeline.parts.tasks import choose_device
+    from pipeline.parts.device import device_of
 
-    return str(choose_device(stage.params.runtime.device))
+    return str(device_of(stage.params.runtime.device))

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from pipeline import paths
-from pipeline.data.batches import LABELS, column
 from pipeline.execution.stage import Stage, file_sha256, opened
 from pipeline.storage.atomic import write_json
 
@@ -11,8 +10,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.tracking.run import StageRun
-
-_BATCH = 1000
 
 
 def run() -> None:
@@ -25,40 +22,22 @@ def run() -> None:
 
 
 def _features(stage: Stage, run: "StageRun") -> None:
-    import torch
-
-    from pipeline.data import features, shards
-    from pipeline.parts.tasks import choose_device
+    from pipeline.data import features
+    from pipeline.data.encoding import encode_split
+    from pipeline.parts.device import device_of
     from sgan.weights import load_encoder
 
-    manifest = stage.manifest()
-    weights = stage.path(paths.ENCODER_WEIGHTS)
-    device = choose_device(stage.params.runtime.device)
-    encoder = load_encoder(weights, device)
-    images, labels = shards.read_split(stage.path(paths.DATA), "train")
-    with torch.no_grad():
-        probe = encoder.encode(torch.zeros(1, *manifest.image_shape, device=device))
-    inner = range(1, encoder.num_levels)
-    shapes = {column(i): tuple(probe[i].shape[1:]) for i in inner} | {LABELS: ()}
-    about = {"encoder": file_sha256(weights), "data": manifest.data_digest}
+    weights, target = stage.path(paths.ENCODER_WEIGHTS), stage.path(paths.FEATURES_FILE)
+    about = {"encoder": file_sha256(weights), "data": stage.manifest().data_digest}
     run.set_tags({f"sgan.{name}_digest": digest for name, digest in about.items()})
-    target = stage.path(paths.FEATURES_FILE)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    dtypes = {LABELS: "int64"}
-    with features.Writer(target, len(labels), shapes, about, dtypes) as writer:
-        for start in range(0, len(labels), _BATCH):
-            rows = slice(start, start + _BATCH)
-            pixels = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).to(device)
-            with torch.no_grad():
-                hidden = encoder.encode(encoder.to_h0(pixels))
-            batch = {column(i): hidden[i].cpu().numpy() for i in inner}
-            writer.append({**batch, LABELS: labels[rows]})
-    metrics = {name: _describe(features.read(target, name)) for name in shapes if name != LABELS}
+    encoder = load_encoder(weights, device_of(stage.params.runtime.device))
+    names, rows = encode_split(encoder, stage.path(paths.DATA), target, about)
+    metrics = {name: _describe(features.read(target, name)) for name in names}
     seconds = stage.seconds()
     write_json(stage.path(paths.metrics_file("features")), {**metrics, "seconds": seconds})
     flat = [(f"features/{n}_{k}", v, 0) for n, d in metrics.items() for k, v in d.items()]
     run.log_metrics([*flat, ("features/seconds", seconds, 0)])
-    print(f"features: {', '.join(shapes)} of {len(labels):,} images, {stage.seconds()} s")
+    print(f"features: {', '.join(names) or 'labels'} of {rows:,} images, {stage.seconds()} s")
 
 
 def _describe(h: "Tensor") -> dict[str, float]:

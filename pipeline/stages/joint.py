@@ -5,11 +5,9 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
-from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import write_curve
 from pipeline.parts.part import Part
 from pipeline.storage.atomic import write_json
-from pipeline.storage.store import Storage
 
 
 def run() -> None:
@@ -20,12 +18,11 @@ def run() -> None:
     with opened("joint") as stage:
         part = joint_part(stage)
         target = stage.path(paths.STACK_WEIGHTS)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        tags = {"sgan.data_digest": part.inputs["data"]}
+        tags = {"sgan.data_digest": part.identity.inputs["data"]}
         with stage.run("joint", tags, part.key) as run:
             if stage.params.joint.enabled:
                 result = stage.train([part], {"joint": run})["joint"]
-                Checkpoints(Storage(part.storage), part.folder).fetch_weights(target)
+                stage.fetch_weights(part, target)
                 metrics, curve = _by_level(result), result["curve"]
             else:
                 _stack_levels(stage, part, target)
@@ -39,19 +36,13 @@ def run() -> None:
 
 def joint_part(stage: Stage) -> Part:
     """The joint training, keyed by the levels that it starts from."""
-    from sgan.config import to_dict
+    from pipeline.parts.part import Identity
 
-    config = stage.stack_config()
-    inputs = stage.data_inputs()
-    inputs["encoder"] = file_sha256(stage.path(paths.ENCODER_WEIGHTS))
+    config, inputs = stage.stack_config(), stage.level_inputs()
     for i in range(len(config.levels)):
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(
-        name="joint",
-        kind="joint",
-        stack=to_dict(config),
-        settings=to_dict(stage.params.joint),
-        inputs=inputs,
+        Identity.of_joint(config, stage.params.joint, inputs),
         workers=stage.params.runtime.workers(None),
         cpus=stage.cpus_alone(),
         gpus=stage.params.runtime.gpus_per_worker,
@@ -66,7 +57,8 @@ def _stack_levels(stage: Stage, part: Part, target: Path) -> None:
     stack = Stack(stage.stack_config()).set_encoder(encoder.state_dict())
     for i in stack.active:
         load_levels_into(stack, stage.path(paths.level_weights(i)))
-    save_stack(target, stack, {"part": "joint", "key": part.key, "inputs": part.inputs})
+    about = {"part": "joint", "key": part.key, "inputs": dict(part.identity.inputs)}
+    save_stack(target, stack, about)
 
 
 def _by_level(result: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
-from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
-from pipeline.parts.checkpoints import Checkpoints
+from pipeline.execution.stage import Stage, opened, part_metrics
 from pipeline.parts.curve import write_curve
 from pipeline.storage.atomic import write_json
-from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
     from pipeline.parts.part import Part
@@ -16,20 +14,21 @@ if TYPE_CHECKING:
 
 def run() -> None:
     """Writes artifacts/levels, metrics/levels.json and plots/levels/; reuses finished levels."""
+    from sgan.config import to_dict
+
     with opened("levels") as stage:
         parts = {part.name: part for part in level_parts(stage)}
         tags = {"sgan.data_digest": stage.manifest().data_digest}
         with stage.run("levels", tags) as run:
             runs = {
-                name: run.child(f"levels/{name}", part.key, {name: part.settings})
+                name: run.child(f"levels/{name}", part.key, {name: to_dict(part.identity.settings)})
                 for name, part in parts.items()
             }
             results = stage.train(list(parts.values()), runs, fan_out=True)
             for name, part in parts.items():
-                assert part.level is not None
-                weights = stage.path(paths.level_weights(part.level))
-                weights.parent.mkdir(parents=True, exist_ok=True)
-                Checkpoints(Storage(part.storage), part.folder).fetch_weights(weights)
+                assert part.identity.level is not None
+                weights = stage.path(paths.level_weights(part.identity.level))
+                stage.fetch_weights(part, weights)
                 write_curve(
                     stage.path(paths.PLOTS / "levels" / f"{name}.csv"), _curve(results[name])
                 )
@@ -47,26 +46,19 @@ def run() -> None:
 
 def level_parts(stage: Stage) -> "list[Part]":
     """One part per level, with its share of this machine where the params do not say."""
-    from sgan.config import to_dict
+    from pipeline.parts.part import Identity
 
-    config = to_dict(stage.stack_config())
-    inputs = stage.data_inputs()
-    inputs["encoder"] = file_sha256(stage.path(paths.ENCODER_WEIGHTS))
-    runtime, count = stage.params.runtime, len(config["levels"])
+    config, inputs = stage.stack_config(), stage.level_inputs()
+    runtime, count = stage.params.runtime, len(config.levels)
     share = float(max(1, (os.cpu_count() or 1) // count))
     return [
         stage.part(
-            name=f"level{i}",
-            kind="level",
-            level=i,
-            stack=config,
-            settings=settings,
-            inputs=inputs,
+            Identity.of_level(config, i, inputs),
             workers=runtime.workers(i),
             cpus=runtime.cpus_per_worker or share,
             gpus=runtime.gpus_per_worker,
         )
-        for i, settings in enumerate(config["levels"])
+        for i in range(count)
     ]
 
 

@@ -20,11 +20,11 @@ def run() -> None:
 
 
 def _prepare(stage: Stage, run: "StageRun") -> None:
-    from pipeline.data import shards, sources
+    from pipeline.data import shard_writer, sources
 
     dataset, provenance = sources.load(stage.params.data)
     folder = stage.path(paths.DATA)
-    shards.write(dataset, folder, stage.params.data, provenance)
+    shard_writer.write(dataset, folder, stage.params.data, provenance)
     manifest = stage.manifest()
     metrics = {
         "train_images": manifest.rows("train"),

@@ -1,31 +1,44 @@
 """The nets of every level, by architecture: encoder blocks E_i, generators G_i, discriminators D_i.
 
-`build` picks them. The fixed architectures (mnist, svhn, cifar10) follow the authors' tables where
-the table has a net for that level; levels between other points of the encoder take pyramid's nets.
+A family is a module in here, named in `sgan.config.ARCHITECTURES`. The fixed ones (mnist, cifar10)
+follow the authors' tables where the table has a net for that level; levels between other points of
+the encoder take pyramid's nets.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from torch import nn
 
-from sgan.architectures import cifar10, mnist, pyramid
+from sgan.architectures import pyramid
 from sgan.architectures.blocks import Discriminator, HeadConfig, init_he
-from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.config import ARCHITECTURES, EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
 Shape = tuple[int, ...]
-_TABLES = {"mnist": mnist, "cifar10": cifar10, "svhn": cifar10}
+
+
+def family(architecture: str) -> Any:
+    """The module that builds the nets of an architecture."""
+    return import_module(f"sgan.architectures.{ARCHITECTURES[architecture].module}")
+
+
+def _table(encoder: EncoderConfig) -> Any:
+    """The family, where it has nets of its own for levels between an image and a vector."""
+    found = family(encoder.architecture)
+    return None if found is pyramid else found
 
 
 def feature_shapes(image: ImageConfig, encoder: EncoderConfig) -> tuple[Shape, ...]:
     """Shapes of h_0 … h_N without the batch: maps (C, H, W), vectors (D,), labels (K,)."""
-    points = _points(image, encoder)
+    points = family(encoder.architecture).point_shapes(image, encoder.width)
     return (image.shape, *(points[name] for name in encoder.cut), (image.num_classes,))
 
 
 def encoder_blocks(image: ImageConfig, encoder: EncoderConfig) -> list[nn.Sequential]:
     """E_0 … E_{N-1}; E_{N-1} ends in K logits."""
-    module = _TABLES.get(encoder.architecture, pyramid)
-    units = module.encoder_units(image, encoder.width)
+    units = family(encoder.architecture).encoder_units(image, encoder.width)
     blocks, current = [], []
     for name, unit in units:
         current.append(unit)
@@ -39,7 +52,7 @@ def generator(config: StackConfig, level: int, settings: LevelConfig) -> nn.Modu
     """G_i: forward(cond [B, *h_{i+1}] or one-hot [B, K], z [B, z_dim]) -> ĥ_i [B, *h_i]."""
     shapes = feature_shapes(config.image, config.encoder)
     target, cond = shapes[level], shapes[level + 1]
-    table = _TABLES.get(config.encoder.architecture)
+    table = _table(config.encoder)
     if table and len(cond) == 1 and level == 0:
         net = table.image_generator(cond[0], settings.z_dim)
     elif table and len(target) == 1 and len(cond) == 1:
@@ -61,7 +74,7 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
         hidden_noise=settings.hidden_noise,
         dropout=settings.dropout,
     )
-    table = _TABLES.get(config.encoder.architecture)
+    table = _table(config.encoder)
     if table and level == 0:
         net = table.image_discriminator(heads)
     elif table and len(shapes[level]) == 1:
@@ -69,8 +82,3 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
     else:
         net = pyramid.discriminator(shapes[level], heads)
     return init_he(net) if settings.d_init == "he" else net
-
-
-def _points(image: ImageConfig, encoder: EncoderConfig) -> dict[str, Shape]:
-    module = _TABLES.get(encoder.architecture, pyramid)
-    return module.point_shapes(image, encoder.width)

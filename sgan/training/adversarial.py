@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sgan import weights
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training import precision, schedule, step
+from sgan.training.batch import Batch
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
 from sgan.training.seeds import mix
-from sgan.training.step import Batch
+from sgan.training.terms import total_loss
+
+# After averaging, batch-norm statistics are taken over this many batches.
+_NORM_BATCHES = 100
 
 
 class AdversarialTask:
@@ -25,7 +31,9 @@ class AdversarialTask:
 
     Args:
         stack: levels to train; its encoder has its weights.
-        settings: each active level's settings for this training.
+        settings: each active level's settings for this training. Of those that one step has for
+            all levels (batch size, images, seed, precision, g_steps, reuse_fakes) the lowest
+            level's count.
         joint: h_{i+1} from the generator above instead of the encoder.
         lower_weight: share of level i's gradient that reaches G_{i+1} (joint only).
         device: where everything lives.
@@ -51,6 +59,7 @@ class AdversarialTask:
         lowest = self.settings[stack.active[0]]
         self.batch_size, self.total_images = lowest.batch_size, lowest.total_images
         self.seed, self.g_steps = lowest.seed, lowest.g_steps
+        self.reuse_fakes, self.to_h0 = lowest.reuse_fakes, stack.encoder.to_h0
         self.dtype = precision.resolve(lowest.precision, self.device)
         self.generators = [stack.level(i).generator for i in stack.active]
         self.discriminators = [stack.level(i).discriminator for i in stack.active]
@@ -85,24 +94,21 @@ class AdversarialTask:
         with precision.autocast(self.dtype, self.device):
             fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
             d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
-        self._minimise(step.total_loss(d_terms, "loss_d", self.comm), self.discriminators, "d")
+        self._minimise(total_loss(d_terms, "loss_d", self.comm), self.discriminators, "d")
 
         steer = d_terms[f"level{self.stack.active[0]}/loss_d_adv"].item()
         count = schedule.generator_steps(self.g_steps, self.comm.average_number(steer))
         with step.without_gradient(self.discriminators):
             for k in range(count):
                 with precision.autocast(self.dtype, self.device):
-                    if k or not self._reuses_fakes():
+                    if k or not self.reuse_fakes:
                         fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
                     g_terms = step.generator_losses(self.stack, self.settings, fakes)
-                total = step.total_loss(g_terms, "loss_g", self.comm)
+                total = total_loss(g_terms, "loss_g", self.comm)
                 self._minimise(total, self.generators, "g")
         for average in self.averages.values():
             average.update(self.batch_size)
         return {k: v.detach() for k, v in (d_terms | g_terms).items()}
-
-    def _reuses_fakes(self) -> bool:
-        return self.settings[self.stack.active[0]].reuse_fakes
 
     def _minimise(self, loss: Tensor, nets: Iterable[nn.Module], role: str) -> None:
         optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
@@ -137,17 +143,23 @@ class AdversarialTask:
         for i, average in self.averages.items():
             average.load_state_dict(state["averages"][i])
 
-    def finish(self, batches: Iterable[Batch]) -> None:
+    def finish(self, batches: Callable[[int], Batch]) -> None:
         """Put averaged generators in place; their batch-norm statistics are recomputed, not copied.
 
         Args:
-            batches: some real batches (for conditions), enough for stable statistics.
+            batches: the training's, which give the conditions.
         """
         if not self.averages:
             return
         for average in self.averages.values():
             average.copy_to_net()
-        self.recompute_batch_norm(batches)
+        self.recompute_batch_norm(batches(k) for k in range(_NORM_BATCHES))
+
+    def save(self, path: Path, about: Mapping[str, Any]) -> None:
+        """The weights to a file whose model card says `about` (JSON types): the whole stack with
+        its encoder after joint training, else the active levels."""
+        write = weights.save_stack if self.joint else weights.save_levels
+        write(path, self.stack, about)
 
     @torch.no_grad()
     def recompute_batch_norm(self, batches: Iterable[Batch]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from sgan.training.batch import Batch
 from sgan.training.order import epoch_order
-from sgan.training.step import Batch
 
 
 class TensorBatches:

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgan.config import EncoderConfig
-from sgan.encoder import Encoder
+from sgan.config import EncoderConfig, ImageConfig
+from sgan.encoder import Encoder, save_encoder
 from sgan.training import precision, schedule
 from sgan.training.augment import shift_and_flip
+from sgan.training.batch import Batch
 from sgan.training.comm import Comm
 from sgan.training.seeds import mix
-from sgan.training.step import Batch, total_loss
+from sgan.training.terms import total_loss
+
+
+def pretraining(
+    image: ImageConfig,
+    config: EncoderConfig,
+    mean_image: Tensor | None = None,
+    *,
+    device: torch.device | None = None,
+    comm: Comm | None = None,
+) -> EncoderTask:
+    """E's training put together: its nets drawn from the seed, its mean image set.
+
+    Args:
+        image: what h_0 is.
+        config: E's settings.
+        mean_image: float [C, H, W] in [0, 1], of the training images; needed where `image.centre`
+            is 'pixel_mean', and not used otherwise.
+        device: where to train; the CPU by default.
+        comm: the other workers on this part.
+
+    Raises:
+        ValueError: 'pixel_mean' without a mean image.
+    """
+    torch.manual_seed(config.seed)
+    encoder = Encoder(image, config)
+    if image.centre == "pixel_mean":
+        if mean_image is None:
+            raise ValueError("image.centre = 'pixel_mean': the training images' mean is needed")
+        encoder.mean_image.copy_(mean_image)
+    return EncoderTask(encoder, config, device=device, comm=comm)
 
 
 class EncoderTask:
@@ -42,6 +74,7 @@ class EncoderTask:
         self.comm, self.config = comm or Comm(), config
         self.encoder = encoder.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.batch_size, self.total_images = config.batch_size, config.total_images
+        self.seed, self.to_h0 = config.seed, self.encoder.to_h0
         self.dtype = precision.resolve(config.precision, self.device)
         self.optimizer = torch.optim.AdamW(
             encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -77,6 +110,13 @@ class EncoderTask:
         """The inverse of `state_dict`."""
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+    def finish(self, batches: Callable[[int], Batch]) -> None:
+        """Nothing is left to do after the last step."""
+
+    def save(self, path: Path, about: Mapping[str, Any]) -> None:
+        """E's weights to a file whose model card says `about` (JSON types)."""
+        save_encoder(path, self.encoder, about)
 
 
 @torch.no_grad()

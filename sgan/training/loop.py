@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from sgan.training.step import Batch, NonFiniteLoss
+from sgan.training.batch import Batch
+from sgan.training.terms import NonFiniteLoss
 
 
 class Task(Protocol):
@@ -18,6 +20,12 @@ class Task(Protocol):
 
     batch_size: int
     total_images: int
+    seed: int  # fixes the order of the data
+    hidden_needed: tuple[int, ...]  # the h_i that a Batch must hold
+
+    def to_h0(self, pixels: Tensor) -> Tensor:
+        """uint8 [B, C, H, W] -> h_0 float [B, C, H, W]."""
+        ...
 
     def step(self, index: int, batch: Batch) -> dict[str, Tensor]:
         """One training step; scalars by metric key."""
@@ -29,6 +37,14 @@ class Task(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
+        ...
+
+    def finish(self, batches: Callable[[int], Batch]) -> None:
+        """What is left to do after the last step; `batches` as in training."""
+        ...
+
+    def save(self, path: Path, about: Mapping[str, Any]) -> None:
+        """The trained weights to a file whose model card says `about` (JSON types)."""
         ...
 
 
@@ -57,6 +73,15 @@ class Hooks:
 def total_steps(task: Task) -> int:
     """Steps to see `total_images`, rounded up."""
     return -(-task.total_images // task.batch_size)
+
+
+def train(
+    task: Task, batches: Callable[[int], Batch], hooks: Hooks | None = None, *, start: int = 0
+) -> dict[str, float]:
+    """`fit`, then what the task has left to do: after this its weights may be saved and used."""
+    metrics = fit(task, batches, hooks or Hooks(), start=start)
+    task.finish(batches)
+    return metrics
 
 
 def fit(

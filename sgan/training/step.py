@@ -8,41 +8,16 @@ losses: levels are joined only through ĥ_{i+1}, whose gradient is scaled by `lo
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from sgan import losses
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training import augment
-from sgan.training.comm import Comm
-
-
-class NonFiniteLoss(RuntimeError):
-    """A loss became nan or infinite; nothing has been stepped with it."""
-
-    def __init__(self, part: str, value: float) -> None:
-        self.part, self.value = part, value
-        super().__init__(f"{part} is {value}")
-
-
-@dataclass
-class Batch:
-    """Real data of one step.
-
-    Attributes:
-        hidden: h_i float [B, *h_i] by i, for every active level and, in independent training,
-            for the level above it (h_N is the label and not in here).
-        y: labels int64 [B].
-    """
-
-    hidden: dict[int, Tensor]
-    y: Tensor
+from sgan.training.batch import Batch
 
 
 class Fake(NamedTuple):
@@ -147,19 +122,6 @@ def conditional(
         cond = nn.functional.one_hot(cond, num_classes).to(recovered.dtype)
         recovered = recovered.softmax(dim=1)
     return losses.conditional_features(recovered, cond.float())
-
-
-def total_loss(terms: dict[str, Tensor], name: str, comm: Comm | None = None) -> Tensor:
-    """The sum of `levelI/<name>` over the levels. Raises NonFiniteLoss before any step.
-
-    The ranks agree on it: one that raised alone would leave the others waiting for its gradients.
-    """
-    total = torch.stack([v for key, v in terms.items() if key.endswith(f"/{name}")]).sum()
-    agreed = (comm or Comm()).average_number(total.item())
-    if not math.isfinite(agreed):
-        bad = [(key, v.item()) for key, v in terms.items() if not torch.isfinite(v)]
-        raise NonFiniteLoss(*(bad or [(f"{name} on another worker", agreed)])[0])
-    return total
 
 
 @contextlib.contextmanager

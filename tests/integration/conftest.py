@@ -214,7 +214,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Paths of real shards, of an encoder that has not been trained, and of its features."""
     import torch
 
-    from pipeline.data import features, shards, sources
+    from pipeline.data import feature_writer, shard_writer, shards, sources
     from pipeline.params.settings import DataConfig
     from sgan.config import EncoderConfig, ImageConfig
     from sgan.encoder import Encoder
@@ -223,7 +223,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("material")
     settings = DataConfig("custom", str(ROOT / "tests/data/mnist-small"), shard_images=300)
     dataset, provenance = sources.load(settings)
-    shards.write(dataset, folder / "data", settings, provenance)
+    shard_writer.write(dataset, folder / "data", settings, provenance)
     torch.manual_seed(0)
     encoder = Encoder(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",))).freeze()
     save_encoder(folder / "encoder.safetensors", encoder, {})
@@ -231,7 +231,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with torch.no_grad():
         hidden = encoder.encode(encoder.to_h0(torch.from_numpy(images).permute(0, 3, 1, 2)))
     columns = {"h1": hidden[1].numpy(), "y": labels}
-    features.write(folder / "features.arrow", columns)
+    feature_writer.write(folder / "features.arrow", columns)
     return {
         "data": str(folder / "data"),
         "encoder": str(folder / "encoder.safetensors"),
@@ -242,25 +242,16 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     """`make_part(level, storage=None, total_images=…, **fields)`: a level on the material."""
-    from pipeline.parts.part import Part
-    from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig, to_dict
+    from pipeline.parts.part import Identity, Part, Placement
+    from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
     def make(level: int, total_images: int, storage: Path | None = None, **fields: Any) -> Part:
         config = LevelConfig(z_dim=8, batch_size=50, total_images=total_images, lr_g=5e-4)
         stack = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (config, config)
         )
-        plain = to_dict(stack)
-        where = {"paths": material, "storage": str(storage or tmp_path / "runs")}
-        more = {"device": "cpu", "checkpoint_seconds": 0.2, **where, **fields}
-        return Part(
-            name=f"level{level}",
-            kind="level",
-            level=level,
-            stack=plain,
-            settings=plain["levels"][level],
-            inputs={"data": "small"},
-            **more,
-        )
+        placed = {"device": "cpu", "checkpoint_seconds": 0.2, **fields}
+        placement = Placement(material, str(storage or tmp_path / "runs"), **placed)
+        return Part(Identity.of_level(stack, level, {"data": "small"}), placement)
 
     return make

@@ -91,7 +91,7 @@ class TestOneMachine:
     def test_a_lost_worker_is_replaced_and_goes_on_from_its_checkpoint(self, make_part):
         total = 40_000
         part = make_part(1, total)
-        folder = Path(part.storage) / part.folder
+        folder = Path(part.placement.storage) / part.folder
         reports, lost = [], []
 
         def on_report(report):
@@ -148,7 +148,7 @@ class TestOneMachine:
 
     def test_being_told_to_stop_leaves_checkpoints_and_no_worker(self, make_part, until):
         part = make_part(1, total_images=5_000_000)
-        checkpoints = Checkpoints(Storage(part.storage), part.folder)
+        checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
         with pytest.raises(cluster.Stopped):
             train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
         until(lambda: not ray_tasks("level1"), 10, "the worker is gone")
@@ -160,7 +160,6 @@ class TestOneMachine:
         import torch
         from ray import cloudpickle
 
-        from sgan.config import stack_config_from_dict
         from sgan.stack import Stack
 
         part = make_part(1, total_images=1000, workers=2)
@@ -169,7 +168,7 @@ class TestOneMachine:
         result = cluster._together(part, str(tmp_path))
         assert result["images_seen"] == 1000
         first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
-        names = list(Stack(stack_config_from_dict(part.stack), (1,)).levels.state_dict())
+        names = list(Stack(part.identity.config, (1,)).levels.state_dict())
         assert len(names) == len(first)
         apart = {
             name for name, a, b in zip(names, first, second, strict=True) if not torch.equal(a, b)
@@ -184,7 +183,7 @@ class TestOneMachine:
 
     def test_being_told_to_stop_leaves_no_worker(self, make_part, until):
         part = make_part(1, total_images=5_000_000, workers=2)
-        checkpoints = Checkpoints(Storage(part.storage), part.folder)
+        checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
         with pytest.raises(cluster.Stopped):
             train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
         until(lambda: not training(), 15, "both workers are gone")

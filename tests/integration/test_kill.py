@@ -134,7 +134,7 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
         == json.loads((Path(whole.storage) / whole.folder / "result.json").read_text())["curve"]
     )
     one, other = (
-        load_file(Path(part.storage) / part.folder / "weights.safetensors")
+        load_file(Path(part.placement.storage) / part.folder / "weights.safetensors")
         for part in (whole, killed)
     )
     assert one.keys() == other.keys()

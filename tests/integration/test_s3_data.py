@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import shards, sources
+from pipeline.data import opening, shard_writer, shards, sources
 from pipeline.data.dataset import data_digest
 from pipeline.errors import UserError
 from pipeline.storage import s3
@@ -258,8 +258,9 @@ def test_data_source_is_fetched_again_only_where_it_changed(bucket, cutting):
 
 @pytest.fixture
 def shards_in_bucket(bucket, tmp_path):
+    opening.register("s3", s3.open_stream)
     dataset, _ = sources.load(Settings(source=str(MNIST_SMALL)))
-    shards.write(dataset, tmp_path / "data", Settings())
+    shard_writer.write(dataset, tmp_path / "data", Settings())
     for path in (tmp_path / "data").iterdir():
         s3.put_file(path, f"s3://{bucket}/data/{path.name}")
     return f"s3://{bucket}/data", tmp_path / "data", dataset

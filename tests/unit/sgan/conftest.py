@@ -7,7 +7,7 @@ import torch
 
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
-from sgan.training.step import Batch
+from sgan.training.batch import Batch
 
 IMAGES = {
     "mnist": ImageConfig(1, 28, 28, 10),

@@ -150,13 +150,30 @@ def test_joint_settings_that_cannot_be(changes: dict) -> None:
 
 def test_joint_training_keeps_a_levels_own_settings_unless_it_names_them() -> None:
     level = LevelConfig(lr_g=3e-4, lr_d=2e-4, dropout=0.1, instance_noise=0.05, seed=5, z_dim=16)
-    joint = JointConfig(
+    settings = JointConfig(
         lr_d=5e-5, dropout=0.3, total_images=7, batch_size=4, seed=9, lr_schedule="cosine"
-    ).level(level)
+    )
+    _, joint = settings.levels((LevelConfig(), level))
     assert (joint.lr_g, joint.lr_d) == (3e-4, 5e-5)
     assert (joint.dropout, joint.instance_noise) == (0.3, 0.05)
     assert (joint.total_images, joint.batch_size, joint.seed) == (7, 4, 9)
     assert (joint.lr_schedule, joint.z_dim) == ("cosine", 16)
+
+
+def test_what_one_joint_step_has_for_all_levels_is_joints_own_or_else_level_0s() -> None:
+    lowest = LevelConfig(precision="bfloat16", g_steps=((0.5, 1), (0.0, 2)), reuse_fakes=True)
+    above = LevelConfig(precision="float32", g_steps=((0.0, 3),), reuse_fakes=False)
+    for level in JointConfig().levels((lowest, above)):
+        assert (level.precision, level.g_steps, level.reuse_fakes) == (
+            "bfloat16",
+            ((0.5, 1), (0.0, 2)),
+            True,
+        )
+    own = JointConfig(precision="auto", g_steps=((0.0, 5),), reuse_fakes=False)
+    for level in own.levels((lowest, above)):
+        assert (level.precision, level.g_steps, level.reuse_fakes) == ("auto", ((0.0, 5),), False)
+    with pytest.raises(ConfigError, match=r"g_steps = .*must be pairs"):
+        JointConfig(g_steps=((0.5, 1),))
 
 
 def test_to_dict_is_json_and_comes_back_equal() -> None:

@@ -2,14 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.data import features, shards
-from pipeline.data.batches import ShardBatches, batches
+from pipeline.data import feature_writer, features, shard_writer
+from pipeline.data.batches import ShardBatches, Shares, batches
 from pipeline.data.dataset import Dataset
 from pipeline.errors import UserError
 from pipeline.params.settings import DataConfig
@@ -31,27 +32,37 @@ def paths(tmp_path_factory) -> dict[str, str]:
     test = images[:10], labels[:10]
     dataset = Dataset(images, labels, *test, tuple("abcdefg"), 0)
     settings = DataConfig("custom", "here", shard_images=50, block_images=20)
-    shards.write(dataset, folder / "data", settings)
+    shard_writer.write(dataset, folder / "data", settings)
     h1 = np.arange(ROWS, dtype=np.float32)[:, None] * np.ones((1, 5), np.float32)
-    features.write(folder / "features.arrow", {"h1": h1, "y": labels})
+    feature_writer.write(folder / "features.arrow", {"h1": h1, "y": labels})
     return {"data": str(folder / "data"), "features": str(folder / "features.arrow")}
 
 
-def to_h0(pixels: torch.Tensor) -> torch.Tensor:
-    return pixels.float() / 255
+@dataclass
+class Wanted:
+    """What the batches ask of a task."""
+
+    hidden_needed: tuple[int, ...]
+    batch_size: int
+    seed: int = SEED
+
+    @staticmethod
+    def to_h0(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.float() / 255
 
 
-def make(paths, hidden=(0, 1), *, resident_bytes=2**31, window=2, batch_size=BATCH, **more):
-    """The batches of a part, with the data held in memory unless `resident_bytes` forbids it."""
+def make(
+    paths, hidden=(0, 1), *, resident_bytes=2**31, window=2, batch_size=BATCH, ranks=(0, 1), **more
+):
+    """The batches of a task, with the data held in memory unless `resident_bytes` forbids it."""
     return batches(
-        paths,
-        hidden,
-        to_h0,
-        batch_size,
-        SEED,
+        Wanted(hidden, batch_size),
+        paths["data"],
+        *features.columns_of(paths["features"], hidden),
         device=CPU,
         resident_bytes=resident_bytes,
         window=window,
+        shares=Shares(*ranks),
         **more,
     )
 
@@ -106,9 +117,7 @@ def test_epochs_differ_and_miss_less_than_a_batch(paths):
 @pytest.mark.parametrize("resident_bytes", [0, 2**31])
 def test_ranks_share_each_batch(paths, resident_bytes):
     whole = make(paths, resident_bytes=resident_bytes)
-    ranks = [
-        make(paths, resident_bytes=resident_bytes, rank=rank, world_size=3) for rank in range(3)
-    ]
+    ranks = [make(paths, resident_bytes=resident_bytes, ranks=(rank, 3)) for rank in range(3)]
     for index in (0, STEPS):
         shares = [one(index) for one in ranks]
         assert [len(share.y) for share in shares] == [BATCH // 3] * 3
@@ -135,7 +144,7 @@ def test_upper_levels_open_no_shard(paths, tmp_path):
         ({"batch_size": 231}, "^batch_size = 231: must be at most the 230 training images"),
         ({"batch_size": 231, "section": "levels.0"}, r"^levels\.0\.batch_size = 231: must"),
         (
-            {"batch_size": 30, "world_size": 4},
+            {"batch_size": 30, "ranks": (0, 4)},
             "batch_size = 30: must divide by the part's 4 workers",
         ),
     ],

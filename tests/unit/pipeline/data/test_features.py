@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data import features
+from pipeline.data import feature_writer, features
 from pipeline.errors import UserError
 
 
@@ -21,7 +21,7 @@ def arrays():
 
 def test_round_trip_of_vectors_maps_and_labels(arrays, tmp_path):
     path = tmp_path / "deep" / "features.arrow"
-    features.write(path, arrays, {"encoder": "abc"})
+    feature_writer.write(path, arrays, {"encoder": "abc"})
     for name, array in arrays.items():
         tensor = features.read(path, name)
         assert tensor.dtype == torch.from_numpy(array).dtype
@@ -33,10 +33,10 @@ def test_round_trip_of_vectors_maps_and_labels(arrays, tmp_path):
 def test_read_maps_the_file_without_a_copy(tmp_path):
     """A tensor of 200 MB costs no memory of its own until it is used."""
     path = tmp_path / "big.arrow"
-    features.write(path, {"h": np.zeros((50_000, 1000), np.float32)})
+    feature_writer.write(path, {"h": np.zeros((50_000, 1000), np.float32)})
     program = f"""
 import resource, torch
-from pipeline.data import features
+from pipeline.data import feature_writer, features
 features.read({str(path)!r}, "h")[0].sum()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 kept = features.read({str(path)!r}, "h")
@@ -51,17 +51,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, kept[49_999].
 
 def test_mapping_outlives_the_file(arrays, tmp_path):
     path = tmp_path / "f.arrow"
-    features.write(path, arrays)
+    feature_writer.write(path, arrays)
     tensor = features.read(path, "h1")
-    features.write(path, {"h1": np.zeros((2, 2), np.float32)})
+    feature_writer.write(path, {"h1": np.zeros((2, 2), np.float32)})
     path.unlink()
     assert torch.equal(tensor, torch.from_numpy(arrays["h1"]))
 
 
 def test_batches_give_the_same_bytes_as_whole_arrays(arrays, tmp_path):
-    features.write(tmp_path / "whole.arrow", arrays, {"k": "v"})
+    feature_writer.write(tmp_path / "whole.arrow", arrays, {"k": "v"})
     shapes = {name: array.shape[1:] for name, array in arrays.items()}
-    with features.Writer(tmp_path / "b.arrow", 70, shapes, {"k": "v"}, {"y": "int64"}) as writer:
+    with feature_writer.Writer(
+        tmp_path / "b.arrow", 70, shapes, {"k": "v"}, {"y": "int64"}
+    ) as writer:
         for start in range(0, 70, 32):
             writer.append({name: array[start : start + 32] for name, array in arrays.items()})
     assert (tmp_path / "b.arrow").read_bytes() == (tmp_path / "whole.arrow").read_bytes()
@@ -70,13 +72,13 @@ def test_batches_give_the_same_bytes_as_whole_arrays(arrays, tmp_path):
 
 def test_failure_in_the_middle_leaves_the_old_file(arrays, tmp_path):
     path = tmp_path / "f.arrow"
-    features.write(path, {"h": arrays["h1"]})
-    with pytest.raises(RuntimeError), features.Writer(path, 70, {"h": (16,)}) as writer:
+    feature_writer.write(path, {"h": arrays["h1"]})
+    with pytest.raises(RuntimeError), feature_writer.Writer(path, 70, {"h": (16,)}) as writer:
         writer.append({"h": arrays["h1"][:10]})
         raise RuntimeError("killed")
     with (
         pytest.raises(ValueError, match="10 rows written of 70"),
-        features.Writer(path, 70, {"h": (16,)}) as writer,
+        feature_writer.Writer(path, 70, {"h": (16,)}) as writer,
     ):
         writer.append({"h": arrays["h1"][:10]})
     assert torch.equal(features.read(path, "h"), torch.from_numpy(arrays["h1"]))
@@ -95,7 +97,7 @@ def test_failure_in_the_middle_leaves_the_old_file(arrays, tmp_path):
 def test_batches_that_do_not_fit(tmp_path, batch, message):
     with (
         pytest.raises(ValueError, match=message),
-        features.Writer(tmp_path / "f", 4, {"h": (2,)}) as w,
+        feature_writer.Writer(tmp_path / "f", 4, {"h": (2,)}) as w,
     ):
         w.append(batch)
 
@@ -111,18 +113,18 @@ def test_batches_that_do_not_fit(tmp_path, batch, message):
 )
 def test_columns_that_cannot_be_written(tmp_path, columns, message):
     with pytest.raises(ValueError, match=message):
-        features.write(tmp_path / "f", columns)
+        feature_writer.write(tmp_path / "f", columns)
 
 
 def test_read_errors(arrays, tmp_path):
     path = tmp_path / "f.arrow"
     with pytest.raises(UserError, match=r"f\.arrow does not exist\. Run `dvc repro features`"):
         features.read(path, "h1")
-    features.write(path, arrays)
+    feature_writer.write(path, arrays)
     with pytest.raises(UserError, match="no column 'h9'; it has h1, h2, y"):
         features.read(path, "h9")
     for size in (0, 100, path.stat().st_size // 2, path.stat().st_size - 4):
         path.write_bytes(path.read_bytes()[:size] if size else b"")
         with pytest.raises(UserError, match=r"f\.arrow: truncated or damaged features"):
             features.read(path, "h1")
-        features.write(path, arrays)
+        feature_writer.write(path, arrays)

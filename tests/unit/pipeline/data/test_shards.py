@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data import shards, sources
+from pipeline.data import shard_writer, shards, sources
 from pipeline.data.dataset import Dataset, Provenance
 from pipeline.errors import UserError
 from sgan.training.order import epoch_order
@@ -27,7 +27,7 @@ def small(settings):
 
 @pytest.fixture
 def written(dataset, small, tmp_path):
-    shards.write(dataset, tmp_path / "data", small)
+    shard_writer.write(dataset, tmp_path / "data", small)
     return tmp_path / "data"
 
 
@@ -61,7 +61,7 @@ def test_mean_image_is_that_of_training(dataset, written):
 
 def test_same_data_gives_the_same_bytes(dataset, written, small, tmp_path):
     origin = Provenance("custom", "elsewhere", "npz", dataset.digests(), False, ("failed before",))
-    shards.write(dataset, tmp_path / "again", small, origin)
+    shard_writer.write(dataset, tmp_path / "again", small, origin)
     names = sorted(path.name for path in written.iterdir())
     assert names == sorted(path.name for path in (tmp_path / "again").iterdir())
     for name in names:
@@ -70,15 +70,15 @@ def test_same_data_gives_the_same_bytes(dataset, written, small, tmp_path):
 
 def test_digest_depends_on_the_data_and_not_on_the_shards(dataset, written, settings, tmp_path):
     digest = shards.Manifest.load(written).data_digest
-    other = shards.write(dataset, tmp_path / "b", settings(shard_images=7, block_images=3))
+    other = shard_writer.write(dataset, tmp_path / "b", settings(shard_images=7, block_images=3))
     assert other.data_digest == digest
     changed = Dataset(**{**vars(dataset), "train_images": dataset.train_images.copy()})
     changed.train_images[100, 2, 2, 0] ^= 1
-    assert shards.write(changed, tmp_path / "c", settings()).data_digest != digest
+    assert shard_writer.write(changed, tmp_path / "c", settings()).data_digest != digest
 
 
 def test_writing_again_leaves_no_old_shards(dataset, written, settings):
-    shards.write(dataset, written, settings(shard_images=200))
+    shard_writer.write(dataset, written, settings(shard_images=200))
     assert sorted(path.name for path in written.iterdir()) == [
         "manifest.parquet",
         "test-00000.tar",
@@ -129,7 +129,7 @@ def test_stream_holds_no_more_than_its_window(settings, tmp_path):
     """3 MB of images in shards of 77 kB: two of these and a batch take far less than 1 MB."""
     images, labels = np.zeros((4000, 16, 16, 3), np.uint8), np.arange(4000) % 2
     dataset = Dataset(images, labels, images[:10], labels[:10], ("a", "b"))
-    shards.write(dataset, tmp_path, settings(shard_images=100, block_images=50))
+    shard_writer.write(dataset, tmp_path, settings(shard_images=100, block_images=50))
     list(shards.stream(tmp_path, "test", window=2, seed=0, epoch=0, batch_size=32))  # imports
     tracemalloc.start()
     try:
@@ -178,7 +178,7 @@ def test_missing_and_damaged_manifest(written, tmp_path):
 @pytest.mark.parametrize("field", ["shard_images", "block_images"])
 def test_sizes_below_one(dataset, settings, tmp_path, field):
     with pytest.raises(UserError, match=rf"data\.{field} is 0; it must be at least 1"):
-        shards.write(dataset, tmp_path, settings(**{field: 0}))
+        shard_writer.write(dataset, tmp_path, settings(**{field: 0}))
     with pytest.raises(UserError, match="window 0"):
         next(shards.stream(tmp_path, "train", window=0, seed=0, epoch=0, batch_size=1))
 
@@ -186,7 +186,7 @@ def test_sizes_below_one(dataset, settings, tmp_path, field):
 def test_names_of_classes_survive_as_a_source(dataset, small, settings, tmp_path):
     square = {f"{s}_images": dataset.split(s)[0][:, :5] for s in ("train", "test")}
     dataset = replace(dataset, **square)
-    shards.write(dataset, tmp_path, small)
+    shard_writer.write(dataset, tmp_path, small)
     again, provenance = sources.load(settings(source=str(tmp_path)))
     assert provenance.format == "webdataset" and again.classes == dataset.classes
     np.testing.assert_array_equal(again.train_images, dataset.train_images)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipeline.data import shards, sources
+from pipeline.data import shard_writer, sources
 from pipeline.data.dataset import array_sha256, data_digest
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
@@ -39,7 +39,9 @@ def test_every_form_gives_the_same_data(settings, mnist_small, tmp_path, serve, 
         with tarfile.open(source, "w:gz") as archive:
             archive.add(mnist_small, "deep/down/mnist")
     elif form == "webdataset":
-        shards.write(expected, tmp_path / "shards", settings(shard_images=300, block_images=70))
+        shard_writer.write(
+            expected, tmp_path / "shards", settings(shard_images=300, block_images=70)
+        )
         source = str(tmp_path / "shards")
     elif form == "file://":
         source = mnist_small.as_uri()

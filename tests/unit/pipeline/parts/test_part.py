@@ -1,175 +1,124 @@
-"""The key of a trained part: what changes it, what must not, and who else has to know the code."""
+"""The key of a trained part: what changes it, and what must not."""
 
-import copy
 import pickle
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-import sgan
-from pipeline.parts.part import TRAINING_CODE, Part, code_version
+from pipeline.parts.part import Identity, Part, Placement, code_version
 from sgan.config import EncoderConfig, ImageConfig, JointConfig, LevelConfig, StackConfig, to_dict
 
-ROOT = Path(__file__).resolve().parents[4]
-SGAN = Path(sgan.__file__).parent
-STACK = to_dict(
-    StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(), LevelConfig()))
-)
+STACK = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(), LevelConfig()))
+INPUTS = {"data": "d", "encoder": "e", "features": "f"}
 
 
-def part(level: int = 0, **changes: Any) -> Part:
-    """A level of the stack, with fields of one's own."""
-    fields: dict[str, Any] = {
-        "name": f"level{level}",
-        "kind": "level",
-        "level": level,
-        "stack": STACK,
-        "settings": STACK["levels"][level],
-        "inputs": {"data": "d", "encoder": "e"},
-        "paths": {"data": "/data"},
-        "storage": ".runs",
-    }
-    return Part(**(fields | changes))
+def with_level(index: int, **changes: Any) -> StackConfig:
+    """The stack with one level's settings changed."""
+    levels = list(STACK.levels)
+    levels[index] = replace(levels[index], **changes)
+    assert levels[index] != STACK.levels[index]
+    return replace(STACK, levels=tuple(levels))
 
 
-def joint(**changes: Any) -> Part:
-    """Joint training of the stack."""
-    return replace(
-        part(**changes),
-        name="joint",
-        kind="joint",
-        level=None,
-        settings=to_dict(JointConfig()),
+def level(index: int = 0, config: StackConfig = STACK, inputs: dict[str, str] = INPUTS) -> Identity:
+    return Identity.of_level(config, index, inputs)
+
+
+def joint(config: StackConfig = STACK, **changes: Any) -> Identity:
+    return Identity.of_joint(config, JointConfig(**changes), {**INPUTS, "level0": "0"})
+
+
+def test_where_and_on_how_much_it_runs_is_not_in_the_key() -> None:
+    part = Part(level(), Placement({"data": "/data"}, ".runs"))
+    moved = part.placed(
+        inputs={"data": "/elsewhere"},
+        storage="s3://bucket/runs",
+        cpus=7.0,
+        gpus=0.5,
+        workers=2,
+        device="cuda",
+        checkpoint_seconds=1.0,
+        resident_bytes=0,
     )
+    assert moved.placement.workers == 2
+    assert moved.key == part.key == level().key
 
 
-def edited(stack: dict[str, Any], *path: Any, value: Any) -> dict[str, Any]:
-    """A copy of the configuration with one setting changed."""
-    changed = copy.deepcopy(stack)
-    inner: Any = changed
-    for name in path[:-1]:
-        inner = inner[name]
-    assert inner[path[-1]] != value
-    inner[path[-1]] = value
-    return changed
+def test_another_levels_settings_are_not_in_a_levels_key() -> None:
+    other = with_level(1, lambda_ent=5.0)
+    assert level(0, other).key == level(0).key
+    assert level(0, other) == level(0)  # nor anywhere in what a worker is handed
+    assert level(1, other).key != level(1).key
+    assert joint(other).key != joint().key
+
+
+def test_how_the_encoder_was_trained_is_in_no_levels_key_but_its_nets_are() -> None:
+    longer = replace(STACK, encoder=replace(STACK.encoder, total_images=1))
+    assert level(config=longer).key == level().key
+    assert joint(longer).key == joint().key
+    assert Identity.of_encoder(longer, INPUTS).key != Identity.of_encoder(STACK, INPUTS).key
+    wider = replace(STACK, encoder=replace(STACK.encoder, width=64))
+    assert level(config=wider).key != level().key
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "changed",
     [
-        {"paths": {"data": "/elsewhere"}},
-        {"storage": "s3://bucket/runs"},
-        {"cpus": 7.0, "gpus": 0.5, "workers": 2},
-        {"device": "cuda", "checkpoint_seconds": 1.0, "resident_bytes": 0},
+        level(config=with_level(0, lr_g=0.5)),
+        level(config=with_level(0, seed=2)),
+        level(config=with_level(0, total_images=5)),
+        level(inputs={**INPUTS, "encoder": "other"}),
+        level(inputs={**INPUTS, "data": "other"}),
+        level(inputs={**INPUTS, "features": "other"}),
+        level(config=replace(STACK, image=replace(STACK.image, num_classes=11))),
+        level(1),
     ],
 )
-def test_where_and_on_how_much_it_runs_is_not_in_the_key(changes):
-    assert part(**changes).key == part().key
-
-
-def test_another_levels_settings_are_not_in_a_levels_key():
-    other = edited(STACK, "levels", 1, "lambda_ent", value=5.0)
-    assert part(0, stack=other).key == part(0).key
-    assert joint(stack=other).key != joint().key
-
-
-def test_how_the_encoder_was_trained_is_in_no_levels_key_but_its_nets_are():
-    trained_longer = edited(STACK, "encoder", "total_images", value=1)
-    assert part(stack=trained_longer).key == part().key
-    wider = edited(STACK, "encoder", "width", value=64)
-    assert part(stack=wider).key != part().key
+def test_what_decides_the_result_is_in_the_key(changed: Identity) -> None:
+    assert changed.key != level().key
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"settings": edited(STACK, "levels", 0, "lr_g", value=0.5)["levels"][0]},
-        {"settings": edited(STACK, "levels", 0, "seed", value=2)["levels"][0]},
-        {"settings": edited(STACK, "levels", 0, "total_images", value=5)["levels"][0]},
-        {"inputs": {"data": "d", "encoder": "other"}},
-        {"inputs": {"data": "other", "encoder": "e"}},
-        {"stack": edited(STACK, "image", "height", value=32)},
-        {"level": 1},
-    ],
+    "changes", [{"precision": "bfloat16"}, {"g_steps": ((0.0, 2),)}, {"reuse_fakes": True}]
 )
-def test_what_decides_the_result_is_in_the_key(changes):
-    assert part(**changes).key != part().key
+def test_joints_own_steps_are_in_its_key(changes: dict[str, Any]) -> None:
+    assert joint(**changes).key != joint().key
 
 
-def test_the_order_of_settings_does_not_count():
-    turned = dict(reversed(list(STACK["levels"][0].items())))
-    assert part(settings=turned).key == part().key
+def test_a_key_is_of_the_settings_that_the_training_uses() -> None:
+    """They were two copies once, of which one was hashed and the other trained."""
+    changed = with_level(0, lr_g=0.5)
+    assert level(config=changed).settings == level(config=changed).config.levels[0]
+    assert level(config=changed).settings == changed.levels[0]
+    assert joint(precision="float32").settings.precision == "float32"
+    assert Identity.of_encoder(STACK, INPUTS).settings == STACK.encoder
 
 
-def test_a_key_is_short_and_part_of_the_folder():
-    one = part()
-    assert len(one.key) == 20
-    assert set(one.key) <= set("0123456789abcdef")
-    assert one.folder == f"level0/{one.key}"
-    assert one.total_images == STACK["levels"][0]["total_images"]
+def test_names_follow_from_what_a_part_is() -> None:
+    encoder = Identity.of_encoder(STACK, INPUTS)
+    assert [one.name for one in (encoder, level(1), joint())] == ["encoder", "level1", "joint"]
+    assert [one.section for one in (encoder, level(1), joint())] == ["encoder", "levels.1", "joint"]
+    part = Part(level(), Placement({}, ".runs"))
+    assert len(part.key) == 20
+    assert set(part.key) <= set("0123456789abcdef")
+    assert part.folder == f"level0/{part.key}"
+    assert level().total_images == STACK.levels[0].total_images
 
 
-def test_a_part_travels_and_keeps_its_key():
-    one = part()
-    assert pickle.loads(pickle.dumps(one)) == one
-    assert replace(one, cpus=3.0).key == one.key
+def test_a_part_travels_and_keeps_its_key() -> None:
+    part = Part(level(), Placement({"data": "/data"}, ".runs"))
+    again = pickle.loads(pickle.dumps(part))
+    assert again == part
+    assert again.key == part.key
+    assert to_dict(again.identity.config) == to_dict(part.identity.config)
 
 
-def test_the_code_of_each_kind_is_there():
-    for kind, files in TRAINING_CODE.items():
-        assert [name for name in files if not (SGAN / name).is_file()] == [], kind
-        assert len(code_version(kind)) == 64
-    assert len({code_version("encoder"), code_version("level")}) == 2
-
-
-def version_after(folder: Path, name: str, old: str, new: str) -> tuple[str, str]:
-    """`code_version("level")` of a copy of sgan, before and after an edit of one of its files."""
-    shutil.copytree(SGAN, folder / "sgan", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "pipeline", folder / "pipeline")
-    program = "from pipeline.parts.part import code_version; print(code_version('level'))"
-
-    def version() -> str:
-        command = [sys.executable, "-c", program]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    before = version()
-    path = folder / "sgan" / name
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    return before, version()
-
-
-def test_wording_of_the_code_is_not_in_the_key(tmp_path):
-    before, after = version_after(tmp_path, "losses.py", '"""', '"""Said in other words.\n\n')
-    assert after == before
-
-
-def test_code_that_trains_is_in_the_key(tmp_path):
-    before, after = version_after(tmp_path, "losses.py", "\ndef ", "\nONE_MORE = 1\n\n\ndef ")
-    assert after != before
-
-
-@pytest.mark.parametrize(
-    ("stage", "kind"), [("encoder", "encoder"), ("levels", "level"), ("joint", "joint")]
-)
-def test_dvc_looks_at_all_code_that_a_key_covers(stage, kind):
-    """Otherwise an edit changes the key and DVC still says that everything is up to date."""
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    watched = [ROOT / name for name in deps]
-    assert [
-        path for path in watched if not str(path).count("artifacts") and not path.exists()
-    ] == []
-    missing = [
-        name
-        for name in TRAINING_CODE[kind]
-        if not any((SGAN / name).is_relative_to(path) for path in watched)
-    ]
-    assert missing == []
+def test_each_kind_has_its_own_code_version_and_each_family_of_nets() -> None:
+    versions = {
+        code_version(kind, architecture)
+        for kind in ("encoder", "level", "joint")
+        for architecture in ("mnist", "cifar10", "pyramid")
+    }
+    assert len(versions) == 9
+    assert code_version("level", "svhn") == code_version("level", "cifar10")  # one module

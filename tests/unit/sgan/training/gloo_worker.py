@@ -16,9 +16,11 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.training import step
 from sgan.training.adversarial import AdversarialTask
+from sgan.training.batch import Batch
 from sgan.training.batches import TensorBatches
 from sgan.training.comm import TorchComm
 from sgan.training.seeds import mix
+from sgan.training.terms import NonFiniteLoss
 
 MNIST = ImageConfig(1, 28, 28, 10)
 ROWS = 24
@@ -40,7 +42,7 @@ def data() -> tuple[dict[int, torch.Tensor], torch.Tensor]:
     return {1: h1}, torch.arange(ROWS) % 10
 
 
-def local_loss(task: AdversarialTask, batch: step.Batch) -> float:
+def local_loss(task: AdversarialTask, batch: Batch) -> float:
     """D's adversarial loss on this rank's share, as `task.step(0, batch)` will find it."""
     torch.manual_seed(mix(task.seed, 0, task.comm.rank))
     fakes = step.generate(task.stack, batch, joint=False)
@@ -66,7 +68,7 @@ def train(comm: TorchComm, broken: bool) -> dict:
                 torch.nn.init.eye_(parameter)
     rows = [batches.rows(i).tolist() for i in range(3)]
 
-    def share(index: int) -> step.Batch:
+    def share(index: int) -> Batch:
         batch = batches(index)
         batch.hidden[1] = batch.hidden[1] * (1 + 4 * comm.rank)
         return batch
@@ -88,7 +90,7 @@ def train(comm: TorchComm, broken: bool) -> dict:
             batch.hidden[1][0, 0] = float("nan")
         try:
             task.step(index, batch)
-        except step.NonFiniteLoss as caught:
+        except NonFiniteLoss as caught:
             error = str(caught)
             break
     return {

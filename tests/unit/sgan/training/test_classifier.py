@@ -8,10 +8,11 @@ from torch.nn import functional as F
 
 from sgan.config import EncoderConfig, ImageConfig
 from sgan.encoder import Encoder
+from sgan.training.batch import Batch
 from sgan.training.batches import TensorBatches
 from sgan.training.classifier import EncoderTask, accuracy
 from sgan.training.loop import Hooks, fit
-from sgan.training.step import Batch, NonFiniteLoss
+from sgan.training.terms import NonFiniteLoss
 
 MNIST = ImageConfig(1, 28, 28, 10)
 

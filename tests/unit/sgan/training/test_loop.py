@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from sgan.training.batch import Batch
 from sgan.training.loop import Hooks, TrainingStopped, fit, total_steps
-from sgan.training.step import Batch, NonFiniteLoss
+from sgan.training.terms import NonFiniteLoss
 
 
 class Counter:

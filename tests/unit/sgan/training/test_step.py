@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from sgan import losses
 from sgan.stack import Stack
 from sgan.training import step
-from sgan.training.step import Batch
+from sgan.training.batch import Batch
+from sgan.training.terms import NonFiniteLoss, total_loss
 
 
 def gradients(net: nn.Module) -> list[Tensor | None]:
@@ -49,7 +50,7 @@ def test_a_d_phase_leaves_g_and_e_without_gradient(joint: bool, make_stack, make
     batch = make_batch(stack)
     fakes = step.generate(stack, batch, joint, lower_weight=1.0)
     terms = step.discriminator_losses(stack, stack.level_configs(), batch, fakes)
-    step.total_loss(terms, "loss_d").backward()
+    total_loss(terms, "loss_d").backward()
     assert has_none(stack.encoder)
     for i in (0, 1):
         assert has_none(stack.level(i).generator)
@@ -64,7 +65,7 @@ def test_a_g_phase_leaves_e_and_a_frozen_d_without_gradient(joint, make_stack, m
     with step.without_gradient(discriminators):
         fakes = step.generate(stack, batch, joint, lower_weight=1.0)
         terms = step.generator_losses(stack, stack.level_configs(), fakes)
-        step.total_loss(terms, "loss_g").backward()
+        total_loss(terms, "loss_g").backward()
     assert has_none(stack.encoder)
     for i in (0, 1):
         assert has_all(stack.level(i).generator)
@@ -346,14 +347,14 @@ def test_the_total_is_summed_over_levels_and_must_be_finite() -> None:
         "level1/loss_q": torch.tensor(float("nan")),
         "level1/loss_d": torch.tensor(2.0),
     }
-    assert step.total_loss(terms, "loss_d").item() == 3.5
+    assert total_loss(terms, "loss_d").item() == 3.5
     terms["level1/loss_d"] = torch.tensor(float("nan"))
-    with pytest.raises(step.NonFiniteLoss, match="level1/loss_q is nan") as caught:
-        step.total_loss(terms, "loss_d")
+    with pytest.raises(NonFiniteLoss, match="level1/loss_q is nan") as caught:
+        total_loss(terms, "loss_d")
     assert caught.value.part == "level1/loss_q"
 
 
 def test_a_sum_that_overflows_is_named_too() -> None:
     terms = {f"level{i}/loss_d": torch.tensor(3e38) for i in (0, 1)}
-    with pytest.raises(step.NonFiniteLoss, match="is inf"):
-        step.total_loss(terms, "loss_d")
+    with pytest.raises(NonFiniteLoss, match="is inf"):
+        total_loss(terms, "loss_d")

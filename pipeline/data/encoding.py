@@ -1,0 +1,52 @@
+"""Encoding the training split once: a column per h_i, and the labels, in the images' row order."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.data import shards
+from pipeline.data.feature_writer import Writer
+from pipeline.data.features import LABELS, column
+from pipeline.data.manifest import Manifest
+
+if TYPE_CHECKING:
+    from sgan.encoder import Encoder
+
+_BATCH = 1000
+
+
+def encode_split(
+    encoder: "Encoder", data: Path, target: Path, about: Mapping[str, str]
+) -> tuple[list[str], int]:
+    """Write h_1 … h_{N-1} float32 [rows, *h_i] and y int64 [rows] of the training images.
+
+    Args:
+        encoder: E, frozen, on the device that encodes.
+        data: folder of the shards.
+        target: the Arrow file to write, atomically.
+        about: facts kept in the file.
+
+    Returns:
+        The names of the h_i columns, and the number of rows.
+
+    Raises:
+        UserError: missing or damaged shards; then nothing is written.
+    """
+    import torch
+
+    device = encoder.mean_image.device
+    shape = Manifest.load(data).image_shape
+    images, labels = shards.read_split(data, "train")
+    with torch.no_grad():
+        probe = encoder.encode(torch.zeros(1, *shape, device=device))
+    inner = range(1, encoder.num_levels)
+    shapes = {column(i): tuple(probe[i].shape[1:]) for i in inner} | {LABELS: ()}
+    with Writer(target, len(labels), shapes, about, {LABELS: "int64"}) as writer:
+        for start in range(0, len(labels), _BATCH):
+            rows = slice(start, start + _BATCH)
+            pixels = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).to(device)
+            with torch.no_grad():
+                hidden = encoder.encode(encoder.to_h0(pixels))
+            batch = {column(i): hidden[i].cpu().numpy() for i in inner}
+            writer.append({**batch, LABELS: labels[rows]})
+    return [column(i) for i in inner], len(labels)
