@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from pipeline import paths
-from pipeline.data import batches as training_data
+from pipeline.data.batches import batches
+from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage, opened
 from pipeline.scores.indomain import RealImages, Samples, in_domain
 from pipeline.scores.judge import Judge
@@ -33,8 +34,8 @@ from pipeline.scores.score import metrics
 from pipeline.stages.evaluate import draw, real_images
 from sgan.config import LevelConfig
 from sgan.stack import Stack
-from sgan.training.adversarial import AdversarialTask
-from sgan.training.loop import Hooks, fit
+from sgan.training.assembly import independent
+from sgan.training.loop import Hooks, train
 from sgan.weights import load_encoder, load_levels_into
 
 SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_own_z", "seconds")
@@ -68,28 +69,18 @@ def run(
     config = stage.stack_config()
     levels = tuple(settings if i == level else old for i, old in enumerate(config.levels))
     config = replace(config, levels=levels)
-    torch.manual_seed(settings.seed)
-    alone = Stack(config, (level,)).set_encoder(encoder.state_dict())
-    task = AdversarialTask(alone, {level: settings})
-    where = {"data": paths.DATA, "features": paths.FEATURES_FILE}
-    batches = training_data.batches(
-        {name: str(stage.path(path)) for name, path in where.items()},
-        task.hidden_needed,
-        alone.encoder.to_h0,
-        settings.batch_size,
-        settings.seed,
-        device=torch.device("cpu"),
-        resident_bytes=2**31,
-    )
+    task = independent(config, level, encoder.state_dict())
+    upper, y = columns_of(stage.path(paths.FEATURES_FILE), task.hidden_needed)
+    data, here = str(stage.path(paths.DATA)), torch.device("cpu")
+    in_order = batches(task, data, upper, y, device=here, resident_bytes=2**31)
     began = time.monotonic()
-    fit(task, batches, Hooks(report_every=100))
+    train(task, in_order, Hooks(report_every=100))
     seconds = time.monotonic() - began
-    task.finish(batches(k) for k in range(100))
     stack = Stack(config).set_encoder(encoder.state_dict())
     for i in stack.active:
         if i != level:
             load_levels_into(stack, stage.path(paths.level_weights(i)))
-    stack.level(level).load_state_dict(alone.level(level).state_dict())
+    stack.level(level).load_state_dict(task.stack.level(level).state_dict())
     stack.eval()
     samples: Samples = draw(stack, count, settings.seed)
     found = in_domain([samples], real, judge, stage.kept("features"))

@@ -42,8 +42,11 @@ from sgan.encoder import Encoder
 from sgan.stack import Stack
 from sgan.training import classifier
 from sgan.training.adversarial import AdversarialTask
+from sgan.training.assembly import independent
+from sgan.training.assembly import joint as jointly
 from sgan.training.batches import TensorBatches
-from sgan.training.loop import Hooks, Task, TrainingStopped, fit
+from sgan.training.loop import Hooks, Task, TrainingStopped
+from sgan.training.loop import train as train_task
 
 _CIFAR10 = LevelConfig(
     d_objective="class_logits",
@@ -139,9 +142,15 @@ class Run:
         return True
 
     def train(
-        self, name: str, task: Task, batches: TensorBatches, settings: Mapping[str, Any]
+        self,
+        name: str,
+        task: Task,
+        columns: Mapping[int, Tensor],
+        y: Tensor,
+        settings: Mapping[str, Any],
     ) -> None:
         """Train a part from its checkpoint or from the start. Raises TrainingStopped."""
+        batches = TensorBatches(columns, y, task.to_h0, task.batch_size, task.seed)
         path, start = self.checkpoint(name), 0
         if self.resume and path.exists():
             saved = torch.load(path, map_location=self.device, weights_only=True)
@@ -164,7 +173,7 @@ class Run:
             report_every=50,
             save_seconds=self.save_seconds,
         )
-        fit(task, batches, hooks, start=start)
+        train_task(task, batches, hooks, start=start)
 
     def grid(self, name: str, stack: Stack) -> None:
         """OUT/<name>.png: a row per class, ten samples each."""
@@ -234,47 +243,27 @@ def train_encoder(run: Run, data: Data, config: StackConfig) -> Encoder:
     path = run.out / "encoder.safetensors"
     settings = {**to_dict(config.encoder), "data": data.digest}
     if not run.finished("encoder", settings):
-        torch.manual_seed(config.encoder.seed)
-        encoder = Encoder(config.image, config.encoder).to(run.device)
-        if config.image.centre == "pixel_mean":
-            encoder.mean_image.copy_(data.train.float().mean(0) / 255)
-        task = classifier.EncoderTask(encoder, config.encoder, device=run.device)
-        c = config.encoder
-        batches = TensorBatches({0: data.train}, data.train_y, encoder.to_h0, c.batch_size, c.seed)
-        run.train("encoder", task, batches, settings)
-        accuracy = classifier.accuracy(encoder, data.test, data.test_y)
+        mean = data.train.float().mean(0) / 255
+        task = classifier.pretraining(config.image, config.encoder, mean, device=run.device)
+        run.train("encoder", task, {0: data.train}, data.train_y, settings)
+        accuracy = classifier.accuracy(task.encoder, data.test, data.test_y)
         print(f"encoder: test accuracy {accuracy:.4f}")
-        weights.save_encoder(path, encoder, {"settings": settings, "test_accuracy": accuracy})
+        task.save(path, {"settings": settings, "test_accuracy": accuracy})
         run.checkpoint("encoder").unlink(missing_ok=True)
     return weights.load_encoder(path, run.device)
 
 
-def train_levels(
-    run: Run,
-    name: str,
-    stack: Stack,
-    columns: Mapping[int, Tensor],
-    data: Data,
-    joint: JointConfig | None = None,
+def train_gan(
+    run: Run, name: str, task: AdversarialTask, columns: Mapping[int, Tensor], data: Data
 ) -> None:
-    """The stack's active levels: alone, or jointly; weights to OUT/<name>.safetensors."""
-    settings = {"levels": to_dict(stack.config)["levels"], "data": data.digest}
-    settings |= {"joint": to_dict(joint)} if joint else {"active": list(stack.active)}
+    """The task's levels, unless they are there; weights to OUT/<name>.safetensors."""
+    settings = {str(i): to_dict(c) for i, c in task.settings.items()}
+    settings |= {"joint": task.joint, "lower_weight": task.lower_weight, "data": data.digest}
     if run.finished(name, settings):
         return
-    task = AdversarialTask(
-        stack,
-        stack.level_configs(),
-        joint=joint is not None,
-        lower_weight=joint.lower_weight if joint else 0.0,
-        device=run.device,
-    )
     needed = {i: columns[i] for i in task.hidden_needed}
-    batches = TensorBatches(needed, data.train_y, stack.encoder.to_h0, task.batch_size, task.seed)
-    run.train(name, task, batches, settings)
-    task.finish(batches(i) for i in range(min(50, batches.steps_per_epoch)))
-    save = weights.save_stack if joint else weights.save_levels
-    save(run.out / f"{name}.safetensors", stack, {"settings": settings})
+    run.train(name, task, needed, data.train_y, settings)
+    task.save(run.out / f"{name}.safetensors", {"settings": settings})
     run.checkpoint(name).unlink(missing_ok=True)
 
 
@@ -324,19 +313,17 @@ def train(options: argparse.Namespace) -> None:
     run = Run(options, device)
     data = read_data(options.data, config.image, device)
     encoder = train_encoder(run, data, config)
-    columns = features(encoder, data.train)
-    for i in reversed(range(config.encoder.num_levels)):
-        torch.manual_seed(options.seed)
-        level = Stack(config, [i]).set_encoder(encoder.state_dict())
-        train_levels(run, f"level{i}", level, columns, data)
-
-    jointly = dataclasses.replace(config, levels=tuple(joint.level(c) for c in config.levels))
-    stack = Stack(jointly).set_encoder(encoder.state_dict()).to(device)
-    for i in range(stack.num_levels):
-        weights.load_levels_into(stack, run.out / f"level{i}.safetensors")
-    run.grid("levels", stack)
+    state, columns = encoder.state_dict(), features(encoder, data.train)
+    count = config.encoder.num_levels
+    for i in reversed(range(count)):
+        train_gan(run, f"level{i}", independent(config, i, state, device=device), columns, data)
+    levels: dict[int, dict[str, Tensor]] = {}
+    for i in range(count):
+        levels |= weights.load_levels(run.out / f"level{i}.safetensors")
+    task = jointly(config, joint, state, levels, device=device)
+    run.grid("levels", task.stack)
     if options.joint_images:
-        train_levels(run, "stack", stack, columns, data, joint)
+        train_gan(run, "stack", task, columns, data)
         run.grid("stack", weights.load_stack(run.out / "stack.safetensors", device))
     print(f"done: weights and samples in {run.out}")
 
