@@ -7,15 +7,16 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.redaction import HIDDEN, is_secret_name, redact, redact_tree
 
 if TYPE_CHECKING:
-    from pipeline.tracking.tracker import Tracker
+    from mlflow import MlflowClient
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +32,33 @@ _RETRY_S = 30.0
 UNFINISHED = ("RUNNING", "SCHEDULED", "FAILED", "KILLED")
 
 
+class Opener(Protocol):
+    """Who opened a run: what the run asks of its tracker."""
+
+    client: "MlflowClient"
+    shown_uri: str
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Turns what MLflow raises inside into one UserError."""
+        ...
+
+    def open_part(
+        self, stage: "StageRun", name: str, part_key: str, tags: Mapping[str, Any]
+    ) -> "StageRun":
+        """The run of a part below `stage`."""
+        ...
+
+    def finish_parent(
+        self,
+        lineage: Lineage,
+        metrics: Mapping[str, float] | None = None,
+        step: int = 0,
+        status: str = "FINISHED",
+    ) -> None:
+        """Ends the lineage's parent run."""
+        ...
+
+
 class StageRun:
     """A run of a stage or of a part of it (``levels/level0``), open until :meth:`finish`.
 
@@ -41,7 +69,7 @@ class StageRun:
 
     def __init__(
         self,
-        tracker: "Tracker",
+        tracker: Opener,
         lineage: Lineage,
         run_id: str,
         name: str,
@@ -77,27 +105,6 @@ class StageRun:
         run = self._tracker.open_part(self, name, part_key, tags or {})
         self._children.append(run)
         run.log_params(params or {})
-        return run
-
-    def reused(
-        self,
-        name: str,
-        part_key: str,
-        params: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        step: int = 0,
-    ) -> "StageRun":
-        """A finished run below this one for a part that storage already held.
-
-        Tagged ``sgan.reused=true`` and given the part's final ``metrics`` at ``step`` (images
-        seen). Where this stage run has that part already, finished, the run there is returned.
-        """
-        existing = self._tracker.finished_part(self, name, part_key)
-        if existing is not None:
-            return existing
-        run = self.child(name, part_key, params)
-        run.mark_reused(metrics, step)
-        run.finish()
         return run
 
     def mark_reused(self, metrics: Mapping[str, float] | None = None, step: int = 0) -> None:

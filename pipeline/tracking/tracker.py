@@ -199,21 +199,6 @@ class Tracker:
         run_id = self._resume_or_create(stage.lineage, name, identity, more)
         return StageRun(self, stage.lineage, run_id, name, stage, more)
 
-    def finished_part(self, stage: StageRun, name: str, part_key: str) -> StageRun | None:
-        """The finished run of a part below ``stage``, None without one."""
-        identity = {
-            "mlflow.parentRunId": stage.run_id,
-            "sgan.part": name,
-            "sgan.part_key": part_key,
-        }
-        with self.answering():
-            found = self._newest(stage.lineage, identity)
-        if found is None or found.info.status != "FINISHED":
-            return None
-        run = StageRun(self, stage.lineage, found.info.run_id, name, stage)
-        run.status = "FINISHED"
-        return run
-
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Turns what MLflow raises inside into one UserError, without credentials."""

@@ -174,11 +174,10 @@ def test_a_part_moves_below_the_stage_run_that_resumes_it(root, line):
     assert data(tracker, child.run_id).tags["mlflow.parentRunId"] == second.run_id
 
 
-def test_a_reused_part_is_logged_once(tracker, line):
+def test_a_reused_part_says_so(tracker, line):
     with tracker.stage(line, "levels") as stage:
-        first = stage.reused("levels/level0", "key0", {"lr": 1}, {"level0/loss_d": 0.5}, 1000)
-        again = stage.reused("levels/level0", "key0", {"lr": 1}, {"level0/loss_d": 0.5}, 1000)
-    assert first.run_id == again.run_id
+        first = stage.child("levels/level0", "key0", {"lr": 1})
+        first.mark_reused({"level0/loss_d": 0.5}, 1000)
     found = tracker.client.get_run(first.run_id)
     assert found.info.status == "FINISHED"
     assert found.data.tags["sgan.reused"] == "true"
