@@ -1,4 +1,5 @@
-"""The workflow around the method: data, tracking, cluster, stages and the command line.
+"""The workflow around the method, in rooms. A room imports only those above it in this list, and sgan:
 
-Arrows run one way: stages -> {cluster, worker, tracking, data, params} -> sgan.
+code, errors, paths; storage; params; data; tracking; parts; scores; report; experiments; execution;
+stages; commands and cli. Each room's docstring says what lives there and what may not.
 """
