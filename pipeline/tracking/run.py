@@ -48,13 +48,7 @@ class Opener(Protocol):
         """The run of a part below `stage`."""
         ...
 
-    def finish_parent(
-        self,
-        lineage: Lineage,
-        metrics: Mapping[str, float] | None = None,
-        step: int = 0,
-        status: str = "FINISHED",
-    ) -> None:
+    def finish_parent(self, lineage: Lineage, *, status: str) -> None:
         """Ends the lineage's parent run."""
         ...
 
