@@ -250,8 +250,9 @@ def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
         stack = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (config, config)
         )
-        placed = {"device": "cpu", "checkpoint_seconds": 0.2, **fields}
-        placement = Placement(material, str(storage or tmp_path / "runs"), **placed)
+        where = {"inputs": material, "storage": str(storage or tmp_path / "runs")}
+        placed = {"device": "cpu", "checkpoint_seconds": 0.2, **where, **fields}
+        placement = Placement(**placed)
         return Part(Identity.of_level(stack, level, {"data": "small"}), placement)
 
     return make

@@ -140,7 +140,7 @@ class TestOneMachine:
         }
 
     def test_a_failing_part_says_why_and_cancels_the_others(self, make_part, until):
-        bad = make_part(1, total_images=1000, paths={"data": "/nowhere", "encoder": "/nowhere"})
+        bad = make_part(1, total_images=1000, inputs={"data": "/nowhere", "encoder": "/nowhere"})
         good = make_part(0, total_images=500_000)
         with pytest.raises(UserError, match="/nowhere"):
             train([bad, good])
@@ -177,7 +177,7 @@ class TestOneMachine:
         assert {name.rsplit(".", 1)[1] for name in apart} <= {"running_mean", "running_var"}
 
     def test_bad_input_ends_two_workers_at_once(self, make_part):
-        part = make_part(1, 1000, workers=2, paths={"data": "/nowhere", "encoder": "/nowhere"})
+        part = make_part(1, 1000, workers=2, inputs={"data": "/nowhere", "encoder": "/nowhere"})
         with pytest.raises(UserError, match="/nowhere"):
             train([part])
 

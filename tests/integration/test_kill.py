@@ -111,7 +111,7 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
     whole = make_part(level, total_images, tmp_path / "whole")
     killed = make_part(level, total_images, tmp_path / "killed", checkpoint_seconds=0.05)
     train_part(whole, lambda *report: None)
-    folder = Path(killed.storage) / killed.folder
+    folder = Path(killed.placement.storage) / killed.folder
 
     def newest() -> int:
         steps = [int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.pt")]
@@ -131,7 +131,9 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
     assert not result["reused"]
     assert (
         result["curve"]
-        == json.loads((Path(whole.storage) / whole.folder / "result.json").read_text())["curve"]
+        == json.loads((Path(whole.placement.storage) / whole.folder / "result.json").read_text())[
+            "curve"
+        ]
     )
     one, other = (
         load_file(Path(part.placement.storage) / part.folder / "weights.safetensors")
