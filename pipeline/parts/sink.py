@@ -48,7 +48,6 @@ class MetricHub:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Report] = []
-        self._latest: dict[str, Report] = {}
 
     def report(
         self,
@@ -63,18 +62,12 @@ class MetricHub:
         record = Report(part, images_seen, total_images, metrics, images_per_second, now_ms)
         with self._lock:
             self._waiting.append(record)
-            self._latest[part] = record
 
     def drain(self) -> list[Report]:
         """The reports since the last drain, oldest first; each is handed out once."""
         with self._lock:
             drained, self._waiting = self._waiting, []
         return drained
-
-    def state(self) -> dict[str, Report]:
-        """The latest report of every part that has reported, drained or not."""
-        with self._lock:
-            return dict(self._latest)
 
 
 class PartSink:

@@ -243,6 +243,7 @@ def test_images_without_labels_get_what_needs_none(
     assert not {key for key in keys if key.startswith(("gan_test", "diversity", "fid_within"))}
 
 
+@pytest.mark.alone
 def test_ablations_reuse_what_is_trained_and_go_on(project: Any) -> None:
     options = ("--data", "mnist_small", "--budget", "smoke", "--seeds", "1", "--only", "no_joint")
     before = {part: project.keys(part) for part in ("encoder", "level0", "level1", "judge")}
@@ -266,6 +267,7 @@ def test_ablations_reuse_what_is_trained_and_go_on(project: Any) -> None:
     assert "gan_test" in project.sgan("compare", older, "artifacts/evaluate")
 
 
+@pytest.mark.alone
 def test_experiments_that_fail_are_named_whatever_earlier_workers_were_told(project: Any) -> None:
     stage = project.root / "pipeline" / "stages" / "prepare.py"
     stage.write_text(

@@ -151,6 +151,7 @@ def test_the_logged_model_draws_what_is_asked_for(trained, stages):
     assert (images[0] != images[2]).any()
 
 
+@pytest.mark.alone
 def test_a_stage_that_fails_has_a_failed_run(project):
     project.edit(data={"source": "no/such/folder"})
     said = project.sgan("prepare", code=2)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -42,7 +43,8 @@ def train(sink: PartSink) -> int:
     return sink.images_seen
 
 
-def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path):
+def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_database):
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
     task = cluster.remote(num_cpus=1)(train)
     total = STEPS * BATCH
@@ -56,10 +58,9 @@ def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path):
             _, pending = cluster.wait(pending, num_returns=len(pending), timeout=0.2)
             reports += log_drained(cluster, hub, runs)
         reports += log_drained(cluster, hub, runs)
-    state = cluster.get(hub.state.remote())
     for part, run in runs.items():
         own = [report for report in reports if report.part == part]
-        assert own[-1].images_seen == state[part].images_seen == total
+        assert own[-1].images_seen == total
         assert 3 <= len(own) <= STEPS
         history = tracker.client.get_metric_history(run.run_id, f"{part}/loss_d")
         assert [m.step for m in history] == [report.images_seen for report in own]
@@ -81,7 +82,7 @@ def log_drained(ray, hub, runs):
 
 def test_training_goes_on_when_the_actor_is_gone(cluster):
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
-    cluster.get(hub.state.remote())
+    cluster.get(hub.drain.remote())  # it is there
     cluster.kill(hub)
     sink = PartSink("level0", STEPS * BATCH, ActorSender(hub, flush_timeout_s=10), interval_s=0.05)
     done = cluster.remote(num_cpus=1)(train).remote(sink)
@@ -103,6 +104,7 @@ with tracker.stage(line, f"stage{number}") as run:
 """
 
 
+@pytest.mark.alone
 def test_four_processes_on_a_fresh_database(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [

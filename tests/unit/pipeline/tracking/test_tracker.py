@@ -3,7 +3,6 @@ import math
 import os
 import shutil
 import socket
-import time
 
 import pytest
 
@@ -20,17 +19,9 @@ from sgan.weights import save_stack
 PARAMS = {"levels": {"1": {"learning_rate": 1e-4}}, "data": {"name": "mnist"}}
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory):
-    """A database with MLflow's tables and no runs; to make one takes seconds."""
-    root = tmp_path_factory.mktemp("migrated")
-    Tracker(root, experiment="unused")
-    return root / "mlflow.db"
-
-
 @pytest.fixture
-def root(tmp_path, migrated):
-    shutil.copy(migrated, tmp_path / "mlflow.db")
+def root(tmp_path, mlflow_database):
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     return tmp_path
 
 
@@ -297,28 +288,26 @@ def closed_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.timeout(60)  # MLflow's own defaults would try for four minutes
 def test_a_server_that_does_not_answer(tmp_path, monkeypatch):
     port = closed_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:hunter22@127.0.0.1:{port}")
-    started = time.monotonic()
     with pytest.raises(UserError) as caught:
         Tracker(tmp_path)
-    assert time.monotonic() - started < 8
     message = str(caught.value)
     assert f"http://***@127.0.0.1:{port}" in message
     assert "MLFLOW_TRACKING_URI" in message
     assert "hunter22" not in message
 
 
+@pytest.mark.timeout(60)
 def test_a_server_that_accepts_and_stays_silent(tmp_path, monkeypatch):
     monkeypatch.setattr(tracking_uri, "_ANSWER_S", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        started = time.monotonic()
         with pytest.raises(UserError, match="does not answer"):
             Tracker(tmp_path, uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "ftp://u:p@h/x"])
