@@ -1,4 +1,3 @@
-import dataclasses
 import math
 import os
 import shutil
@@ -9,7 +8,6 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.tracking import uri as tracking_uri
 from pipeline.tracking.lineage import lineage
-from pipeline.tracking.run import flatten, tag_values
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.uri import lock_path, owning_project
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
@@ -17,22 +15,6 @@ from sgan.stack import Stack
 from sgan.weights import save_stack
 
 PARAMS = {"levels": {"1": {"learning_rate": 1e-4}}, "data": {"name": "mnist"}}
-
-
-@pytest.fixture
-def root(tmp_path, mlflow_database):
-    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
-    return tmp_path
-
-
-@pytest.fixture
-def tracker(root):
-    return Tracker(root)
-
-
-@pytest.fixture
-def line(root):
-    return lineage(PARAMS, root)
 
 
 def data(tracker, run_id):
@@ -190,37 +172,6 @@ def test_metrics_beyond_one_call(tracker, line):
 def test_params_beyond_one_call(tracker, line):
     run = tracker.stage(line, "encoder", {"many": {f"p{i}": i for i in range(250)}})
     assert data(tracker, run.run_id).params == {f"many.p{i}": str(i) for i in range(250)}
-
-
-def test_flatten():
-    @dataclasses.dataclass
-    class Level:
-        rate: float = 1e-4
-        cut: tuple[str, ...] = ("fc",)
-
-    long = "x" * 7000
-    flat = flatten(
-        {"level": Level(), "none": None, "flag": True, "empty": {}, "text": long, "a*b": 1}
-        | {"s3": {"password": "hunter22", "uri": "http://u:p@h/b"}}
-    )
-    assert flat.pop("text") == "x" * (6000 - 29) + "... [cut, 7000 characters]".rjust(29, "x")
-    assert flat == {
-        "level.rate": "0.0001",
-        "level.cut": '["fc"]',
-        "none": "null",
-        "flag": "true",
-        "empty": "{}",
-        "a_b": "1",
-        "s3.password": "***",
-        "s3.uri": "http://***@h/b",
-    }
-
-
-def test_tags_are_redacted_strings():
-    assert tag_values({"a": None, "b": True, "c": "http://u:p@h/"}) == {
-        "b": "true",
-        "c": "http://***@h/",
-    }
 
 
 def test_artifacts(tracker, line, root):
