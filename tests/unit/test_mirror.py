@@ -14,11 +14,7 @@ PACKAGES = ("sgan", "pipeline")
 SHOWN_ELSEWHERE = {
     "pipeline/parts/training.py": "a run on Ray and in a stage: tests/integration/test_cluster.py",
     "pipeline/parts/worker.py": "trains, resumes, is killed: tests/integration/test_kill.py",
-    "pipeline/stages/encoder.py": "tests/integration/test_pipeline.py",
-    "pipeline/stages/features.py": "tests/integration/test_pipeline.py",
-    "pipeline/stages/joint.py": "tests/integration/test_pipeline.py and test_joint.py",
     "pipeline/stages/levels.py": "tests/integration/test_selective.py",
-    "pipeline/stages/prepare.py": "the fixture `project` of tests/unit/pipeline/conftest.py",
     "pipeline/experiments/executions.py": "runs in MLflow: tests/integration/test_commands.py",
 }
 
