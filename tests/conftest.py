@@ -65,8 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keeps the tests of a file in one worker process, for the sake of its fixtures.
 
     Tests marked `alone` need nothing that another test of their file made; each goes to whichever
-    worker is free. Whatever names a group of its own keeps it. The integration tests, which are
-    the long ones, begin, so that no worker is left with one at the end.
+    worker is free. Whatever names a group of its own keeps it.
     """
     if not hasattr(config, "workerinput"):
         return
@@ -74,7 +73,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         alone = item.get_closest_marker("alone")
         if not alone and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
-    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Long tests begin, so that no worker is left with one at the end; and while one worker makes
+    the trained project, the other has tests that do not wait for it."""
+    if item.get_closest_marker("integration") is None:
+        return 3
+    if "trained" not in item.fixturenames:  # type: ignore[attr-defined]
+        return 1
+    return 0 if item.path.stem == "test_pipeline" else 2
 
 
 @pytest.fixture(scope="session")
