@@ -176,6 +176,14 @@ def wait_until(true: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 @pytest.fixture(scope="session")
+def stages_from() -> Callable[[str], list[str]]:
+    """`stages_from("levels")`: that stage and every later one, in their order."""
+    from pipeline.stages import ORDER
+
+    return lambda first: list(ORDER[ORDER.index(first) :])
+
+
+@pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """`until(condition, seconds, what)`: wait for a condition, or fail."""
     return wait_until

@@ -21,11 +21,13 @@ WIDTH = 58  # a picture of 28 pixels doubled, and the gap
 
 
 @pytest.fixture(scope="module")
-def lived(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def lived(
+    trained: Any, tmp_path_factory: pytest.TempPathFactory, stages_from: Callable[[str], list[str]]
+) -> Any:
     """A copy of the trained project, evaluated a second time with two sets of samples."""
     project = trained.copy(tmp_path_factory.mktemp("lived") / "sgan")
     project.edit(evaluate={"seeds": [2, 3]})
-    assert project.repro() == ["evaluate"]
+    assert project.repro() == stages_from("evaluate")
     return project
 
 

@@ -6,11 +6,12 @@ import subprocess
 import pytest
 import yaml
 
+from pipeline.stages import ORDER
 from pipeline.tracking.run import flatten
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
-STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate"]
+STAGES = list(ORDER)
 
 
 @pytest.fixture(scope="module")
