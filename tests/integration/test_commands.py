@@ -16,7 +16,7 @@ from PIL import Image
 from pipeline.cli import main
 
 # The first test of a session to ask for the trained project pays for it.
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 WIDTH = 58  # a picture of 28 pixels doubled, and the gap
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420), pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 
 def apart(project, stack: Path) -> dict[str, float]:

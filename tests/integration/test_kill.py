@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.parts.worker import train_part
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420), pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 BATCH = 100
 LEVELS = {"level0": 4000, "level1": 80_000}  # images; some 8 s and more on a core each

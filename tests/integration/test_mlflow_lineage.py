@@ -9,7 +9,7 @@ import yaml
 from pipeline.stages import ORDER
 from pipeline.tracking.run import flatten
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 STAGES = list(ORDER)
 

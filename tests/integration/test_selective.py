@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420), pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 PARTS = ("encoder", "level0", "level1", "joint")
 
