@@ -22,6 +22,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 ARGS ?=
 PORT ?= 5000
+# Test processes: one a core, at most four, since a test may start a cluster of its own.
+WORKERS ?= logical
+PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
 BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help setup repro test test-unit test-integration lint format lock ui bench ablations clean clean-all
@@ -50,14 +53,14 @@ repro: $(READY) ## run whatever stages are out of date, then print the results (
 	@python -m dvc repro $(ARGS)
 	@python -m pipeline summary
 
-test: $(READY) ## run the unit and integration tests (ARGS="-k name", ARGS="-m slow")
-	@python -m pytest $(ARGS)
+test: $(READY) ## run the unit and integration tests (ARGS="-k name", ARGS="-m slow", WORKERS=0)
+	@$(PYTEST) $(ARGS)
 
 test-unit: $(READY) ## run the unit tests
-	@python -m pytest tests/unit $(ARGS)
+	@$(PYTEST) tests/unit $(ARGS)
 
 test-integration: $(READY) ## run the integration tests
-	@python -m pytest tests/integration $(ARGS)
+	@$(PYTEST) tests/integration $(ARGS)
 
 lint: $(READY) ## check style, formatting, types, and which package imports which
 	ruff check

@@ -1,11 +1,20 @@
-"""What every test shares: an environment that is not the person's own, and small data."""
+"""What every test shares: an environment that is not the person's own, and small data.
+
+Tests may run in several worker processes (pytest-xdist, as `make test` does). What is dear to make
+is made by the first worker that needs it and handed to all: the fixtures `once` and
+`mlflow_database`.
+"""
 
 import os
 import secrets
+import shutil
 import socket
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,6 +58,73 @@ def pytest_configure() -> None:
 def _engine_settings() -> dict[str, str]:
     lines = (ROOT / "infra" / "engines.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file in one worker process, for the sake of its fixtures.
+
+    Tests marked `alone` need nothing that another test of their file made; each goes to whichever
+    worker is free. Whatever names a group of its own keeps it.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        alone = item.get_closest_marker("alone")
+        if not alone and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Long tests begin, so that no worker is left with one at the end; and while one worker makes
+    the trained project, the other has tests that do not wait for it."""
+    if item.get_closest_marker("integration") is None:
+        return 3
+    if "trained" not in item.fixturenames:  # type: ignore[attr-defined]
+        return 1
+    return 0 if item.path.stem == "test_pipeline" else 2
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`once(name, make)`: the folder that `make(folder)` filled, in whichever worker came first.
+
+    The others wait for it. Nobody may change it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = shared / f"once-{name}", shared / f"once-{name}.made"
+        with FileLock(f"{folder}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(pytestconfig: pytest.Config) -> Path:
+    """An sqlite file with MLflow's tables and no runs, to be copied.
+
+    MLflow takes seconds to make one (some fifty migrations), so it is kept in pytest's cache for
+    this version of MLflow.
+    """
+    folder = pytestconfig.cache.mkdir(f"mlflow-{version('mlflow')}")  # type: ignore[union-attr]
+    database = folder / "mlflow.db"
+    with FileLock(folder / "mlflow.lock"):
+        if not database.exists():
+            import mlflow
+
+            unfinished = folder / f"{secrets.token_hex(8)}.db"
+            mlflow.MlflowClient(f"sqlite:///{unfinished}").search_experiments()
+            unfinished.rename(database)
+    return database
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,9 +1,11 @@
 """Real projects to run `dvc repro` in, and small real inputs to train parts on.
 
 A project is a copy of this checkout's code, with what is not committed yet, in a git repository of
-its own. One is trained once per session; tests that change anything take a copy of it.
+its own. One is trained once per session, whatever the number of worker processes; each reads a copy
+of its own, and tests that change anything take another.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = ("pipeline", "sgan", "conf", "tests/data", ".dvc/config")
 CODE += ("dvc.yaml", "params.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.egg-info")
-REPRO_S = 400
+REPRO_S = 800  # it takes a minute; on a machine that others use too, many
 
 
 class Project:
@@ -174,29 +176,37 @@ def wait_until(true: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 @pytest.fixture(scope="session")
+def stages_from() -> Callable[[str], list[str]]:
+    """`stages_from("levels")`: that stage and every later one, in their order."""
+    from pipeline.stages import ORDER
+
+    return lambda first: list(ORDER[ORDER.index(first) :])
+
+
+@pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """`until(condition, seconds, what)`: wait for a condition, or fail."""
     return wait_until
 
 
+def _train(folder: Path) -> None:
+    """One `dvc repro` from nothing, on the small set and the smoke budget, composed and committed.
+
+    Leaves the project in `folder`/sgan and, beside it, the stages that ran.
+    """
+    project = Project.create(folder / "sgan")
+    project.sgan("compose", "data=mnist_small", "budget=smoke")
+    project.commit("small data, small budget")
+    ran = project.repro()
+    (folder / "ran.json").write_text(json.dumps(ran))
+
+
 @pytest.fixture(scope="session")
-def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
-    """Makes an untrained project on the small set and the smoke budget, composed and committed."""
-
-    def make() -> Project:
-        project = Project.create(tmp_path_factory.mktemp("project") / "sgan")
-        project.sgan("compose", "data=mnist_small", "budget=smoke")
-        project.commit("small data, small budget")
-        return project
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def trained(new_project: Callable[[], Project]) -> Project:
-    """The session's trained project: one `dvc repro` from nothing. Not to be changed."""
-    project = new_project()
-    project.ran = project.repro()
+def trained(once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The session's trained project. Commands may run in it, but none that changes it."""
+    folder = once("trained", _train)
+    project = Project(folder / "sgan").copy(tmp_path_factory.mktemp("trained") / "sgan")
+    project.ran = json.loads((folder / "ran.json").read_text())
     return project
 
 

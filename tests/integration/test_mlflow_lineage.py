@@ -6,11 +6,12 @@ import subprocess
 import pytest
 import yaml
 
+from pipeline.stages import ORDER
 from pipeline.tracking.run import flatten
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate"]
+STAGES = list(ORDER)
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +150,3 @@ def test_the_logged_model_draws_what_is_asked_for(trained, stages):
     assert (images.shape, images.dtype) == ((3, 28, 28, 1), "uint8")
     assert (images[0] == images[1]).all()
     assert (images[0] != images[2]).any()
-
-
-def test_a_stage_that_fails_has_a_failed_run(project):
-    project.edit(data={"source": "no/such/folder"})
-    said = project.sgan("prepare", code=2)
-    assert "no/such/folder" in said
-    (run,) = [r for r in project.runs(stage="prepare") if r.info.status == "FAILED"]
-    assert run.data.params["data.source"] == "no/such/folder"

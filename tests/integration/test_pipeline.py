@@ -11,11 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
-STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate"]
+from pipeline.stages import ORDER
+
+STAGES = list(ORDER)
 PICTURES = ("samples", "real", "reconstructions", "nearest", "vary_z0", "vary_z1")
 
 # The first test of a session to ask for the trained project pays for it.
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 def outputs(project, kind: str) -> list[Path]:

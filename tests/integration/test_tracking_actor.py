@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -42,7 +43,8 @@ def train(sink: PartSink) -> int:
     return sink.images_seen
 
 
-def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path):
+def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_database):
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
     task = cluster.remote(num_cpus=1)(train)
     total = STEPS * BATCH
@@ -80,7 +82,7 @@ def log_drained(ray, hub, runs):
 
 def test_training_goes_on_when_the_actor_is_gone(cluster):
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
-    cluster.get(hub.drain.remote())
+    cluster.get(hub.drain.remote())  # it is there
     cluster.kill(hub)
     sink = PartSink("level0", STEPS * BATCH, ActorSender(hub, flush_timeout_s=10), interval_s=0.05)
     done = cluster.remote(num_cpus=1)(train).remote(sink)
@@ -102,6 +104,7 @@ with tracker.stage(line, f"stage{number}") as run:
 """
 
 
+@pytest.mark.alone
 def test_four_processes_on_a_fresh_database(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [

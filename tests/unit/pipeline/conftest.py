@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,15 @@ def real(mnist_small: Path) -> RealImages:
 
 
 @pytest.fixture(scope="session")
-def judge(real: RealImages) -> Judge:
+def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path]) -> Judge:
     """A judge with about 96.5 % test accuracy."""
-    return train_judge(real.train_images, real.train_labels, num_classes=10, epochs=4, batch=50)
+
+    def train(folder: Path) -> None:
+        images, labels = real.train_images, real.train_labels
+        judge = train_judge(images, labels, num_classes=10, epochs=4, batch=50)
+        judge.save(folder / "judge.safetensors")
+
+    return Judge.load(once("judge", train) / "judge.safetensors")
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +77,13 @@ def lpips() -> Lpips:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path) -> Path:
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path, mlflow_database: Path
+) -> Path:
     """A project whose data is prepared: the real stage on 2,500 real digits."""
     compose(["data=mnist_small", f"data.source={mnist_small}"], tmp_path / "params.yaml")
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     prepare.run()

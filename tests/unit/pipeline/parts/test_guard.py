@@ -77,7 +77,7 @@ def test_a_second_run_waits_for_the_first(run):
     second = run("pass")
     assert "Stage levels is still running here; waiting" in second.stdout.readline()
     first.kill()  # the system lets go of a dead process's lock
-    assert second.wait(10) == 0
+    assert second.wait(30) == 0
     assert second.stdout.read() == "in\nout\n"
 
 
@@ -100,7 +100,7 @@ def test_other_stages_and_other_projects_do_not_wait(run, tmp_path):
 def test_a_signal_ends_a_stage_at_once(run, number):
     process = entered(run())
     process.send_signal(number)
-    assert process.wait(5) == 128 + number
+    assert process.wait(30) == 128 + number
     assert process.stdout.read() == ""
 
 
@@ -108,7 +108,7 @@ def test_a_signal_lets_training_save_first(run, tmp_path):
     process = entered(run(POLL))
     assert process.stdout.readline() == "polling\n"
     process.terminate()
-    assert process.wait(5) == 143
+    assert process.wait(30) == 143
     assert (tmp_path / "saved").read_text() == "a checkpoint"
     assert process.stdout.read() == ""
 
@@ -126,7 +126,7 @@ def test_a_second_signal_does_not_wait(run):
     time.sleep(0.3)
     assert process.poll() is None
     process.terminate()
-    assert process.wait(5) == 143
+    assert process.wait(30) == 143
 
 
 def test_training_that_does_not_stop_is_ended_the_hard_way(run):
@@ -142,7 +142,7 @@ def test_training_that_does_not_stop_is_ended_the_hard_way(run):
     )
     assert process.stdout.readline() == "training\n"
     process.terminate()
-    assert process.wait(5) == 143
+    assert process.wait(30) == 143
 
 
 PARENT = """

@@ -1,0 +1,70 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes, write_json
+
+
+def test_the_file_is_there_only_when_the_block_has_ended(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "er" / "file"
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"new")
+        assert not target.exists()
+        assert temporary.parent == target.parent, "a rename must not cross file systems"
+        assert temporary.name.startswith(TEMPORARY_PREFIX)
+    assert target.read_bytes() == b"new"
+    assert os.listdir(target.parent) == ["file"]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_was_there_stays_when_the_block_breaks_off(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    with pytest.raises(error), atomic_path(tmp_path / "file") as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise error
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_block_that_wrote_nothing_is_an_error_and_replaces_nothing(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file"):
+        pass
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with atomic_path(target) as first, atomic_path(target) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert target.read_bytes() == b"first", "the last to end wins, whole"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_reader_with_the_old_file_open_reads_on(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    with open(tmp_path / "file", "rb") as reader:
+        write_bytes(tmp_path / "file", b"new")
+        assert reader.read() == b"old"
+
+
+def test_json_is_for_a_person_too(tmp_path: Path) -> None:
+    value = {"loss": 0.5, "classes": ["a", "b"], "none": None}
+    write_json(tmp_path / "m.json", value)
+    text = (tmp_path / "m.json").read_text()
+    assert json.loads(text) == value
+    assert text.startswith('{\n  "loss": 0.5,') and text.endswith("}\n")
+
+
+def test_what_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "m.json", {"path": tmp_path})
+    assert json.loads((tmp_path / "m.json").read_text()) == 1

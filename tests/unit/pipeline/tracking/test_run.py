@@ -1,0 +1,168 @@
+"""One run: what is sent when, what waits, and the shapes in which things are logged."""
+
+import dataclasses
+import logging
+import math
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    TEMPORARILY_UNAVAILABLE,
+)
+
+from pipeline.errors import UserError
+from pipeline.tracking import run as tracking_run
+from pipeline.tracking.run import flatten, is_outage, tag_values
+
+
+class Wire:
+    """The client's `log_batch`, which can be cut; counts the calls that reach it."""
+
+    def __init__(self, tracker, monkeypatch):
+        self.error = None
+        self.calls = 0
+        self._send = tracker.client.log_batch
+        monkeypatch.setattr(tracker.client, "log_batch", self)
+
+    def __call__(self, *arguments, **options):
+        self.calls += 1
+        if self.error:
+            raise self.error
+        return self._send(*arguments, **options)
+
+
+@pytest.fixture
+def wire(tracker, monkeypatch):
+    return Wire(tracker, monkeypatch)
+
+
+def history(tracker, run, key):
+    return [(m.step, m.value) for m in tracker.client.get_metric_history(run.run_id, key)]
+
+
+def test_metrics_wait_while_the_database_is_busy_and_arrive_at_the_end(tracker, line, wire, caplog):
+    run = tracker.stage(line, "encoder")
+    wire.error, wire.calls = OSError("away"), 0
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        for step in range(5):
+            run.log_metrics([("m", float(step), step)])
+    assert wire.calls == 1, "then a pause, so that training does not wait for the network"
+    assert len(caplog.records) == 1 and "training goes on" in caplog.text
+    wire.error = None
+    run.finish()
+    assert sorted(history(tracker, run, "m")) == [(step, float(step)) for step in range(5)]
+    assert tracker.client.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_they_are_tried_again_after_the_pause(tracker, line, wire, monkeypatch):
+    monkeypatch.setattr(tracking_run, "_RETRY_S", 0.0)
+    run = tracker.stage(line, "encoder")
+    wire.error = OSError("away")
+    run.log_metrics([("m", 1.0, 1)])
+    wire.error = None
+    run.log_metrics([("m", 2.0, 2)])
+    assert history(tracker, run, "m") == [(1, 1.0), (2, 2.0)]
+
+
+def test_the_oldest_are_given_up_where_too_many_wait(tracker, line, wire, monkeypatch, caplog):
+    monkeypatch.setattr(tracking_run, "_MOST_WAITING", 3)
+    run = tracker.stage(line, "encoder")
+    wire.error = OSError("away")
+    run.log_metrics([("m", float(step), step) for step in range(5)])
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        run.finish()
+    assert "3 metric values never reached" in caplog.text
+    wire.error = None
+    run._send_waiting()
+    assert [step for step, _ in history(tracker, run, "m")] == [2, 3, 4]
+
+
+def test_what_mlflow_refuses_is_told_and_not_sent_again(tracker, line, wire):
+    run = tracker.stage(line, "encoder")
+    wire.error = MlflowException("no such key", INVALID_PARAMETER_VALUE)
+    with pytest.raises(UserError, match="no such key"):
+        run.log_metrics([("m", 1.0, 1)])
+    wire.error = None
+    run.log_metrics([("m", 2.0, 2)])
+    assert history(tracker, run, "m") == [(2, 2.0)]
+
+
+def test_a_run_that_cannot_be_ended_does_not_hide_what_ended_the_stage(
+    tracker, line, monkeypatch, caplog
+):
+    def gone(*_):
+        raise OSError("http://ann:hunter22@host is gone")
+
+    with caplog.at_level(logging.WARNING, logger="pipeline"), pytest.raises(ZeroDivisionError):
+        with tracker.stage(line, "encoder"):
+            monkeypatch.setattr(tracker.client, "set_terminated", gone)
+            raise ZeroDivisionError
+    assert "could not be ended" in caplog.text and "hunter22" not in caplog.text
+
+
+def test_a_run_ends_once(tracker, line):
+    run = tracker.stage(line, "encoder")
+    run.finish()
+    run.finish("FAILED")
+    assert (run.status, tracker.client.get_run(run.run_id).info.status) == ("FINISHED",) * 2
+
+
+def test_keys_lose_what_mlflow_refuses(tracker, line):
+    run = tracker.stage(line, "encoder")
+    run.log_metrics([("fid (10k) ±", 1.0, 0)])
+    assert set(tracker.client.get_run(run.run_id).data.metrics) == {"fid _10k_ _"}
+
+
+@pytest.mark.parametrize(
+    ("error", "later"),
+    [
+        (OSError("refused"), True),
+        (MlflowException("busy", TEMPORARILY_UNAVAILABLE), True),
+        (MlflowException("broken", INTERNAL_ERROR), True),
+        (MlflowException("wrong", INVALID_PARAMETER_VALUE), False),
+        (ValueError("wrong"), False),
+    ],
+)
+def test_what_may_work_later(error, later):
+    assert is_outage(error) is later
+
+
+def test_numbers_of_any_kind_are_logged(tracker, line):
+    import numpy as np
+
+    run = tracker.stage(line, "encoder")
+    run.log_metrics([("m", np.float32(0.5), np.int64(3)), ("m", math.pi, 4)])
+    assert history(tracker, run, "m") == [(3, 0.5), (4, pytest.approx(math.pi))]
+
+
+def test_flatten():
+    @dataclasses.dataclass
+    class Level:
+        rate: float = 1e-4
+        cut: tuple[str, ...] = ("fc",)
+
+    long = "x" * 7000
+    flat = flatten(
+        {"level": Level(), "none": None, "flag": True, "empty": {}, "text": long, "a*b": 1}
+        | {"s3": {"password": "hunter22", "uri": "http://u:p@h/b"}}
+    )
+    assert flat.pop("text") == "x" * (6000 - 29) + "... [cut, 7000 characters]".rjust(29, "x")
+    assert flat == {
+        "level.rate": "0.0001",
+        "level.cut": '["fc"]',
+        "none": "null",
+        "flag": "true",
+        "empty": "{}",
+        "a_b": "1",
+        "s3.password": "***",
+        "s3.uri": "http://***@h/b",
+    }
+
+
+def test_tags_are_redacted_strings():
+    assert tag_values({"a": None, "b": True, "c": "http://u:p@h/"}) == {
+        "b": "true",
+        "c": "http://***@h/",
+    }

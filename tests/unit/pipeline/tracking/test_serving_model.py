@@ -1,0 +1,81 @@
+"""The model as a server calls it: labels and seeds in, images out."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+
+from pipeline.tracking.serving_model import SampleStack
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+from sgan.weights import save_stack
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(3)
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(z_dim=4),) * 2)
+    stack = Stack(config)
+    for parameter in stack.parameters():
+        if parameter.dim() > 1:  # the usual start is so small that every image is grey
+            torch.nn.init.kaiming_normal_(parameter)
+    path = tmp_path_factory.mktemp("model") / "stack.safetensors"
+    save_stack(path, stack, {})
+    model = SampleStack()
+    model.load_context(SimpleNamespace(artifacts={"stack": str(path)}))
+    return model
+
+
+def ask(model, **columns):
+    return model.predict(None, pd.DataFrame(columns))
+
+
+def test_an_image_for_each_label(model):
+    images = ask(model, label=[0, 9, 0])
+    assert (images.shape, images.dtype) == ((3, 28, 28, 1), np.uint8)
+    assert images.std() > 0
+
+
+def test_a_row_with_a_seed_is_the_same_in_every_request(model):
+    """Up to the last digit of a sum, which depends on how many rows are computed at once."""
+    many = ask(model, label=[3, 5, 7], seed=[1, 2, 3]).astype(int)
+    alone = ask(model, label=[5], seed=[2]).astype(int)
+    turned = ask(model, label=[7, 5, 3], seed=[3, 2, 1]).astype(int)
+    assert abs(many[1] - alone[0]).max() <= 1
+    assert abs(many - turned[::-1]).max() <= 1
+    assert abs(many[1] - ask(model, label=[5], seed=[4])[0].astype(int)).max() > 1
+
+
+def test_without_seeds_every_call_draws_anew(model):
+    assert (ask(model, label=[3]) != ask(model, label=[3])).any()
+
+
+def test_columns_may_come_as_plain_lists(model):
+    """JSON of a request arrives as a mapping."""
+    one = model.predict(None, {"label": [3], "seed": [7]})
+    assert np.array_equal(one, ask(model, label=[3], seed=[7]))
+
+
+def test_no_rows_are_no_images(model):
+    assert ask(model, label=np.zeros(0, int)).shape == (0, 28, 28, 1)
+    assert ask(model, label=[]).shape == (0, 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"class": [1]}, r"no column 'label' \(int64, 0 to 9\)"),
+        ({"label": [1, 10]}, r"label 10: allowed are 0 to 9"),
+        ({"label": [-1]}, r"label -1: allowed"),
+        ({"label": [1.5]}, r"column 'label' holds float64 values; integers are needed"),
+        ({"label": ["three"]}, r"column 'label' holds"),
+        ({"label": [1], "seed": [0.5]}, r"column 'seed' holds float64"),
+    ],
+)
+def test_what_cannot_be_drawn_is_the_caller_s_mistake(model, columns, message):
+    with pytest.raises(MlflowException, match=message) as refused:
+        ask(model, **columns)
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
