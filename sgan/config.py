@@ -47,6 +47,15 @@ def _require_number(
         _require(config, name, math.isfinite(value) and inside, allowed)
 
 
+def _require_g_steps(config: LevelConfig | JointConfig) -> None:
+    pairs = config.g_steps or ()
+    thresholds = [t for t, _ in pairs]
+    ok = bool(pairs) and thresholds == sorted(thresholds, reverse=True)
+    ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in pairs)
+    rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
+    _require(config, "g_steps", ok, rule)
+
+
 @dataclass(frozen=True)
 class ImageConfig:
     """What h_0 is.
@@ -183,11 +192,7 @@ class LevelConfig:
         for name in ("beta1", "beta2"):
             _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         _require_number(self, "seed", 0, 2**31 - 1)
-        thresholds = [t for t, _ in self.g_steps]
-        ok = bool(self.g_steps) and thresholds == sorted(thresholds, reverse=True)
-        ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in self.g_steps)
-        rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
-        _require(self, "g_steps", ok, rule)
+        _require_g_steps(self)
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,8 @@ class JointConfig:
     `lower_weight` w: G_{i+1} also minimises w times the loss of level i, through ĥ_{i+1} as input
     and as conditional target (authors' CIFAR-10 code: 0.01; MNIST code: 0, no gradient).
     The level above that receives w² of it, and so on.
-    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings.
+    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings. None in
+    `precision`, `g_steps` and `reuse_fakes`, of which all levels share one: as in level 0's.
     """
 
     enabled: bool = True
@@ -211,6 +217,9 @@ class JointConfig:
     dropout: float | None = None  # D_0's, in joint training
     instance_noise: float | None = None  # in every D, in joint training
     hidden_noise: float | None = None  # inside CIFAR-10's D_1 (authors: 0.2)
+    precision: Literal["auto", "float32", "bfloat16"] | None = None  # None: level 0's
+    g_steps: tuple[tuple[float, int], ...] | None = None  # None: level 0's
+    reuse_fakes: bool | None = None  # None: level 0's
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -223,6 +232,8 @@ class JointConfig:
         for name in ("dropout", "instance_noise", "hidden_noise"):
             if getattr(self, name) is not None:
                 _require_number(self, name, 0, 0.99)
+        if self.g_steps is not None:
+            _require_g_steps(self)
         _require_number(self, "seed", 0, 2**31 - 1)
 
     def level(self, config: LevelConfig) -> LevelConfig:

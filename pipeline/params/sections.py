@@ -89,15 +89,20 @@ def describe(hint: Any) -> str:
     """What a type allows, in words: ``a number or null``, ``'auto' or 'cpu'``."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return alternatives([repr(choice) for choice in args])
+        return alternatives(_choices(hint))
     if origin in (Union, types.UnionType):
-        parts = [describe(part) for part in args if part is not types.NoneType]
-        return alternatives(parts + (["null"] if types.NoneType in args else []))
+        return alternatives([choice for part in args for choice in _choices(part)])
     if origin is tuple:
         return f"a list of {_plural(args[0])}"
     if origin is dict:
         return f"a mapping from names to {_plural(args[1])}"
     return _WORDS[hint]
+
+
+def _choices(hint: Any) -> list[str]:
+    if get_origin(hint) is Literal:
+        return [repr(choice) for choice in get_args(hint)]
+    return ["null"] if hint is types.NoneType else [describe(hint)]
 
 
 def _plural(hint: Any) -> str:

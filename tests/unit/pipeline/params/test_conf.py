@@ -51,9 +51,27 @@ def options(group: str) -> set[str]:
     return {path.stem for path in (CONF / group).glob("*.yaml")}
 
 
+def test_levels_of_one_kind_stay_apart() -> None:
+    """Levels 1 and 2 of four are copies of one mapping in conf/."""
+    before = composed("stack=four_level")
+    after = composed("stack=four_level", "levels.1.lr_g=3e-4", "levels.2.g_steps=[[0.0,2]]")
+    assert after.levels == before.levels | {
+        1: dataclasses.replace(before.levels[1], lr_g=3e-4),
+        2: dataclasses.replace(before.levels[2], g_steps=((0.0, 2),)),
+    }
+
+
+def test_the_kinds_of_levels_are_not_left_in_the_parameters() -> None:
+    assert lines("levels.vector.lr_g=1e-4") == [
+        "cannot compose levels.vector.lr_g=1e-4: there is no setting 'levels.vector.lr_g'; those "
+        "that there are: conf/base.yaml, conf/runtime.yaml, and for a level conf/level.yaml"
+    ]
+    assert composed("runtime.device=cpu").runtime == RuntimeConfig(device="cpu")
+
+
 def pairwise() -> Iterator[tuple[str, str, str]]:
-    """Data x stack in full, budgets in turn: every pair of choices of two groups is there. A file
-    of conf/ depends on two choices at most, so that no third could change what is checked."""
+    """Data x stack in full, budgets in turn: every pair of choices of two groups is there. What a
+    file of conf/ says depends on one choice besides its own (the set, at budget=paper)."""
     for i, data in enumerate(NETS):
         for j, stack in enumerate(STACKS):
             yield data, stack, BUDGETS[(i + j) % len(BUDGETS)]
@@ -250,10 +268,11 @@ def test_conf_names_every_setting_with_the_default_of_the_code() -> None:
         "encoder": EncoderConfig(),
         "joint": JointConfig(),
         "evaluate": EvaluateConfig(),
-        "runtime": RuntimeConfig(),
     }
     assert base == {name: to_dict(config) for name, config in sections.items()} | {"levels": {}}
-    assert yaml.safe_load((CONF / "level" / "base.yaml").read_text()) == to_dict(LevelConfig())
+    runtime = yaml.safe_load((CONF / "runtime.yaml").read_text())
+    assert runtime == {"runtime": to_dict(RuntimeConfig())}
+    assert yaml.safe_load((CONF / "level.yaml").read_text()) == to_dict(LevelConfig())
 
 
 def test_compose_writes_a_file_that_says_what_it_is(tmp_path: Path) -> None:
@@ -278,7 +297,7 @@ def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) 
     ]
     assert lines("levels.1.lrg=1", out=out) == [
         "cannot compose levels.1.lrg=1: there is no setting 'levels.1.lrg'; those that there are: "
-        "conf/base.yaml, and for a level conf/level/base.yaml"
+        "conf/base.yaml, conf/runtime.yaml, and for a level conf/level.yaml"
     ]
     (line,) = lines("data=custom", "data.source=s3://bucket/a=b", out=out)
     assert "quote special characters" in line

@@ -67,7 +67,7 @@ UNKNOWN = [
         True,
         "joint.enable: unknown key; did you mean 'enabled'? allowed: enabled, init, total_images, "
         "batch_size, lower_weight, lr_g, lr_d, lr_schedule, dropout, instance_noise, hidden_noise, "
-        "seed",
+        "precision, g_steps, reuse_fakes, seed",
     ),
     (
         "evaluate.num_sample",
@@ -172,6 +172,19 @@ IMPOSSIBLE = [
     ),
     ("joint.lower_weight", 1.5, "joint.lower_weight = 1.5: must be >= 0 and <= 1"),
     ("joint.lr_g", 0, "joint.lr_g = 0: must be > 0 and <= 1"),
+    ("joint.g_steps", [], f"joint.g_steps = []: must be {G_STEPS}"),
+    ("joint.g_steps", [[0.5, 1]], f"joint.g_steps = [[0.5, 1]]: must be {G_STEPS}"),
+    (
+        "joint.g_steps",
+        [1, 2],
+        "joint.g_steps = [1, 2]: must be a list of [number, integer] pairs or null",
+    ),
+    (
+        "joint.precision",
+        "float16",
+        "joint.precision = 'float16': must be 'auto', 'float32', 'bfloat16' or null",
+    ),
+    ("joint.reuse_fakes", 1, "joint.reuse_fakes = 1: must be true or false or null"),
     ("data.max_train", 0, "data.max_train = 0: must be >= 1"),
     ("data.test_fraction", 1.0, "data.test_fraction = 1.0: must be > 0 and < 1"),
     (
@@ -409,7 +422,7 @@ def test_what_is_read_are_the_method_s_own_settings(tmp_path: Path) -> None:
       2: {lr_g: 1}
       '0': {g_steps: [[0.5, 3], [0, 1]], seed: 7}
       1: {}
-    joint: {dropout: null, lr_g: 2E-4}
+    joint: {dropout: null, lr_g: 2E-4, g_steps: [[0.5, 3], [0, 1]], reuse_fakes: false}
     evaluate: {seeds: [1, 2]}
     """
     params = load(write(tmp_path, text), tmp_path)
@@ -424,7 +437,7 @@ def test_what_is_read_are_the_method_s_own_settings(tmp_path: Path) -> None:
         2: LevelConfig(lr_g=1.0),
     }
     assert type(params.levels[0]) is LevelConfig
-    assert params.joint == JointConfig(lr_g=0.0002)
+    assert params.joint == JointConfig(lr_g=0.0002, g_steps=((0.5, 3), (0.0, 1)), reuse_fakes=False)
     assert params.evaluate == EvaluateConfig(seeds=(1, 2))
     assert params.runtime == RuntimeConfig()
 
