@@ -11,9 +11,11 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
+from dvc.utils.serialize import load_yaml
 
 from pipeline.data.formats import FORMATS
 from pipeline.errors import UserError
+from pipeline.params.file import read
 from pipeline.params.loading import SECTIONS, from_values, load
 from pipeline.params.named_sets import NAMED
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
@@ -351,6 +353,27 @@ def test_a_file_that_is_no_parameters_is_one_line(tmp_path: Path, text: str, exp
     assert os.listdir(tmp_path) == ["params.yaml"]
 
 
+def test_every_key_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "data: {name: mnist, name: svhn}\njoint: {}\njoint:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(UserError) as caught:
+        load(root=tmp_path)
+    assert str(caught.value).splitlines() == [
+        "params.yaml: data.name: given twice, on lines 1 and 1; keep one",
+        "params.yaml: joint: given twice, on lines 2 and 3; keep one",
+        "params.yaml: joint.seed: given twice, on lines 4 and 5; keep one",
+    ]
+
+
+def test_numbers_and_words_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    text = "a: [1e-4, 2E3, .5, 2_000, 1:20, 0o10]\nb: {on: yes, off: no, 1: 2020-01-01}\n"
+    path = write(tmp_path, text)
+    assert read(path, "params.yaml") == {
+        "a": [1e-4, 2000.0, 0.5, 2000, "1:20", 8],
+        "b": {"on": "yes", "off": "no", "1": "2020-01-01"},
+    }
+    assert load_yaml(path)["a"] == read(path, "params.yaml")["a"]
+
+
 def test_a_missing_file_says_where_one_should_be(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^params\.yaml: no such file; run this from the project"):
         load(root=tmp_path)
@@ -456,14 +479,6 @@ def test_raw_is_plain_complete_and_the_same_however_it_was_written(
     assert params_digest(from_values(again).raw) == params_digest(first.raw)
     elsewhere = from_values(changed(committed, "runtime.device", "cpu"))
     assert params_digest(elsewhere.raw) == params_digest(first.raw)
-
-
-def test_a_section_s_dict_is_a_copy(committed: dict[str, Any]) -> None:
-    params = from_values(committed)
-    section = params.section_dict("encoder")
-    section["cut"].append("conv1")
-    assert params.section_dict("encoder")["cut"] == ["fc"]
-    assert set(params.section_dict("levels")) == {"0", "1"}
 
 
 def test_params_travel_to_workers(committed: dict[str, Any]) -> None:
