@@ -15,14 +15,11 @@ from torch import Tensor
 
 from sgan.config import StackConfig, stack_config_from_dict, to_dict
 from sgan.encoder import Encoder
+from sgan.errors import WeightsError
 from sgan.stack import Stack
 
 CARD = "sgan"
 FORMAT = 1
-
-
-class WeightsError(ValueError):
-    """A weights file that is missing, damaged, or of another kind."""
 
 
 def save_encoder(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, weights_told
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
 from pipeline.parts.part import Part
@@ -48,16 +48,13 @@ def train_part(
         TrainingStopped: `should_stop` said so.
     """
     from sgan.training import comm as comms
-    from sgan.weights import WeightsError
 
     checkpoints = Checkpoints(Storage(part.storage), part.folder)
     finished = checkpoints.result()
     if finished:
         return {**finished, "reused": True}
-    try:
+    with weights_told(part.name):
         run = _Run(part, checkpoints, comm or comms.Comm())
-    except WeightsError as error:
-        raise UserError(f"{part.name}: {error}") from error
     return run.train(send, should_stop)
 
 
