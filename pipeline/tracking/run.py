@@ -9,13 +9,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.redaction import HIDDEN, is_secret_name, redact, redact_tree
 
 if TYPE_CHECKING:
-    from pipeline.tracking.tracker import Tracker
+    from contextlib import AbstractContextManager
+
+    from mlflow import MlflowClient
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +33,23 @@ _RETRY_S = 30.0
 UNFINISHED = ("RUNNING", "SCHEDULED", "FAILED", "KILLED")
 
 
+class Server(Protocol):
+    """What a run asks of the tracker that opened it: `pipeline.tracking.tracker.Tracker`."""
+
+    client: "MlflowClient"
+    shown_uri: str
+
+    def answering(self) -> "AbstractContextManager[None]": ...
+
+    def open_part(
+        self, stage: "StageRun", name: str, part_key: str, tags: Mapping[str, Any]
+    ) -> "StageRun": ...
+
+    def finished_part(self, stage: "StageRun", name: str, part_key: str) -> "StageRun | None": ...
+
+    def finish_parent(self, lineage: Lineage, *, status: str) -> None: ...
+
+
 class StageRun:
     """A run of a stage or of a part of it (``levels/level0``), open until :meth:`finish`.
 
@@ -41,7 +60,7 @@ class StageRun:
 
     def __init__(
         self,
-        tracker: "Tracker",
+        tracker: Server,
         lineage: Lineage,
         run_id: str,
         name: str,
