@@ -39,9 +39,9 @@ def compose(
     """Compose the parameters from the groups; optionally write them.
 
     Args:
-        overrides: in Hydra's grammar: ``data=cifar10``, ``levels.1.lr_g=1e-4``.
+        overrides: in Hydra's grammar: `data=cifar10`, `levels.1.lr_g=1e-4`.
         out: the YAML file to write, atomically; None writes nothing.
-        conf: the directory of the groups; by default ``conf`` below the project's root.
+        conf: the directory of the groups; by default `conf` below the project's root.
 
     Returns:
         The parameters as plain JSON values, checked.

@@ -70,7 +70,7 @@ def load(path: Path | None = None, root: Path | None = None) -> Params:
     """Read and check the parameters; nothing is written.
 
     Args:
-        path: the file; by default ``params.yaml`` below `root`.
+        path: the file; by default `params.yaml` below `root`.
         root: the project's root; by default `pipeline.paths.project_root`.
 
     Raises:

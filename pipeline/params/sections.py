@@ -29,7 +29,7 @@ def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, l
 
     Args:
         values: as read from the file (JSON types).
-        path: of the section, which each line begins with: ``levels.1``.
+        path: of the section, which each line begins with: `levels.1`.
     """
     if not isinstance(values, dict):
         return None, [f"{path} = {shown(values)}: must be a mapping of settings"]
@@ -46,7 +46,7 @@ def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, l
 
 
 def line(path: str, error: ConfigError) -> str:
-    """``levels.1.lr_g = -1: must be > 0 and <= 1``, on one line."""
+    """`levels.1.lr_g = -1: must be > 0 and <= 1`, on one line."""
     return f"{path}.{error.field_name} = {shown(error.value)}: must be {error.allowed}"
 
 
@@ -86,7 +86,7 @@ def _lines(cls: type, values: dict[str, Any], path: str, error: ValidationError)
 
 
 def describe(hint: Any) -> str:
-    """What a type allows, in words: ``a number or null``, ``'auto' or 'cpu'``."""
+    """What a type allows, in words: `a number or null`, `'auto' or 'cpu'`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
         return alternatives(_choices(hint))
@@ -113,5 +113,5 @@ def _plural(hint: Any) -> str:
 
 
 def alternatives(parts: list[str]) -> str:
-    """``a, b or c``."""
+    """`a, b or c`."""
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
