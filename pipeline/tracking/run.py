@@ -9,15 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.redaction import HIDDEN, is_secret_name, redact, redact_tree
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from mlflow import MlflowClient
+    from pipeline.tracking.tracker import Tracker
 
 _logger = logging.getLogger(__name__)
 
@@ -33,23 +31,6 @@ _RETRY_S = 30.0
 UNFINISHED = ("RUNNING", "SCHEDULED", "FAILED", "KILLED")
 
 
-class Server(Protocol):
-    """What a run asks of the tracker that opened it: `pipeline.tracking.tracker.Tracker`."""
-
-    client: "MlflowClient"
-    shown_uri: str
-
-    def answering(self) -> "AbstractContextManager[None]": ...
-
-    def open_part(
-        self, stage: "StageRun", name: str, part_key: str, tags: Mapping[str, Any]
-    ) -> "StageRun": ...
-
-    def finished_part(self, stage: "StageRun", name: str, part_key: str) -> "StageRun | None": ...
-
-    def finish_parent(self, lineage: Lineage, *, status: str) -> None: ...
-
-
 class StageRun:
     """A run of a stage or of a part of it (``levels/level0``), open until :meth:`finish`.
 
@@ -60,7 +41,7 @@ class StageRun:
 
     def __init__(
         self,
-        tracker: Server,
+        tracker: "Tracker",
         lineage: Lineage,
         run_id: str,
         name: str,
