@@ -1,5 +1,4 @@
-"""The workflow around the method, in rooms. A room imports only those below it, and `sgan`.
+"""The workflow around the method: data, tracking, cluster, stages and the command line.
 
-From the top: commands, stages, execution, experiments, report, scores, parts, tracking, data,
-params, storage; the contract is in pyproject.toml. Each room's docstring says what lives in it.
+Arrows run one way: stages -> {cluster, worker, tracking, data, params} -> sgan.
 """

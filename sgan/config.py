@@ -202,8 +202,8 @@ class JointConfig:
     `lower_weight` w: G_{i+1} also minimises w times the loss of level i, through ĥ_{i+1} as input
     and as conditional target (authors' CIFAR-10 code: 0.01; MNIST code: 0, no gradient).
     The level above that receives w² of it, and so on.
-    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings. None in
-    `precision`, `g_steps` and `reuse_fakes`, of which all levels share one: as in level 0's.
+    None in `lr_g`, `lr_d`, `dropout` and the noises: as in each level's own settings. One step
+    serves all levels, so None in `precision`, `g_steps` and `reuse_fakes` is level 0's.
     """
 
     enabled: bool = True

@@ -1,4 +1,7 @@
-"""A weights file that cannot be used is one clear error for a person."""
+"""A weights file that cannot be used is one clear error for a person, named without torch."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -18,3 +21,9 @@ def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(ValueError, match="another") as caught, weights_told("joint"):
         raise ValueError("another mistake")
     assert not isinstance(caught.value, UserError)
+
+
+def test_it_can_be_named_without_loading_torch() -> None:
+    program = "import sys, sgan.errors, pipeline.errors; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
