@@ -7,17 +7,13 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 import yaml
-from dvc.utils.serialize import load_yaml
 
-from pipeline.data.formats import FORMATS
 from pipeline.errors import UserError
-from pipeline.params.file import read
 from pipeline.params.loading import SECTIONS, from_values, load
-from pipeline.params.named_sets import NAMED
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from pipeline.tracking.lineage import params_digest
 from sgan.config import EncoderConfig, JointConfig, LevelConfig, StackConfig
@@ -286,27 +282,6 @@ CONTRADICTIONS = [
 ]
 BAD = UNKNOWN + WRONG_TYPE + NOT_A_CHOICE + IMPOSSIBLE + CONTRADICTIONS
 
-# (the file's text, the whole message)
-BAD_FILES = [
-    (
-        "data: {name: mnist\njoint: [",
-        "params.yaml: line 2, column 6: not valid YAML: while parsing a flow mapping expected "
-        "',' or '}', but got ':'",
-    ),
-    ("a: b: c\n", "line 1, column 5: not valid YAML: mapping values are not allowed here"),
-    ("\tdata: 1\n", "line 1, column 1: not valid YAML: "),
-    ("data: !!python/name:os.system\n", "line 1, column 7: not valid YAML: could not determine"),
-    ("--- 1\n--- 2\n", "line 2, column 1: not valid YAML: expected a single document"),
-    ("a: *b\n", "line 1, column 4: not valid YAML: found undefined alias 'b'"),
-    ("a: &b [*b]\n", "a.0: an alias that holds itself is not allowed"),
-    ("a: \x00\n", "not valid YAML: unacceptable character"),
-    ("", "the file is empty; write it anew with `python -m pipeline compose`"),
-    ("# only a comment\n", "the file is empty; write it anew with `python -m pipeline compose`"),
-    ("- data\n", "must be a mapping of sections, not list"),
-    ("encoder:\n  seed: 1\n  seed: 2\n", "encoder.seed: given twice, on lines 2 and 3; keep one"),
-    ("levels:\n  '0': {}\n  0: {}\n", "levels.0: given twice, on lines 2 and 3; keep one"),
-]
-
 
 @pytest.fixture(scope="module")
 def committed() -> dict[str, Any]:
@@ -339,54 +314,6 @@ def test_a_mistake_is_one_line_with_path_value_and_what_is_allowed(
         load(root=tmp_path)
     assert str(caught.value) == f"params.yaml: {expected}"
     assert os.listdir(tmp_path) == ["params.yaml"]
-
-
-@pytest.mark.parametrize(("text", "expected"), BAD_FILES)
-def test_a_file_that_is_no_parameters_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
-    write(tmp_path, text)
-    with pytest.raises(UserError) as caught:
-        load(root=tmp_path)
-    message = str(caught.value)
-    assert message.startswith("params.yaml: ")
-    assert expected in message
-    assert "\n" not in message
-    assert os.listdir(tmp_path) == ["params.yaml"]
-
-
-def test_every_key_that_is_there_twice_is_told(tmp_path: Path) -> None:
-    write(tmp_path, "data: {name: mnist, name: svhn}\njoint: {}\njoint:\n  seed: 1\n  seed: 2\n")
-    with pytest.raises(UserError) as caught:
-        load(root=tmp_path)
-    assert str(caught.value).splitlines() == [
-        "params.yaml: data.name: given twice, on lines 1 and 1; keep one",
-        "params.yaml: joint: given twice, on lines 2 and 3; keep one",
-        "params.yaml: joint.seed: given twice, on lines 4 and 5; keep one",
-    ]
-
-
-def test_numbers_and_words_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
-    text = "a: [1e-4, 2E3, .5, 2_000, 1:20, 0o10]\nb: {on: yes, off: no, 1: 2020-01-01}\n"
-    path = write(tmp_path, text)
-    assert read(path, "params.yaml") == {
-        "a": [1e-4, 2000.0, 0.5, 2000, "1:20", 8],
-        "b": {"on": "yes", "off": "no", "1": "2020-01-01"},
-    }
-    assert load_yaml(path)["a"] == read(path, "params.yaml")["a"]
-
-
-def test_a_missing_file_says_where_one_should_be(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^params\.yaml: no such file; run this from the project"):
-        load(root=tmp_path)
-    with pytest.raises(UserError, match=r"/elsewhere\.yaml: no such file"):
-        load(path=tmp_path / "elsewhere.yaml", root=ROOT)
-    with pytest.raises(UserError, match="cannot be read"):
-        load(path=tmp_path, root=ROOT)
-
-
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(UserError, match=r"^params\.yaml: cannot be read \('utf-8'"):
-        load(root=tmp_path)
 
 
 @pytest.mark.parametrize("name", SECTIONS[:-1])
@@ -508,23 +435,6 @@ def test_images_found_by_prepare_that_do_not_fit_are_one_line(committed: dict[st
         "params.yaml: encoder.architecture = 'mnist' cannot take the images of data.name = 'custom'"
     )
     assert "(3, 32, 32)" in message and "\n" not in message
-
-
-def test_workers_and_storage_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = (0, 1, None)  # None: joint training
-    assert [RuntimeConfig(workers_per_level=2).workers(i) for i in parts] == [2, 2, 2]
-    some = RuntimeConfig(workers_per_level={"0": 4, "joint": 3})
-    assert [some.workers(i) for i in parts] == [4, 1, 3]
-    assert RuntimeConfig().storage_uri() == ".runs"
-    monkeypatch.setenv("SGAN_STORAGE", "s3://bucket/runs")
-    assert RuntimeConfig().storage_uri() == "s3://bucket/runs"
-    assert RuntimeConfig(storage="/elsewhere").storage_uri() == "/elsewhere"
-
-
-def test_the_choices_are_those_of_the_data_layer() -> None:
-    hints = get_type_hints(DataConfig)
-    assert set(get_args(hints["name"])) == {*NAMED, "custom"}
-    assert get_args(hints["format"]) == tuple(FORMATS)
 
 
 def test_reading_parameters_loads_nothing_heavy() -> None:
