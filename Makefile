@@ -66,7 +66,7 @@ lint: $(READY) ## check style, formatting, types, and which package imports whic
 	ruff check
 	ruff format --check
 	mypy
-	python -m pytest --quiet tests/unit/test_layers.py
+	lint-imports --no-logo --cache-dir .mypy_cache/imports
 
 format: $(READY) ## apply the formatter and the safe fixes
 	ruff check --fix

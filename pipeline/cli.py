@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, weights_told
 from pipeline.tracking.uri import owning_project
 
 _DESCRIPTION = """\
@@ -96,7 +96,8 @@ def _run(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     _stay_in_workspace()
     try:
-        arguments.run(arguments)
+        with weights_told():
+            arguments.run(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -113,11 +114,3 @@ def _stay_in_workspace() -> None:
     here = Path.cwd()
     if owning_project(here) != here:
         os.environ["DVC_ROOT"] = str(here)
-
-
-def existing_file(text: str) -> Path:
-    """An argparse type: a path that is a file."""
-    path = Path(text)
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{text}: no such file")
-    return path

@@ -1,4 +1,4 @@
-"""Where things lie in a workspace. Every constant is relative to :func:`project_root`."""
+"""Where things lie in a workspace. Every constant is relative to `project_root`."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ TRACKING_ARTIFACTS = Path("mlartifacts")
 
 
 def project_root() -> Path:
-    """The workspace root: ``DVC_ROOT`` (DVC sets it for its stages), else the working directory.
+    """The workspace root: `DVC_ROOT` (DVC sets it for its stages), else the working directory.
 
     Returns an absolute path; it is not required to exist.
     """
@@ -34,16 +34,16 @@ def project_root() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder of downloaded raw files: ``SGAN_CACHE``, else ``.cache/sgan`` under the root."""
+    """Folder of downloaded raw files: `SGAN_CACHE`, else `.cache/sgan` under the root."""
     chosen = os.environ.get("SGAN_CACHE")
     return Path(chosen).expanduser().resolve() if chosen else project_root() / CACHE
 
 
 def level_weights(level: int) -> Path:
-    """Weights of level ``level`` (0 is the image): ``artifacts/levels/level0.safetensors``."""
+    """Weights of level `level` (0 is the image): `artifacts/levels/level0.safetensors`."""
     return LEVELS / f"level{level}.safetensors"
 
 
 def metrics_file(stage: str) -> Path:
-    """Metrics of one stage, relative to the root: ``metrics/encoder.json``."""
+    """Metrics of one stage, relative to the root: `metrics/encoder.json`."""
     return METRICS / f"{stage}.json"

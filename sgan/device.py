@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import torch
 
-
-class DeviceError(ValueError):
-    """A device that this machine does not have."""
+from sgan.errors import DeviceError
 
 
 def choose_device(name: str = "auto") -> torch.device:

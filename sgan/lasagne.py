@@ -27,10 +27,9 @@ import torch
 from torch import Tensor, nn
 
 from sgan.architectures.blocks import ConditionedGenerator, Discriminator
-from sgan.config import ConfigError, EncoderConfig, ImageConfig
+from sgan.config import ConfigError, ImageConfig
 from sgan.encoder import Encoder
 from sgan.level import Level
-from sgan.stack import Stack
 
 ARCHITECTURES = ("mnist", "cifar10")
 IMAGES = {
@@ -60,76 +59,11 @@ class Slot:
     convert: Callable[[np.ndarray], np.ndarray]
 
 
-def import_encoder(
-    path: Path, image: ImageConfig, config: EncoderConfig, mean_image: Path | None = None
-) -> Encoder:
-    """The authors' E, frozen: mnist/pretrained/encoder.npz or cifar/pretrained/encoder.npz.
-
-    Args:
-        path: eight arrays: W and b of conv1, conv2, fc and the label layer.
-        image: shape of the images; `config.architecture` has to take it.
-        config: 'mnist' or 'cifar10', cut wherever the stack wants it.
-        mean_image: `.npy` float [C, H, W] in [0, 1] that was subtracted from the training images
-            (cifar/data/meanimg.npy); zeros where it is not given.
-
-    Raises:
-        LasagneError: arrays of other shapes, or not such a file.
-        ConfigError: an architecture of which the authors published no weights.
-    """
-    check_architecture(config.architecture)
-    encoder = Encoder(image, config)
-    fill(path, encoder_slots(encoder), "encoder")
-    if mean_image is not None:
-        encoder.mean_image.copy_(torch.from_numpy(read_mean_image(mean_image, image.shape)))
-    return encoder.freeze()
-
-
-def import_generators(path: Path, stack: Stack, levels: Sequence[int]) -> None:
-    """Fill G_i of the two-level stack in place.
-
-    Args:
-        path: gen1_params_*.npz for levels (1,); gen0_params_*.npz for (0,); the joint CIFAR-10
-            script's gen_params_*.npz and pretrained/generator.npz, which hold both, for (1, 0).
-        stack: 'mnist' or 'cifar10', cut at 'fc'; left as it was where the file does not fit.
-        levels: those in the file, from the top.
-
-    Raises LasagneError or ConfigError as `import_encoder`.
-    """
-    _check_stack(stack)
-    slots = [slot for index in levels for slot in generator_slots(stack.level(index))]
-    fill(path, slots, " and ".join(f"G_{i}" for i in levels))
-
-
-def import_discriminator(path: Path, stack: Stack, index: int) -> bool:
-    """Fill D_i, and Q_i where the file has it, in place; returns whether it has.
-
-    The authors' independent CIFAR-10 scripts save both heads (trunk, Q, D); the others save what
-    leads to D's output alone, and Q_i then keeps its weights.
-
-    Raises LasagneError or ConfigError as `import_encoder`.
-    """
-    _check_stack(stack)
-    level = stack.level(index)
-    if level.config.spectral_norm:
-        raise ConfigError("spectral_norm", True, "False to take the authors' weights")
-    with_q, without_q = (discriminator_slots(level, q) for q in (True, False))
-    has_q = len(read(path)) != len(without_q)
-    fill(path, with_q if has_q else without_q, f"D_{index}")
-    return has_q
-
-
 def check_architecture(architecture: str) -> None:
     """Raise ConfigError for an architecture of which the authors published no weights."""
     if architecture not in ARCHITECTURES:
         allowed = f"one of {list(ARCHITECTURES)}, of which the authors published weights"
         raise ConfigError("architecture", architecture, allowed)
-
-
-def _check_stack(stack: Stack) -> None:
-    encoder = stack.config.encoder
-    check_architecture(encoder.architecture)
-    if encoder.cut != ("fc",):
-        raise ConfigError("cut", list(encoder.cut), "['fc'], the authors' two levels")
 
 
 def encoder_slots(encoder: Encoder) -> list[Slot]:

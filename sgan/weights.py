@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sgan.config import stack_config_from_dict, to_dict
 from sgan.encoder import load_encoder, save_encoder
+from sgan.errors import WeightsError
 from sgan.stack import Stack
-from sgan.weights_file import WeightsError, read_card, read_tensors, write
+from sgan.weights_file import read_card, read_tensors, write
 
 __all__ = [
     "WeightsError",

@@ -12,12 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sgan.errors import WeightsError
+
 CARD = "sgan"
 FORMAT = 1
-
-
-class WeightsError(ValueError):
-    """A weights file that is missing, damaged, or of another kind."""
 
 
 def read_card(path: Path, kind: str | None = None) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths
-from pipeline.commands import options
+from pipeline import options, paths
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import paths
-from pipeline.commands import options
+from pipeline import options, paths
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:

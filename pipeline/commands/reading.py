@@ -4,10 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import options
+from pipeline import options
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from pipeline.scores.trained import Trained
 
 
 def add(commands: Any) -> None:
@@ -55,11 +57,12 @@ def add(commands: Any) -> None:
 def _reconstruct(arguments: argparse.Namespace) -> None:
     from pipeline.data.image_files import image_files, read_images
     from pipeline.scores.studies import reconstructions
+    from pipeline.scores.trained import trained
 
     options.ends_in("out", arguments.out, ".png")
     options.at_least("n", arguments.n, 1)
     options.at_least("draws", arguments.draws, 1)
-    model = options.trained(arguments.weights)
+    model = trained(arguments.weights)
     level = options.level_of(arguments.level, model.stack, lowest=1)
     if arguments.images:
         files = [file for path in arguments.images for file in image_files(path)]
@@ -77,10 +80,11 @@ def _neighbours(arguments: argparse.Namespace) -> None:
 
     from pipeline.scores.neighbours import nearest
     from pipeline.scores.studies import nearest_training
+    from pipeline.scores.trained import trained
 
     options.ends_in("out", arguments.out, ".png")
     options.at_least("n", arguments.n, 1)
-    model = options.trained(arguments.weights)
+    model = trained(arguments.weights)
     train = model.split("train")[0]
     y = torch.arange(arguments.n) % len(model.classes)
     if arguments.label is not None:
@@ -96,7 +100,7 @@ def _neighbours(arguments: argparse.Namespace) -> None:
     )
 
 
-def _test_images(model: options.Trained, y: "np.ndarray", count: int = 200) -> "np.ndarray":
+def _test_images(model: "Trained", y: "np.ndarray", count: int = 200) -> "np.ndarray":
     """Test images of the classes sampled, for which the nearest one tells what is usual."""
     import numpy as np
 

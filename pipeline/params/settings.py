@@ -156,7 +156,7 @@ class RuntimeConfig:
         return self.workers_per_level
 
     def storage_uri(self) -> str:
-        """Where checkpoints go: `storage`, else the variable SGAN_STORAGE, else ``.runs``."""
+        """Where checkpoints go: `storage`, else the variable SGAN_STORAGE, else `.runs`."""
         import os
 
         from pipeline.paths import STORAGE

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def device_of(name: str) -> "torch.device":
     """The torch device of `runtime.device`. Raises UserError where this machine has none such."""
-    from sgan.device import DeviceError, choose_device
+    from sgan.device import choose_device
+    from sgan.errors import DeviceError
 
     try:
         return choose_device(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data import opening
-from pipeline.errors import UserError
+from pipeline.errors import UserError, weights_told
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
 from pipeline.parts.device import device_of
@@ -52,16 +52,13 @@ def train_part(
         TrainingStopped: `should_stop` said so.
     """
     from sgan.training import comm as comms
-    from sgan.weights import WeightsError
 
     checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
     finished = checkpoints.result()
     if finished:
         return {**finished, "reused": True}
-    try:
+    with weights_told(part.name):
         training = _Training(part, checkpoints, comm or comms.Comm())
-    except WeightsError as error:
-        raise UserError(f"{part.name}: {error}") from error
     return training.train(send, should_stop)
 
 

@@ -65,7 +65,8 @@ def log_model(
         step: images seen in training.
 
     Raises:
-        UserError: ``stack_path`` holds no stack, or an alias without ``registered_name``.
+        WeightsError: `stack_path` holds no stack.
+        UserError: an alias without `registered_name`.
         MlflowException: the server refuses.
     """
     if alias is not None and registered_name is None:
@@ -120,12 +121,9 @@ def _signature(stack_path: Path) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    from sgan.weights import WeightsError, read_card
+    from sgan.weights import read_card
 
-    try:
-        image = read_card(stack_path, "stack")["config"]["image"]
-    except WeightsError as error:
-        raise UserError(str(error)) from error
+    image = read_card(stack_path, "stack")["config"]["image"]
     columns: list[ColSpec | TensorSpec] = [
         ColSpec("long", "label"),
         ColSpec("long", "seed", required=False),

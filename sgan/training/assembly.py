@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sgan.config import JointConfig, StackConfig
 from sgan.encoder import Encoder
+from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask
 from sgan.training.comm import Comm
-from sgan.weights_file import WeightsError
 
 
 def independent(

@@ -16,6 +16,7 @@ from pipeline.tracking import run as tracking_run
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_stack
 
@@ -191,7 +192,7 @@ def test_a_logged_model_loads_without_this_project(tracker, tmp_path):
 
 def test_a_model_without_weights(tracker, tmp_path):
     run = tracker.stage(lineage({"model": 2}, tmp_path), "evaluate")
-    with pytest.raises(UserError, match="no such weights file"):
+    with pytest.raises(WeightsError, match="no such weights file"):
         tracker.log_model(run, "stack", tmp_path / "none.safetensors")
     assert tracker.client.get_run(run.run_id).outputs.model_outputs == []
 

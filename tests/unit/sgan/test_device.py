@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sgan.device import DeviceError, choose_device
+from sgan.device import choose_device
+from sgan.errors import DeviceError
 
 
 def test_auto_is_the_accelerator_that_torch_finds_or_else_the_cpu() -> None:

@@ -1,4 +1,4 @@
-"""`sgan sample`, `vary`, `interpolate`, `reconstruct`: pictures from a stack of random weights."""
+"""`sgan sample`, `vary`, `interpolate`: pictures from a stack of random weights."""
 
 from pathlib import Path
 
@@ -75,20 +75,6 @@ def test_interpolation_goes_in_small_steps(weights: Path) -> None:
     assert (steps.max(axis=1) < ends).all()
 
 
-def test_reconstructions_of_files_show_the_files_first(weights: Path) -> None:
-    folder = Path("mine")
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    real = rng.integers(0, 256, (3, 28, 28), dtype=np.uint8)
-    for index, image in enumerate(real):
-        Image.fromarray(image).save(folder / f"{index}.png")
-    options = ("--images", folder, "--draws", 2, "--weights", weights, "--seed", 0)
-    assert run("reconstruct", *options, "--out", "r.png") == 0
-    images = tiles(Path("r.png"), 3, 3)
-    assert np.array_equal(images[0], real.repeat(2, axis=1).repeat(2, axis=2))
-    assert not np.array_equal(images[1], images[2])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -97,9 +83,6 @@ def test_reconstructions_of_files_show_the_files_first(weights: Path) -> None:
         (("sample", "--columns", "0"), "--columns 0: must be at least 1"),
         (("vary", "--level", "5"), "--level 5: must be one of 0, 1; this stack has 2 in all"),
         (("interpolate", "--level", "1", "--columns", "1"), "--columns 1: must be at least 2"),
-        (("reconstruct", "--level", "2"), "--level 2: must be one of 1; this stack has 2 in all"),
-        (("reconstruct", "--draws", "0"), "--draws 0: must be at least 1"),
-        (("neighbours", "--n", "0"), "--n 0: must be at least 1"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -118,7 +101,7 @@ def test_only_png_is_written(weights: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "error: --out x.jpg: must end in .png\n"
 
 
-@pytest.mark.parametrize("command", ["sample", "vary", "interpolate", "reconstruct", "neighbours"])
+@pytest.mark.parametrize("command", ["sample", "vary", "interpolate"])
 def test_help_teaches_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         run(command, "--help")

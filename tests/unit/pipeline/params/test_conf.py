@@ -5,7 +5,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline.errors import UserError
-from pipeline.params.compose import HEADER, compose
+from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values, load
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from sgan.config import EncoderConfig, JointConfig, LevelConfig, to_dict
@@ -51,9 +51,25 @@ def options(group: str) -> set[str]:
     return {path.stem for path in (CONF / group).glob("*.yaml")}
 
 
+def test_levels_of_one_kind_stay_apart() -> None:
+    """Levels 1 and 2 of four are copies of one mapping in conf/."""
+    before = composed("stack=four_level")
+    after = composed("stack=four_level", "levels.1.lr_g=3e-4", "levels.2.g_steps=[[0.0,2]]")
+    assert after.levels == before.levels | {
+        1: dataclasses.replace(before.levels[1], lr_g=3e-4),
+        2: dataclasses.replace(before.levels[2], g_steps=((0.0, 2),)),
+    }
+
+
+def test_the_kinds_of_levels_are_not_left_in_the_parameters() -> None:
+    with pytest.raises(UserError, match=r"there is no setting 'levels\.vector\.lr_g'"):
+        compose(["levels.vector.lr_g=1e-4"], conf=CONF)
+    assert composed("runtime.device=cpu").runtime == RuntimeConfig(device="cpu")
+
+
 def pairwise() -> Iterator[tuple[str, str, str]]:
-    """Data x stack in full, budgets in turn: every pair of choices of two groups is there. A file
-    of conf/ depends on two choices at most, so that no third could change what is checked."""
+    """Data x stack in full, budgets in turn: every pair of choices of two groups is there. What a
+    file of conf/ says depends on one choice besides its own (the set, at budget=paper)."""
     for i, data in enumerate(NETS):
         for j, stack in enumerate(STACKS):
             yield data, stack, BUDGETS[(i + j) % len(BUDGETS)]
@@ -250,49 +266,8 @@ def test_conf_names_every_setting_with_the_default_of_the_code() -> None:
         "encoder": EncoderConfig(),
         "joint": JointConfig(),
         "evaluate": EvaluateConfig(),
-        "runtime": RuntimeConfig(),
     }
     assert base == {name: to_dict(config) for name, config in sections.items()} | {"levels": {}}
-    assert yaml.safe_load((CONF / "level" / "base.yaml").read_text()) == to_dict(LevelConfig())
-
-
-def test_compose_writes_a_file_that_says_what_it_is(tmp_path: Path) -> None:
-    out = tmp_path / "params.yaml"
-    values = compose(["data=svhn", "stack=three_level"], out, conf=CONF)
-    assert out.read_text().startswith(HEADER)
-    assert "g_steps: [[0.65, 1], [0.5, 3], [0.3, 5], [0.0, 7]]\n" in out.read_text()
-    assert load(out).raw == values == from_values(values).raw
-
-
-def lines(*overrides: str, out: Path | None = None) -> Iterable[str]:
-    with pytest.raises(UserError) as caught:
-        compose(overrides, out, conf=CONF)
-    return str(caught.value).splitlines()
-
-
-def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
-    out = tmp_path / "params.yaml"
-    assert lines("data=cifar", out=out) == [
-        "cannot compose data=cifar: In 'config': Could not find 'data/cifar' Available options in "
-        "'data': cifar10 custom fashion_mnist mnist mnist_small svhn"
-    ]
-    assert lines("levels.1.lrg=1", out=out) == [
-        "cannot compose levels.1.lrg=1: there is no setting 'levels.1.lrg'; those that there are: "
-        "conf/base.yaml, and for a level conf/level/base.yaml"
-    ]
-    (line,) = lines("data=custom", "data.source=s3://bucket/a=b", out=out)
-    assert "quote special characters" in line
-    assert lines("levels.1.lr_g=-1", "joint.seed=x", out=out) == [
-        "conf/ levels.1.lr_g=-1 joint.seed=x: levels.1.lr_g = -1: must be > 0 and <= 1",
-        "conf/ levels.1.lr_g=-1 joint.seed=x: joint.seed = 'x': must be an integer",
-    ]
-    assert lines("nets=cifar10", out=out) == [
-        "conf/ nets=cifar10: encoder.architecture = 'cifar10': must be 'mnist' or 'pyramid' for "
-        "data.name = 'mnist', whose images are 1x28x28"
-    ]
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_conf_it_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"config\.yaml: no such file; run this from the project"):
-        compose(conf=tmp_path)
+    runtime = yaml.safe_load((CONF / "runtime.yaml").read_text())
+    assert runtime == {"runtime": to_dict(RuntimeConfig())}
+    assert yaml.safe_load((CONF / "level.yaml").read_text()) == to_dict(LevelConfig())

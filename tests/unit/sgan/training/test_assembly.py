@@ -5,9 +5,9 @@ import torch
 
 from sgan.config import EncoderConfig, ImageConfig, JointConfig, LevelConfig, StackConfig
 from sgan.encoder import Encoder
+from sgan.errors import WeightsError
 from sgan.training.assembly import independent, joint
 from sgan.training.classifier import pretraining
-from sgan.weights_file import WeightsError
 
 IMAGE = ImageConfig(1, 28, 28, 10)
 LEVEL = LevelConfig(z_dim=4, batch_size=2, total_images=4)

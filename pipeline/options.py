@@ -1,9 +1,8 @@
-"""What several subcommands share: options, the trained stack with its data, PNG files out."""
+"""Options that several subcommands share, and what their values must be."""
 
 import argparse
 import secrets
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,48 +10,12 @@ from pipeline import paths
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
 
-    from pipeline.data.manifest import Manifest
     from pipeline.scores.studies import Sheet
     from sgan.stack import Stack
 
 _SEEDS = 2**31
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained stack and what is known of the data that it was trained on.
-
-    Attributes:
-        stack: in eval mode, on the CPU.
-        classes: names by label: those of the prepared data where it is the stack's, else numbers.
-        manifest: of the prepared data where it is the stack's, else None.
-    """
-
-    stack: "Stack"
-    classes: tuple[str, ...]
-    manifest: "Manifest | None"
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self.stack.config.image.shape
-
-    def split(self, name: str) -> "tuple[np.ndarray, np.ndarray]":
-        """Images uint8 [N, H, W, C] and labels int64 [N] of the prepared data.
-
-        Raises UserError where the project's data is missing or is not the stack's.
-        """
-        from pipeline.data import shards
-
-        if self.manifest is None:
-            raise UserError(
-                f"{paths.DATA} does not hold the images that this stack was trained on; run this "
-                "in its project, or prepare them with `dvc repro prepare`"
-            )
-        return shards.read_split(paths.project_root() / paths.DATA, name)
 
 
 def add_weights(command: argparse.ArgumentParser) -> None:
@@ -80,42 +43,6 @@ def taught(description: str, example: str) -> dict[str, Any]:
         "epilog": f"example:\n  {example}",
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
-
-
-def load(path: Path) -> "Stack":
-    """The trained stack. Raises UserError where the file is missing or damaged."""
-    from sgan.weights import WeightsError, load_stack
-
-    try:
-        return load_stack(path)
-    except WeightsError as error:
-        raise UserError(str(error)) from error
-
-
-def trained(path: Path) -> Trained:
-    """The stack of a weights file, with its data as far as this project has it.
-
-    Raises UserError where the file is missing or damaged.
-    """
-    from sgan.weights import read_card
-
-    stack = load(path)
-    image = stack.config.image
-    manifest = _manifest(read_card(path).get("inputs", {}).get("data"))
-    if manifest is None or len(manifest.classes) != image.num_classes:
-        return Trained(stack, tuple(str(k) for k in range(image.num_classes)), None)
-    return Trained(stack, manifest.classes, manifest)
-
-
-def _manifest(digest: str | None) -> "Manifest | None":
-    """The prepared data's manifest, if that is the data with this digest."""
-    from pipeline.data.manifest import FILE, Manifest
-
-    folder = paths.project_root() / paths.DATA
-    if digest is None or not (folder / FILE).is_file():
-        return None
-    manifest = Manifest.load(folder)
-    return manifest if manifest.data_digest == digest else None
 
 
 def label_of(text: str, classes: tuple[str, ...]) -> int:
@@ -174,16 +101,8 @@ def console() -> "Console":
 
 
 def write_sheet(arguments: argparse.Namespace, sheet: "Sheet", seed: int, what: str) -> None:
-    """Write a sheet to `--out`, atomically, and say so."""
-    from pipeline.report.grids import grid
-    from pipeline.storage.atomic import atomic_path
+    """Write a sheet to `--out`, and say how to draw it again."""
+    from pipeline.report import sheet_file
 
-    image = grid(
-        sheet.images,
-        sheet.columns,
-        row_labels=sheet.row_labels,
-        column_labels=sheet.column_labels,
-    )
-    with atomic_path(arguments.out) as temporary:
-        image.save(temporary, "PNG")
+    sheet_file.write_sheet(arguments.out, sheet)
     print(f"wrote {what} to {arguments.out} (again: --seed {seed})")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import options
+from pipeline import options
 from pipeline.errors import UserError
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
 
 ANIMALS = ("cat", "Dog", "2")
 
@@ -34,8 +36,9 @@ def test_numbered_classes_are_not_listed_twice() -> None:
     assert str(error.value) == "--label 11: must be 0 to 9"
 
 
-def test_levels_are_those_of_the_stack(weights: Path) -> None:
-    stack = options.load(weights)
+def test_levels_are_those_of_the_stack() -> None:
+    level = LevelConfig(z_dim=4)
+    stack = Stack(StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (level, level)))
     assert [options.level_of(i, stack) for i in (0, 1)] == [0, 1]
     with pytest.raises(UserError, match="--level 2: must be one of 0, 1; this stack has 2 in all"):
         options.level_of(2, stack)
@@ -54,14 +57,10 @@ def test_without_a_seed_each_call_has_a_new_one() -> None:
             options.seed_of(argparse.Namespace(seed=seed))
 
 
-def test_a_stack_without_its_data_numbers_its_classes(weights: Path) -> None:
-    model = options.trained(weights)
-    assert model.classes == tuple("0123456789")
-    assert model.manifest is None
-    with pytest.raises(UserError, match=r"artifacts/data does not hold the images that this stack"):
-        model.split("test")
-
-
-def test_weights_that_are_not_there_are_one_error() -> None:
-    with pytest.raises(UserError, match=r"none.safetensors: no such weights file; train first"):
-        options.load(Path("none.safetensors"))
+def test_what_will_be_written_is_checked_before_any_work() -> None:
+    assert options.ends_in("out", Path("a.PNG"), ".png") == Path("a.PNG")
+    with pytest.raises(UserError, match=r"--out a\.jpg: must end in \.png"):
+        options.ends_in("out", Path("a.jpg"), ".png")
+    assert options.at_least("n", 1, 1) == 1
+    with pytest.raises(UserError, match="--n 0: must be at least 1"):
+        options.at_least("n", 0, 1)

@@ -1,0 +1,54 @@
+"""conf/ to params.yaml: the file that is written, and the one line that each mistake gets."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.params.compose import HEADER, compose
+from pipeline.params.loading import from_values, load
+
+CONF = Path(__file__).resolve().parents[4] / "conf"
+
+
+def test_compose_writes_a_file_that_says_what_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "params.yaml"
+    values = compose(["data=svhn", "stack=three_level"], out, conf=CONF)
+    assert out.read_text().startswith(HEADER)
+    assert "g_steps: [[0.65, 1], [0.5, 3], [0.3, 5], [0.0, 7]]\n" in out.read_text()
+    assert load(out).raw == values == from_values(values).raw
+
+
+def lines(*overrides: str, out: Path | None = None) -> Iterable[str]:
+    with pytest.raises(UserError) as caught:
+        compose(overrides, out, conf=CONF)
+    return str(caught.value).splitlines()
+
+
+def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "params.yaml"
+    assert lines("data=cifar", out=out) == [
+        "cannot compose data=cifar: In 'config': Could not find 'data/cifar' Available options in "
+        "'data': cifar10 custom fashion_mnist mnist mnist_small svhn"
+    ]
+    assert lines("levels.1.lrg=1", out=out) == [
+        "cannot compose levels.1.lrg=1: there is no setting 'levels.1.lrg'; those that there are: "
+        "conf/base.yaml, conf/runtime.yaml, and for a level conf/level.yaml"
+    ]
+    (line,) = lines("data=custom", "data.source=s3://bucket/a=b", out=out)
+    assert "quote special characters" in line
+    assert lines("levels.1.lr_g=-1", "joint.seed=x", out=out) == [
+        "conf/ levels.1.lr_g=-1 joint.seed=x: levels.1.lr_g = -1: must be > 0 and <= 1",
+        "conf/ levels.1.lr_g=-1 joint.seed=x: joint.seed = 'x': must be an integer",
+    ]
+    assert lines("nets=cifar10", out=out) == [
+        "conf/ nets=cifar10: encoder.architecture = 'cifar10': must be 'mnist' or 'pyramid' for "
+        "data.name = 'mnist', whose images are 1x28x28"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_conf_it_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"config\.yaml: no such file; run this from the project"):
+        compose(conf=tmp_path)

@@ -1,0 +1,54 @@
+"""The settings of the workflow: their defaults, what cannot be, and what follows from them."""
+
+from typing import get_args, get_type_hints
+
+import pytest
+
+from pipeline.data.formats import FORMATS
+from pipeline.params.named_sets import NAMED
+from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
+from sgan.config import ConfigError
+
+
+def test_workers_and_storage_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = (0, 1, None)  # None: joint training
+    assert [RuntimeConfig(workers_per_level=2).workers(i) for i in parts] == [2, 2, 2]
+    some = RuntimeConfig(workers_per_level={"0": 4, "joint": 3})
+    assert [some.workers(i) for i in parts] == [4, 1, 3]
+    assert RuntimeConfig().storage_uri() == ".runs"
+    monkeypatch.setenv("SGAN_STORAGE", "s3://bucket/runs")
+    assert RuntimeConfig().storage_uri() == "s3://bucket/runs"
+    assert RuntimeConfig(storage="/elsewhere").storage_uri() == "/elsewhere"
+
+
+def test_the_choices_are_those_of_the_data_layer() -> None:
+    hints = get_type_hints(DataConfig)
+    assert set(get_args(hints["name"])) == {*NAMED, "custom"}
+    assert get_args(hints["format"]) == tuple(FORMATS)
+
+
+def test_a_published_set_has_its_shape_and_classes_and_a_custom_one_none_yet() -> None:
+    assert (DataConfig("cifar10").shape, DataConfig("cifar10").num_classes) == ((3, 32, 32), 10)
+    custom = DataConfig("custom", source="/images")
+    assert (custom.shape, custom.num_classes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "field"),
+    [
+        (DataConfig, {"name": "custom"}, "source"),
+        (DataConfig, {"image_size": 32}, "image_size"),
+        (DataConfig, {"test_fraction": 0.0}, "test_fraction"),
+        (DataConfig, {"sha256": {"train_images": "g" * 64}}, "sha256.train_images"),
+        (EvaluateConfig, {"seeds": ()}, "seeds"),
+        (EvaluateConfig, {"seeds": (1, 2**31)}, "seeds"),
+        (EvaluateConfig, {"num_samples": 100, "neighbours": 100}, "neighbours"),
+        (EvaluateConfig, {"cas_epochs": 0.0}, "cas_epochs"),
+        (RuntimeConfig, {"workers_per_level": {"0": 1, "joint": 0}}, "workers_per_level.joint"),
+        (RuntimeConfig, {"cpus_per_worker": 0.0}, "cpus_per_worker"),
+    ],
+)
+def test_what_cannot_be_names_its_field(cls: type, settings: dict, field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        cls(**settings)
+    assert caught.value.field_name == field
