@@ -18,7 +18,7 @@ HEAVY = {"torch", "ray", "mlflow", "dvc", "boto3", "pyarrow", "webdataset", "mat
 # A dialect of docstrings that is not ours: Google's sections and single backticks.
 SPHINX = re.compile("``|:(func|class|mod|meth|attr|data|exc):`")
 # Written side by side with this rule; to be emptied with
-#   sed -E 's/:(func|class|mod|meth|attr|data|exc):`~?([^`]*)`/`\\2`/g; s/``/`/g'
+#   sed -E 's/:(func|class|mod|meth|attr|data|exc):`~?([^`]*)`/`\2`/g; s/``/`/g'
 NOT_YET = ("pipeline/data/", "pipeline/parts/sink.py", "pipeline/tracking/")
 
 # Written in pieces, or this file would break its own rule.
