@@ -22,8 +22,8 @@ def is_archive(path: Path) -> bool:
 
 
 def is_webdataset_shard(path: Path) -> bool:
-    """Whether ``path`` is a tar whose first members are samples: ``KEY.cls``, ``KEY.json`` or
-    ``KEY.y.npy`` beside an image. Damaged archives are not; extraction says what is wrong."""
+    """Whether `path` is a tar whose first members are samples: `KEY.cls`, `KEY.json` or
+    `KEY.y.npy` beside an image. Damaged archives are not; extraction says what is wrong."""
     if not path.name.lower().endswith(".tar"):
         return False
     try:
@@ -36,11 +36,11 @@ def is_webdataset_shard(path: Path) -> bool:
 
 
 def extract(path: Path, folder: Path) -> Path:
-    """Extract the archive into ``folder``; returns the folder that holds the data: ``folder``,
+    """Extract the archive into `folder`; returns the folder that holds the data: `folder`,
     or the one folder that wraps everything else in it.
 
     Raises UserError for a damaged or truncated archive, a member that would be written outside
-    of ``folder`` (absolute, ``..``, links and devices), or a full disk.
+    of `folder` (absolute, `..`, links and devices), or a full disk.
     """
     try:
         if path.name.lower().endswith(ZIP_SUFFIXES):
@@ -92,7 +92,7 @@ def _extract_zip(path: Path, folder: Path) -> None:
 
 
 def unwrap(folder: Path) -> Path:
-    """``folder``, or the folder inside that alone holds everything (archives often wrap twice).
+    """`folder`, or the folder inside that alone holds everything (archives often wrap twice).
 
     A lone folder without folders or data files of its own stays: it may be a class of images.
     """
@@ -116,5 +116,5 @@ IMAGE_SUFFIXES = tuple(
 
 
 def is_hidden(name: str) -> bool:
-    """Names that systems leave behind: dot files and ``__MACOSX``."""
+    """Names that systems leave behind: dot files and `__MACOSX`."""
     return name.startswith((".", "__MACOSX"))

@@ -16,9 +16,9 @@ _IDX_UINT8 = 0x08
 
 
 def find_idx(folder: Path) -> dict[str, Path] | None:
-    """The IDX files of ``folder`` by array name, raw or .gz; None without training images.
+    """The IDX files of `folder` by array name, raw or .gz; None without training images.
 
-    Both usual spellings are found: ``train-images-idx3-ubyte`` and ``train-images.idx3-ubyte``.
+    Both usual spellings are found: `train-images-idx3-ubyte` and `train-images.idx3-ubyte`.
     """
     found: dict[str, Path] = {}
     for array, name in IDX_FILES.items():
@@ -82,7 +82,7 @@ def decode_idx(folder: Path) -> Decoded:
 
 def decode_npz(path: Path) -> Decoded:
     """An .npz with x_train, y_train (and x_test, y_test), or images and labels; optionally
-    ``classes``, the names by label.
+    `classes`, the names by label.
 
     Raises UserError for a damaged file, missing arrays, or unsupported dtypes and shapes.
     """
@@ -120,7 +120,7 @@ def _npz_pair(
 
 
 def decode_svhn(folder: Path) -> Decoded:
-    """SVHN's cropped digits: ``train_32x32.mat`` and ``test_32x32.mat`` with X uint8
+    """SVHN's cropped digits: `train_32x32.mat` and `test_32x32.mat` with X uint8
     [32, 32, 3, N] and y [N, 1], in which 10 stands for the digit 0.
 
     Raises UserError for missing or damaged files.

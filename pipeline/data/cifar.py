@@ -26,7 +26,7 @@ _ALLOWED = {
 
 
 def cifar_form(folder: Path) -> str | None:
-    """Which form lies in ``folder``: python, binary, sheets, or None."""
+    """Which form lies in `folder`: python, binary, sheets, or None."""
     first = BATCHES["train"][0]
     forms = {"python": first, "binary": f"{first}.bin", "sheets": f"{first}.png"}
     return next((form for form, name in forms.items() if (folder / name).is_file()), None)

@@ -24,8 +24,8 @@ _SHARD_IMAGES = tuple(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
-    """The first of ``TRAIN_NAMES`` and of ``TEST_NAMES`` among the subfolders, as ``train`` and
-    ``test``; empty without the former."""
+    """The first of `TRAIN_NAMES` and of `TEST_NAMES` among the subfolders, as `train` and
+    `test`; empty without the former."""
     names = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
     train, test = (
         next((names[name] for name in known if name in names), None)
@@ -40,7 +40,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def decode_folder(folder: Path, image_size: int | None, on_bad_image: str) -> Decoded:
-    """A folder of images per class, optionally below ``train/`` and ``test/`` (or ``val/``).
+    """A folder of images per class, optionally below `train/` and `test/` (or `val/`).
 
     Classes are the folders' names, sorted. Rows come in one fixed random order, since shards in
     the order of classes would give batches of one class.
@@ -85,10 +85,10 @@ def _class_files(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def files_by_split(path: Path, suffix: str) -> dict[str, list[Path]]:
-    """Files with ``suffix`` at or below ``path``, sorted, by split.
+    """Files with `suffix` at or below `path`, sorted, by split.
 
-    A file belongs to test where a word of its relative path is ``test`` (or, where no file has
-    that, another of ``TEST_NAMES``); else to train.
+    A file belongs to test where a word of its relative path is `test` (or, where no file has
+    that, another of `TEST_NAMES`); else to train.
     """
     if path.is_file():
         return {"train": [path]}
@@ -106,7 +106,7 @@ def files_by_split(path: Path, suffix: str) -> dict[str, list[Path]]:
 
 
 def decode_parquet(path: Path, image_size: int | None, on_bad_image: str) -> Decoded:
-    """Parquet files with a column of encoded images (bytes, or a struct with ``bytes``) and a
+    """Parquet files with a column of encoded images (bytes, or a struct with `bytes`) and a
     column of labels (integers, or names).
 
     Raises UserError for damaged files, missing columns, empty cells or unreadable images.
@@ -164,8 +164,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[bytes, Any, str]]:
 
 
 def decode_webdataset(path: Path, image_size: int | None, on_bad_image: str) -> Decoded:
-    """WebDataset shards: per sample one image and ``cls`` (or ``json`` with such a field), or
-    blocks ``x.npy`` and ``y.npy``.
+    """WebDataset shards: per sample one image and `cls` (or `json` with such a field), or
+    blocks `x.npy` and `y.npy`.
 
     path: a shard or a folder of them. A shard is of the test split by a word in its name.
     Raises UserError for damaged shards, missing members, bad labels or unreadable images.

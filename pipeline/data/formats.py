@@ -24,9 +24,9 @@ _FOLDER_DEPTH = 3
 
 @contextmanager
 def opened(path: Path, tar_is_shard: bool = False) -> Iterator[Path]:
-    """``path``, or for an archive (or a folder with nothing but one) the folder that it is
+    """`path`, or for an archive (or a folder with nothing but one) the folder that it is
     extracted to until the block ends. A .tar of WebDataset samples is no archive; with
-    ``tar_is_shard`` no .tar is.
+    `tar_is_shard` no .tar is.
 
     Raises UserError for a damaged archive.
     """
@@ -47,7 +47,7 @@ def opened(path: Path, tar_is_shard: bool = False) -> Iterator[Path]:
 
 
 def detect(path: Path) -> str:
-    """idx, npz, folder, parquet, webdataset, cifar or svhn, by what lies at ``path``.
+    """idx, npz, folder, parquet, webdataset, cifar or svhn, by what lies at `path`.
 
     Raises UserError for an empty folder or anything else.
     """
@@ -88,8 +88,8 @@ def _allowed() -> str:
 
 
 def find_root(path: Path) -> Path:
-    """The folder at most three below ``path`` in which IDX, CIFAR or SVHN files lie, such as
-    ``package/data``; else ``path`` itself."""
+    """The folder at most three below `path` in which IDX, CIFAR or SVHN files lie, such as
+    `package/data`; else `path` itself."""
     if path.is_file():
         return path
     level = [path]
@@ -109,7 +109,7 @@ def _has_known_files(folder: Path) -> bool:
 
 
 def decode(path: Path, settings: DataSettings) -> tuple[Decoded, str]:
-    """Decode what lies at ``path`` (an archive is extracted first); returns it and its format.
+    """Decode what lies at `path` (an archive is extracted first); returns it and its format.
 
     Raises UserError, naming the file and the remedy, for anything that cannot be used.
     """

@@ -52,7 +52,7 @@ class ImageCollector:
 
     image_size: side in pixels to which each image is centre-cropped and resized; None keeps
         sizes, which then have to be equal.
-    on_bad_image: ``error`` raises on the first unreadable image; ``skip`` counts it.
+    on_bad_image: `error` raises on the first unreadable image; `skip` counts it.
     """
 
     image_size: int | None
@@ -66,7 +66,7 @@ class ImageCollector:
         return len(self._labels)
 
     def add(self, content: bytes, label: int, name: str) -> None:
-        """Decode one image; ``name`` says where it is in error messages.
+        """Decode one image; `name` says where it is in error messages.
 
         Raises UserError for an unreadable image or an unsupported pixel type, unless skipping.
         """
@@ -154,7 +154,7 @@ def _opaque(image: "Image.Image") -> "Image.Image":
 
 
 def centre_resize(image: "Image.Image", size: int) -> "Image.Image":
-    """A PIL image centre-cropped to a square and resized to ``size`` pixels (Lanczos)."""
+    """A PIL image centre-cropped to a square and resized to `size` pixels (Lanczos)."""
     from PIL import Image
 
     if image.size == (size, size):

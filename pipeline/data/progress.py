@@ -10,7 +10,7 @@ PLAIN_SECONDS = 5.0
 
 @contextmanager
 def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a transfer of ``total`` bytes (None: unknown) on stderr.
+    """Show a transfer of `total` bytes (None: unknown) on stderr.
 
     Yields a function to call with the number of bytes of each piece.
     """

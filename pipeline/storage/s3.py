@@ -1,7 +1,7 @@
 """S3 through boto3: one client per process, and reads that survive a stream broken in mid-body.
 
 Endpoint, region and credentials come from the environment as boto3 knows them:
-``AWS_ENDPOINT_URL``, ``AWS_DEFAULT_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``.
+`AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`.
 """
 
 import functools
@@ -35,7 +35,7 @@ class S3Object:
 
 
 def parse(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``; the key may be empty.
+    """Bucket and key of `s3://bucket/key`; the key may be empty.
 
     Raises UserError where there is no bucket.
     """
@@ -93,9 +93,9 @@ class Reader(io.RawIOBase):
 
     A reopened body starts at the current position (Range) of the same content (If-Match).
 
-    Attributes: ``uri``, ``size`` in bytes, ``etag``, ``reopened`` (how often).
+    Attributes: `uri`, `size` in bytes, `etag`, `reopened` (how often).
     Raises FileNotFoundError for a missing object; UserError when the object changes between two
-    parts or when ``BODY_TRIES`` tries in a row bring no byte.
+    parts or when `BODY_TRIES` tries in a row bring no byte.
     """
 
     def __init__(self, uri: str) -> None:
@@ -181,18 +181,18 @@ class Reader(io.RawIOBase):
 
 
 def open_stream(uri: str) -> io.BufferedReader:
-    """A buffered binary stream over ``s3://bucket/key``; see :class:`Reader` for errors."""
+    """A buffered binary stream over `s3://bucket/key`; see `Reader` for errors."""
     return io.BufferedReader(Reader(uri), buffer_size=1 << 20)
 
 
 def get_bytes(uri: str) -> bytes:
-    """The whole object. Raises as :class:`Reader`."""
+    """The whole object. Raises as `Reader`."""
     with open_stream(uri) as stream:
         return stream.read()
 
 
 def get_file(uri: str, path: Path) -> None:
-    """Write the object to ``path`` atomically, in constant memory. Raises as :class:`Reader`."""
+    """Write the object to `path` atomically, in constant memory. Raises as `Reader`."""
     with open_stream(uri) as stream, atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             shutil.copyfileobj(stream, file, 1 << 20)
@@ -216,7 +216,7 @@ def put_file(path: Path, uri: str) -> None:
 
 
 def put_bytes(content: bytes, uri: str) -> None:
-    """Store ``content`` as one object. Raises UserError where S3 refuses."""
+    """Store `content` as one object. Raises UserError where S3 refuses."""
     bucket, key = parse(uri)
     with _explained(uri):
         client().put_object(Bucket=bucket, Key=key, Body=content)
@@ -234,7 +234,7 @@ def exists(uri: str) -> bool:
 
 
 def list_objects(uri: str) -> list[S3Object]:
-    """All objects whose key begins with that of ``uri``, sorted by key.
+    """All objects whose key begins with that of `uri`, sorted by key.
 
     Raises UserError where S3 cannot be asked (no such bucket, no rights).
     """

@@ -14,9 +14,9 @@ from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 
 
 class Storage:
-    """Files by key below ``uri``: a path (relative to the project root), file:// or s3://.
+    """Files by key below `uri`: a path (relative to the project root), file:// or s3://.
 
-    Keys are relative POSIX paths such as ``levels/level0/<digest>/state.safetensors``. Every
+    Keys are relative POSIX paths such as `levels/level0/<digest>/state.safetensors`. Every
     write is atomic: a reader sees the old content or the new, never a part. Objects can be
     pickled and sent to workers.
 
@@ -44,9 +44,9 @@ class Storage:
         return f"Storage({self.uri!r})"
 
     def put_file(self, local: Path | str, key: str) -> None:
-        """Copy the file ``local`` to ``key``, replacing what is there.
+        """Copy the file `local` to `key`, replacing what is there.
 
-        Raises FileNotFoundError where ``local`` is missing.
+        Raises FileNotFoundError where `local` is missing.
         """
         if self._root is None:
             s3.put_file(Path(local), self._address(key))
@@ -55,7 +55,7 @@ class Storage:
             shutil.copyfile(local, temporary)
 
     def get_file(self, key: str, local: Path | str) -> None:
-        """Copy ``key`` to the file ``local``, atomically. Raises FileNotFoundError."""
+        """Copy `key` to the file `local`, atomically. Raises FileNotFoundError."""
         if self._root is None:
             s3.get_file(self._address(key), Path(local))
             return
@@ -66,13 +66,13 @@ class Storage:
             shutil.copyfile(source, temporary)
 
     def exists(self, key: str) -> bool:
-        """Whether there is a file at exactly ``key``."""
+        """Whether there is a file at exactly `key`."""
         if self._root is None:
             return s3.exists(self._address(key))
         return self._path(key).is_file()
 
     def list(self, prefix: str = "") -> list[str]:
-        """Keys of all files below the folder ``prefix`` (all files where empty), sorted."""
+        """Keys of all files below the folder `prefix` (all files where empty), sorted."""
         if self._root is None:
             folder = self._address(prefix) if prefix else self.uri
             base = len(s3.parse(self.uri)[1] and s3.parse(self.uri)[1] + "/")
@@ -85,7 +85,7 @@ class Storage:
         )
 
     def delete(self, key: str) -> None:
-        """Delete the file at ``key``; a missing one is fine. Empty folders stay: another process
+        """Delete the file at `key`; a missing one is fine. Empty folders stay: another process
         may be about to write into one."""
         if self._root is None:
             s3.delete(self._address(key))
@@ -93,7 +93,7 @@ class Storage:
         self._path(key).unlink(missing_ok=True)
 
     def read_json(self, key: str) -> Any:
-        """The JSON value at ``key``.
+        """The JSON value at `key`.
 
         Raises FileNotFoundError where it is missing and UserError where it is not JSON.
         """
@@ -109,7 +109,7 @@ class Storage:
             ) from error
 
     def write_json(self, key: str, value: Any) -> None:
-        """Write ``value`` as JSON to ``key``, atomically. Raises TypeError for other types."""
+        """Write `value` as JSON to `key`, atomically. Raises TypeError for other types."""
         content = json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
         if self._root is None:
             s3.put_bytes(content, self._address(key))

@@ -26,7 +26,7 @@ class LoggedStack:
 
     Attributes:
         model_id: MLflow's id of the logged model.
-        uri: ``models:/<model_id>``, for ``mlflow models serve --model-uri`` with
+        uri: `models:/<model_id>`, for `mlflow models serve --model-uri` with
             MLFLOW_TRACKING_URI set.
         version: version in the registry, None if it was not registered.
     """
@@ -48,10 +48,10 @@ def log_model(
     tags: Mapping[str, str] | None = None,
     step: int = 0,
 ) -> LoggedStack:
-    """Logs the stack in ``stack_path`` as the model ``name`` of a run.
+    """Logs the stack in `stack_path` as the model `name` of a run.
 
-    The model is a pyfunc (:mod:`pipeline.tracking.serving_model`) with the safetensors as its
-    artifact, a signature and pinned requirements; the package ``sgan`` travels with it.
+    The model is a pyfunc (`pipeline.tracking.serving_model`) with the safetensors as its
+    artifact, a signature and pinned requirements; the package `sgan` travels with it.
 
     Args:
         client: client of the tracking server.
@@ -60,7 +60,7 @@ def log_model(
         name: the model's name in the experiment.
         stack_path: weights of a whole stack (safetensors).
         registered_name: if given, also a new version of this registered model.
-        alias: alias to point at that version, e.g. ``challenger``.
+        alias: alias to point at that version, e.g. `challenger`.
         tags: tags of the model and of its version.
         step: images seen in training.
 
@@ -133,7 +133,7 @@ def _signature(stack_path: Path) -> "ModelSignature":
 
 
 def _release(package: str) -> str:
-    """The installed version without the build's name (``+cpu``), which is not published."""
+    """The installed version without the build's name (`+cpu`), which is not published."""
     return version(package).split("+")[0]
 
 

@@ -32,8 +32,8 @@ _SHORTEST_SECRET = 8
 
 
 def redact(text: str) -> str:
-    """``text`` with user names and passwords in URIs, secret query values and the values of the
-    environment's credentials replaced by ``***``."""
+    """`text` with user names and passwords in URIs, secret query values and the values of the
+    environment's credentials replaced by `***`."""
     for variable in _SECRET_VARIABLES:
         value = os.environ.get(variable, "")
         if len(value) >= _SHORTEST_SECRET:
@@ -43,12 +43,12 @@ def redact(text: str) -> str:
 
 
 def is_secret_name(key: str) -> bool:
-    """True if a parameter of this (dotted) name holds a credential: ``storage.access_key``."""
+    """True if a parameter of this (dotted) name holds a credential: `storage.access_key`."""
     return _SECRET_NAME.search(key) is not None
 
 
 def redact_tree(value: Any, key: str = "") -> Any:
-    """A copy of JSON-like ``value`` with every string redacted and secret-named entries hidden."""
+    """A copy of JSON-like `value` with every string redacted and secret-named entries hidden."""
     if isinstance(value, Mapping):
         return {name: redact_tree(inner, str(name)) for name, inner in value.items()}
     if value is not None and is_secret_name(key):

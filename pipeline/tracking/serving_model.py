@@ -1,6 +1,6 @@
 """A trained stack as an MLflow model: this file is copied into the model and run when it loads.
 
-It stands alone: besides MLflow it needs torch, numpy, safetensors and the package ``sgan``, which
+It stands alone: besides MLflow it needs torch, numpy, safetensors and the package `sgan`, which
 travels beside it.
 """
 
@@ -17,7 +17,7 @@ class SampleStack(PythonModel):
     """Draws an image for each label."""
 
     def load_context(self, context: Any) -> None:
-        """Loads the stack from the artifact ``stack`` (safetensors)."""
+        """Loads the stack from the artifact `stack` (safetensors)."""
         from sgan.weights import load_stack
 
         self.stack = load_stack(Path(context.artifacts["stack"])).eval()
@@ -25,12 +25,12 @@ class SampleStack(PythonModel):
     def predict(
         self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
     ) -> Any:
-        """Images for the rows of ``model_input``.
+        """Images for the rows of `model_input`.
 
         Args:
             context: MLflow's; not used.
-            model_input: a DataFrame, or a mapping of columns: ``label``, int64 in [0, classes);
-                optionally ``seed``, int64. A row with a seed gives the same image in every
+            model_input: a DataFrame, or a mapping of columns: `label`, int64 in [0, classes);
+                optionally `seed`, int64. A row with a seed gives the same image in every
                 request; without the column every call draws anew.
             params: not used.
 
@@ -38,7 +38,7 @@ class SampleStack(PythonModel):
             uint8 array [rows, H, W, C] in [0, 255].
 
         Raises:
-            MlflowException: no column ``label``, values that are no integers, a label out of range.
+            MlflowException: no column `label`, values that are no integers, a label out of range.
         """
         import numpy as np
         import torch

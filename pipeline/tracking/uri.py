@@ -19,9 +19,9 @@ _CONNECT_S, _ANSWER_S = 3.0, 5.0
 
 
 def owning_project(root: Path) -> Path:
-    """``root``, or the project a temporary DVC workspace below ``.dvc/tmp/exps`` belongs to.
+    """`root`, or the project a temporary DVC workspace below `.dvc/tmp/exps` belongs to.
 
-    ``dvc exp run --queue`` and ``--temp`` run in such a workspace and delete it afterwards: what
+    `dvc exp run --queue` and `--temp` run in such a workspace and delete it afterwards: what
     is to outlive the run has to lie outside.
     """
     parts = root.parts
@@ -32,7 +32,7 @@ def owning_project(root: Path) -> Path:
 
 
 def tracking_uri(root: Path, uri: str | None = None) -> str:
-    """``uri``, else ``MLFLOW_TRACKING_URI``, else sqlite in ``<root>/mlflow.db``.
+    """`uri`, else `MLFLOW_TRACKING_URI`, else sqlite in `<root>/mlflow.db`.
 
     Raises:
         UserError: the address is of a kind that MLflow does not track to (a folder, for example).
@@ -107,7 +107,7 @@ def check_reachable(uri: str) -> None:
 
 
 def no_answer(uri: str) -> str:
-    """What a person is told when the server at ``uri`` does not answer."""
+    """What a person is told when the server at `uri` does not answer."""
     return (
         f"the MLflow server at {redact(uri)} does not answer. The address comes from "
         f"{URI_VARIABLE}: start the server, correct the address, or unset the variable to track "
