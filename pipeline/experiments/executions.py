@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
 from pipeline.experiments.comparison import (
-    SCORES,
     from_file,
     nested,
-    read_scores,
-    recorded_stages,
     scores_file,
     scores_from_metrics,
 )
-from pipeline.report.charts import Curves, curve_title
-from pipeline.report.contents import ReportData, StageFact
+from pipeline.report.contents import Curves, ReportData, curve_title
 from pipeline.report.figures import figures_in
 from pipeline.report.headline import headline_keys
+from pipeline.report.record import SCORES, StageFact, read_scores, read_stages
 from pipeline.scores.score import Score
 from pipeline.tracking.uri import links_note
 
@@ -162,7 +159,7 @@ class Runs:
         folder = self._download(run.info.run_id, downloads)
         scores = _scores_of(run, folder)
         with self._tracker.answering():
-            stages = (recorded_stages(folder) if folder else []) or self._below(one.parent)
+            stages = (read_stages(folder) if folder else []) or self._below(one.parent)
             curves = list(self._curves(stages))
         return ReportData(
             title=one.title,
@@ -233,5 +230,5 @@ def _by_level(metrics: Mapping[str, float]) -> dict[int, list[str]]:
 
 def _scores_of(run: Run, folder: Path | None) -> list[Score]:
     if folder is not None and (folder / SCORES).is_file():
-        return read_scores((folder / SCORES).read_text("utf-8"), f"{SCORES} of {run.info.run_id}")
+        return read_scores(folder / SCORES, f"{SCORES} of {run.info.run_id}")
     return scores_from_metrics(run.data.metrics)

@@ -27,7 +27,7 @@ def weights(project) -> dict[str, str]:
 def test_one_level_trains_again_and_the_other_is_reused(project):
     keys_before, weights_before = keys(project), weights(project)
     project.edit(levels={"1": {"lambda_ent": 5.0}})
-    assert project.repro() == ["levels", "joint", "evaluate"]
+    assert project.repro() == ["levels", "joint", "evaluate", "report"]
     assert "levels: 2 levels, reused: level0," in project.log
     assert {part: len(found) for part, found in keys(project).items()} == {
         "encoder": 1,
@@ -70,7 +70,7 @@ def test_an_edit_of_evaluate_trains_nothing(project):
     before = picture.read_bytes()
     project.commit("results")
     project.edit(evaluate={"grid_columns": 4, "num_samples": 400})
-    assert project.repro() == ["evaluate"]
+    assert project.repro() == ["evaluate", "report"]
     assert picture.read_bytes() != before
     assert (keys(project), weights(project)) == (keys_before, weights_before)
     assert "judge: 100/" not in project.log  # the judge is reused too
@@ -85,6 +85,13 @@ def test_an_edit_of_evaluate_trains_nothing(project):
     assert list(metrics) == ["metrics/evaluate.json"]
     params = json.loads(project.run("dvc", "params", "diff", "--json"))
     assert params["params.yaml"]["evaluate.num_samples"] == {"old": 500, "new": 400, "diff": -100}
+
+
+def test_an_edit_of_the_page_s_looks_draws_it_again_and_no_more(project):
+    style = project.root / "pipeline/report/templates/page.css"
+    style.write_text(style.read_text() + ".edited{color:red}\n")
+    assert project.repro() == ["report"]
+    assert ".edited" in (project.root / "artifacts/report/report.html").read_text()
 
 
 def test_where_it_runs_is_no_reason_to_run_again(project):
