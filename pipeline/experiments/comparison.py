@@ -1,4 +1,4 @@
-"""What is known of an evaluation from its files, or from MLflow's metrics alone."""
+"""What is known of an evaluation from its files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pipeline.report.contents import ReportData
 from pipeline.report.figures import figures_in
 from pipeline.report.headline import headline_keys
 from pipeline.report.record import SCORES, read_facts, read_scores, read_stages
-from pipeline.scores.score import Score
 
 
 def scores_file(path: Path) -> Path | None:
@@ -42,23 +41,6 @@ def from_file(path: Path) -> ReportData:
         params=facts.params if facts else {},
         links_note=facts.links_note if facts else "",
     )
-
-
-def scores_from_metrics(metrics: Mapping[str, float]) -> list[Score]:
-    """Scores from `key`, `key_sd`, `key_real`, for a run whose scores.json cannot be had."""
-    keys = [key for key in metrics if not key.endswith(("_sd", "_real"))]
-    lower = ("fid", "kid", "copies")
-    return [
-        Score(
-            key,
-            key,
-            metrics[key],
-            metrics.get(f"{key}_sd"),
-            real=metrics.get(f"{key}_real"),
-            better="lower" if key.startswith(lower) or "_frechet_" in key else "near real",
-        )
-        for key in keys
-    ]
 
 
 def nested(params: Mapping[str, str]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The DAG: where a box per stage stands, what it says, and the arrows between. A template draws it.
 
 Two drawings of the same: from left to right where there is room, from top to bottom on a phone.
+By hand, since what draws graphs needs either a program of its own (Graphviz) or a script in the
+page (Mermaid).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluations from files and from metrics: whatever is known of them, and nothing made up."""
+"""Evaluations from files: whatever is known of them, and nothing made up."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.experiments.comparison import from_file, nested, scores_file, scores_from_metrics
+from pipeline.experiments.comparison import from_file, nested, scores_file
 from pipeline.report.contents import ReportData
 from pipeline.report.record import StageFact
 
@@ -53,15 +53,6 @@ def test_other_files_are_refused_in_a_line(evaluated: Path) -> None:
     (evaluated / "scores.json").write_text("{}")
     with pytest.raises(UserError, match=r"scores.json: no list of scores"):
         from_file(evaluated / "scores.json")
-
-
-def test_without_the_file_metrics_serve() -> None:
-    metrics = {"fid_judge_3k": 2.0, "fid_judge_3k_sd": 0.1, "gan_test": 0.9, "gan_test_real": 0.99}
-    found = scores_from_metrics(metrics)
-    assert [(s.key, s.value, s.sd, s.real, s.better) for s in found] == [
-        ("fid_judge_3k", 2.0, 0.1, None, "lower"),
-        ("gan_test", 0.9, None, 0.99, "near real"),
-    ]
 
 
 def test_mlflow_s_flat_parameters_become_a_tree() -> None:

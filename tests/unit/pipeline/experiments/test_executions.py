@@ -20,8 +20,8 @@ def line(name: str) -> Lineage:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, scored: ReportData, recorded: Facts) -> Path:
-    """Two evaluated executions, one with its files and one with metrics only, and one that ended
-    before its evaluation."""
+    """One execution that was evaluated, one whose evaluation ended before its files were there, and
+    one that ended before its evaluation."""
     root = tmp_path_factory.mktemp("executions")
     tracker = Tracker(root)
     for name in ("full-s1", "no-entropy-s1"):
@@ -36,6 +36,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, scored: ReportData, recorded:
                 stages = [
                     StageFact("levels", 2.0, run_id=levels.run_id),
                     StageFact("level0", 1.0, part_of="levels", run_id=part.run_id, link="old"),
+                    StageFact("joint", None),
                 ]
                 write_record(folder, scored.scores, [], stages, recorded)
                 (folder / "samples.png").touch()
@@ -90,22 +91,17 @@ def test_an_execution_is_read_back_with_its_files(
     assert [replace(fact, link="") for fact in found.stages] == [
         replace(fact, link="") for fact in recorded
     ]
-    assert all(fact.link.endswith(f"/runs/{fact.run_id}") for fact in found.stages)
+    *made, joint = found.stages
+    assert all(fact.link.endswith(f"/runs/{fact.run_id}") for fact in made)
+    assert joint.link == ""
     (curves,) = found.curves
     assert (curves.title, curves.level) == ("Level 0 alone", 0)
     assert curves.series == {"loss_g_adv": [(1, 1), (2, 0.5)]}  # not the sum, not the speed
 
 
-def test_without_files_metrics_and_runs_serve(runs: Runs, tmp_path: Path) -> None:
-    found = runs.report("no-entropy-s1", tmp_path)
-    assert [(s.key, s.value, s.real) for s in found.scores] == [("gan_test", 0.9, 0.99)]
-    assert [(fact.name, fact.part_of) for fact in found.stages] == [
-        ("levels", ""),
-        ("level0", "levels"),
-        ("evaluate", ""),
-    ]
-    assert all(fact.seconds is not None for fact in found.stages)
-    assert (found.figures, len(found.curves)) == ([], 1)
+def test_scores_without_files_are_no_evaluation(runs: Runs, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has scores of it but no files; .* run `dvc repro`"):
+        runs.report("no-entropy-s1", tmp_path)
 
 
 def test_runs_and_files_are_loaded_together_with_titles_of_their_own(
