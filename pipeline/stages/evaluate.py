@@ -58,15 +58,16 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     write_json(stage.path(paths.metrics_file("evaluate")), flat)
     step = stage.params.joint.total_images
     run.log_metrics([(key, value, step) for key, value in flat.items()])
-    _record(stage, run, scores)
+    record(stage, run, scores)
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
         stage.tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
     return flat
 
 
-def _record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
-    """What is known now and not later: the last run's scores, where every output came from."""
+def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
+    """Write what is known now and not later: the scores, the last run's, where every output came
+    from. Raises UserError where MLflow does not answer."""
     manifest, lineage = stage.manifest(), stage.lineage
     facts = Facts(
         data=manifest.name,
