@@ -36,9 +36,10 @@ _STAGES = {
     "features": "encode the training split once into Arrow, a column per h_i",
     "levels": "train every level's GAN side by side on Ray (paper, section 3.2)",
     "joint": "fine-tune all levels together (paper, section 3.3)",
+    "evaluate": "",  # a command with options, in `scoring`
+    "report": "draw the page of the scores, sheets and curves",
 }
 _COMMANDS = (
-    "scoring",
     "comparing",
     "sampling",
     "reading",
@@ -59,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in _STAGES.items():
+        if not text:
+            import_module("pipeline.commands.scoring").add(commands)
+            continue
         stage = commands.add_parser(
             name,
             help=text,

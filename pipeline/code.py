@@ -28,6 +28,7 @@ class _Source:
 
     imports: tuple[str, ...]
     packages: tuple[str, ...]  # of import_module(f"package.{…}"): any module of it
+    words: frozenset[str]  # its strings
     meaning: str
 
 
@@ -75,24 +76,27 @@ def closure_digest(
     *entries: str, chosen: Mapping[str, str] | None = None, root: Path = ROOT
 ) -> str:
     """SHA-256 (hex) of the closure: its syntax without comments and docstrings, and the data files
-    beside its modules, so that wording throws no result away. Raises ClosureError."""
-    total = hashlib.sha256()
-    for name, path in closure(*entries, chosen=chosen, root=root).items():
+    that it names, so that wording throws no result away. Raises ClosureError."""
+    total, modules = hashlib.sha256(), closure(*entries, chosen=chosen, root=root)
+    for name, path in modules.items():
         total.update(f"{name}\n{_read(path, name).meaning}\n".encode())
-    for path in data_files(*entries, root=root):
+    for path in data_files(modules):
         total.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
     return total.hexdigest()
 
 
-def data_files(*entries: str, root: Path = ROOT) -> list[Path]:
-    """The files other than code that lie in the packages of the entries (templates, styles)."""
-    folders = {path.parent for name in entries if (path := _file(name, root)) is not None}
-    return sorted(
-        path
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
-    )
+def data_files(modules: Mapping[str, Path]) -> list[Path]:
+    """The files other than code (templates, styles) that lie below a module and that it names: by
+    a string that is the file's name, or the name of a folder that it lies in."""
+    found: set[Path] = set()
+    for name, path in modules.items():
+        words = _read(path, name).words
+        for file in path.parent.rglob("*"):
+            below = file.relative_to(path.parent).parts
+            kept = file.suffix not in (".py", ".pyc") and "__pycache__" not in below
+            if kept and words.intersection(below) and file.is_file():
+                found.add(file)
+    return sorted(found)
 
 
 def _file(name: str, root: Path) -> Path | None:
@@ -127,7 +131,10 @@ def _parsed(path: Path, name: str, *_: int) -> _Source:
             literal, computed = _computed(node, path)
             imports += literal
             packages += computed
-    return _Source(tuple(imports), tuple(packages), ast.dump(tree) if tree.body else "")
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    words = frozenset(value for value in constants if isinstance(value, str))
+    meaning = ast.dump(tree) if tree.body else ""
+    return _Source(tuple(imports), tuple(packages), words, meaning)
 
 
 class _Runtime(ast.NodeTransformer):

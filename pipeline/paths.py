@@ -14,6 +14,8 @@ LEVELS = Path("artifacts/levels")
 JOINT = Path("artifacts/joint")
 STACK_WEIGHTS = JOINT / "stack.safetensors"
 EVALUATE = Path("artifacts/evaluate")
+REPORT = Path("artifacts/report")
+REPORT_PAGE = REPORT / "report.html"
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")

@@ -38,8 +38,8 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from pipeline.experiments.comparison import changed_params
     from pipeline.experiments.executions import load_runs
+    from pipeline.report.differences import changed_params
 
     if len(arguments.runs) < 2:
         raise UserError("compare: name two runs or more")
@@ -51,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> None:
         _print_params(console, runs, changed_params(runs))
         _print_scores(console, runs)
         if arguments.out is not None:
-            from pipeline.report.contents import write_comparison
+            from pipeline.report.pages import write_comparison
 
             write_comparison(arguments.out, runs)
             console.print(f"wrote {arguments.out}", soft_wrap=True)

@@ -50,6 +50,7 @@ def _summary(_: argparse.Namespace) -> None:
 
     root = paths.project_root()
     metrics = {stage: _read(root / paths.metrics_file(stage)) for stage in ORDER}
+    metrics["report"] = {} if (root / paths.REPORT_PAGE).is_file() else None  # it measures nothing
     if not any(metrics.values()):
         raise UserError("nothing has run here yet; run `dvc repro`, which trains and evaluates")
     console = Console(highlight=False, soft_wrap=True)
@@ -60,7 +61,7 @@ def _summary(_: argparse.Namespace) -> None:
     console.print(table)
     made = {
         "samples": paths.EVALUATE / "samples.png",
-        "report": paths.EVALUATE / "report.html",
+        "report": paths.REPORT_PAGE,
         "weights": paths.STACK_WEIGHTS,
     }
     for label, path in made.items():

@@ -26,12 +26,13 @@ def add(commands: Any) -> None:
     """Add the subcommand."""
     command = commands.add_parser(
         "evaluate",
-        help="sample, score, draw the grids and the report, log the model",
+        help="sample, score, draw the grids, log the model",
         **options.taught(
-            "Without options, the DVC stage: sample the stack, score it, draw the grids and the "
-            "report, log the model. With --images, score any folder of images (another "
-            "program's samples) by the same protocol: an independent judge trained on the real "
-            "training split, each score beside that of real test images. A folder per class "
+            "Without options, the DVC stage: sample the stack, score it, draw the grids, log the "
+            "model (`sgan report` draws the page of it). With --images, score any folder of "
+            "images (another program's samples) by the same protocol: an independent judge "
+            "trained on the real training split, each score beside that of real test images. A "
+            "folder per class "
             "gives every score; a flat folder those that need no labels.",
             "sgan evaluate --images their-samples/ --data cifar10 --report theirs.html",
         ),
@@ -220,8 +221,9 @@ def _report(
 ) -> None:
     import numpy as np
 
-    from pipeline.report.contents import Figure, ReportData, write_report
+    from pipeline.report.contents import Figure, ReportData
     from pipeline.report.grids import grid
+    from pipeline.report.pages import write_report
     from pipeline.scores.studies import nearest_training
 
     rng = np.random.default_rng(arguments.seed)

@@ -15,9 +15,9 @@ _CODE = tuple(f"{package}/" for package in code.PACKAGES)
 def code_deps(stage: str, entries: Sequence[str], root: Path = code.ROOT) -> list[str]:
     """The files whose edit makes DVC run a stage again, relative to the root, sorted: the stage's
     own module, and the import closure of what decides its results with its data files."""
-    files = [root / "pipeline" / "stages" / f"{stage}.py"]
-    files += code.closure(*entries, root=root).values()
-    files += code.data_files(*entries, root=root)
+    modules = code.closure(*entries, root=root)
+    files = [root / "pipeline" / "stages" / f"{stage}.py", *modules.values()]
+    files += code.data_files(modules)
     return sorted({path.relative_to(root).as_posix() for path in files})
 
 

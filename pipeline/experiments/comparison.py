@@ -1,21 +1,16 @@
-"""Runs of the pipeline beside each other: their scores and pictures, and what differs."""
+"""What is known of an evaluation from its files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.errors import UserError
-from pipeline.report.contents import STAGES, ReportData, StageFact, flat_params
+from pipeline.report.contents import ReportData
 from pipeline.report.figures import figures_in
 from pipeline.report.headline import headline_keys
-from pipeline.scores.score import Score
-
-SCORES = "scores.json"
-_NOT_SETTINGS = ("runtime.",)
+from pipeline.report.record import SCORES, read_facts, read_scores, read_stages
 
 
 def scores_file(path: Path) -> Path | None:
@@ -25,80 +20,27 @@ def scores_file(path: Path) -> Path | None:
 
 
 def from_file(path: Path) -> ReportData:
-    """Scores of a file; parameters and pictures as far as they lie beside it."""
-    scores = read_scores(path.read_text(encoding="utf-8"), str(path))
+    """Scores of a file; what evaluate left beside it, as far as it lies there.
+
+    Raises UserError where a file is something else.
+    """
+    scores = read_scores(path)
     folder = path.resolve().parent
     project = folder.parents[1] if folder.parts[-2:] == paths.EVALUATE.parts else None
-    params = _locked_params(project / "dvc.lock") if project is not None else {}
+    facts = read_facts(folder)
     title = project.name if project is not None else path.stem
     if project is None and path.name == SCORES:
         title = folder.name
     return ReportData(
         title,
-        "a file",
+        facts.revision if facts else "a file",
         scores,
         headline=headline_keys(scores),
         figures=figures_in(folder),
-        stages=recorded_stages(folder),
-        params=params,
+        stages=read_stages(folder),
+        params=facts.params if facts else {},
+        links_note=facts.links_note if facts else "",
     )
-
-
-def recorded_stages(folder: Path) -> list[StageFact]:
-    """The stages as evaluate recorded them, with the runs that made what it evaluated.
-
-    [] where an older version did not. Raises UserError for a file that is something else.
-    """
-    file = folder / STAGES
-    if not file.is_file():
-        return []
-    try:
-        return [StageFact(**fact) for fact in json.loads(file.read_text(encoding="utf-8"))]
-    except (json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{file}: not the stages of an evaluation ({error})") from error
-
-
-def _locked_params(lock: Path) -> dict[str, Any]:
-    """The parameters that the stages ran with; params.yaml may have been edited since."""
-    import yaml
-
-    if not lock.is_file():
-        return {}
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages") or {}
-    found: dict[str, Any] = {}
-    for stage in stages.values():
-        for key, value in (stage.get("params") or {}).get(str(paths.PARAMS), {}).items():
-            if isinstance(value, dict):
-                found[key] = value
-    return found
-
-
-def read_scores(text: str, shown: str) -> list[Score]:
-    """Scores from JSON. Raises UserError, calling it `shown`, where it is something else."""
-    try:
-        listed = json.loads(text)
-        if not isinstance(listed, list):
-            raise UserError(f"{shown}: no list of scores; name a scores.json of evaluate")
-        return [Score.from_dict(values) for values in listed]
-    except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{shown}: not the scores of an evaluation ({error})") from error
-
-
-def scores_from_metrics(metrics: Mapping[str, float]) -> list[Score]:
-    """Scores from `key`, `key_sd`, `key_real`, for a run whose scores.json cannot be had."""
-    keys = [key for key in metrics if not key.endswith(("_sd", "_real"))]
-    lower = ("fid", "kid", "copies")
-    return [
-        Score(
-            key,
-            key,
-            metrics[key],
-            metrics.get(f"{key}_sd"),
-            real=metrics.get(f"{key}_real"),
-            better="lower" if key.startswith(lower) or "_frechet_" in key else "near real",
-        )
-        for key in keys
-    ]
 
 
 def nested(params: Mapping[str, str]) -> dict[str, Any]:
@@ -111,17 +53,3 @@ def nested(params: Mapping[str, str]) -> dict[str, Any]:
             place = place.setdefault(name, {})
         place[last] = value
     return tree
-
-
-def changed_params(runs: Sequence[ReportData]) -> list[tuple[str, list[str]]]:
-    """(name, value in each run) of the parameters that are not the same in all of them."""
-    flats = [{k: _plain(v) for k, v in flat_params(run.params).items()} for run in runs]
-    known = [flat for flat in flats if flat]
-    keys = sorted({key for flat in known for key in flat if not key.startswith(_NOT_SETTINGS)})
-    rows = [(key, [flat.get(key, "-") for flat in flats]) for key in keys]
-    return [(key, values) for key, values in rows if len({f.get(key) for f in known}) > 1]
-
-
-def _plain(text: str) -> str:
-    """A value alike from YAML (None, True) and from MLflow (null, true)."""
-    return {"None": "null", "True": "true", "False": "false"}.get(text, text).replace("'", '"')

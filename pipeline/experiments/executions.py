@@ -11,19 +11,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import UserError
 from pipeline.experiments.comparison import (
-    SCORES,
     from_file,
     nested,
-    read_scores,
-    recorded_stages,
     scores_file,
-    scores_from_metrics,
 )
-from pipeline.report.charts import Curves, curve_title
-from pipeline.report.contents import ReportData, StageFact
+from pipeline.report.contents import Curves, ReportData, curve_title
 from pipeline.report.figures import figures_in
 from pipeline.report.headline import headline_keys
-from pipeline.scores.score import Score
+from pipeline.report.record import SCORES, StageFact, read_scores, read_stages
 from pipeline.tracking.uri import links_note
 
 if TYPE_CHECKING:
@@ -33,7 +28,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_PREFIX = 4
 _AT_MOST = 5000
-_SHEETS = "evaluate"
+_FOLDER = "evaluate"
 
 
 @dataclass(frozen=True)
@@ -155,47 +150,46 @@ class Runs:
         return f"run {text!r}: neither a path nor in {where}; {listed}"
 
     def report(self, text: str, downloads: Path) -> ReportData:
-        """Scores, parameters, pictures, curves and times of an execution."""
+        """Scores, parameters, pictures, curves and times of an execution.
+
+        Raises UserError for one that is not there or did not end, and where MLflow does not answer.
+        """
         one = self.find(text)
         run, tags = one.evaluate, one.evaluate.data.tags
         dirty = " (dirty)" if tags.get("sgan.git_dirty") == "true" else ""
-        folder = self._download(run.info.run_id, downloads)
-        scores = _scores_of(run, folder)
+        folder = self._files(run.info.run_id, downloads)
+        scores = read_scores(folder / SCORES, f"{SCORES} of {run.info.run_id}")
+        stages = read_stages(folder)
         with self._tracker.answering():
-            stages = (recorded_stages(folder) if folder else []) or self._below(one.parent)
             curves = list(self._curves(stages))
         return ReportData(
             title=one.title,
             revision=tags.get("sgan.git_revision", "")[:10] + dirty,
             scores=scores,
             headline=headline_keys(scores),
-            figures=figures_in(folder) if folder else [],
+            figures=figures_in(folder),
             curves=curves,
-            stages=[replace(fact, link=self._tracker.run_page(fact.run_id)) for fact in stages],
+            stages=[self._linked(fact) for fact in stages],
             params=nested(run.data.params),
             links_note=links_note(self._tracker.shown_uri),
         )
 
-    def _download(self, run_id: str, downloads: Path) -> Path | None:
-        from mlflow.exceptions import MlflowException
-
+    def _files(self, run_id: str, downloads: Path) -> Path:
+        """What evaluate left. Raises UserError where it cannot be had."""
         target = downloads / run_id
         target.mkdir(parents=True, exist_ok=True)
-        try:
-            found = self._tracker.client.download_artifacts(run_id, _SHEETS, str(target))
-        except (MlflowException, OSError):
-            return None
-        return Path(found)
+        with self._tracker.answering():
+            client = self._tracker.client
+            if not client.list_artifacts(run_id, _FOLDER):
+                raise UserError(
+                    f"run {run_id}: {self._tracker.shown_uri} has scores of it but no files; its "
+                    "evaluation did not end: run `dvc repro`"
+                )
+            return Path(client.download_artifacts(run_id, _FOLDER, str(target)))
 
-    def _below(self, parent: str) -> list[StageFact]:
-        """Stages and levels as an execution's runs have them, where it recorded no more."""
-        facts = []
-        for run in reversed(self._search(f"tags.`mlflow.parentRunId` = '{parent}'")):
-            facts.append(_fact(run))
-            name = run.info.run_name
-            for part in self._search(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"):
-                facts.append(replace(_fact(part), part_of=name))
-        return facts
+    def _linked(self, fact: StageFact) -> StageFact:
+        link = self._tracker.run_page(fact.run_id) if fact.run_id else ""
+        return replace(fact, link=link)
 
     def _curves(self, stages: Sequence[StageFact]) -> Iterator[Curves]:
         for fact in stages:
@@ -212,14 +206,6 @@ class Runs:
         return sorted((float(p.step), float(p.value)) for p in points)
 
 
-def _fact(run: Run) -> StageFact:
-    ended, status = run.info.end_time, run.info.status.lower()
-    seconds = (ended - run.info.start_time) / 1000 if ended else None
-    name = run.info.run_name.rpartition("/")[-1]
-    said = "" if status == "finished" else status
-    return StageFact(name, seconds, status=said, run_id=run.info.run_id)
-
-
 def _by_level(metrics: Mapping[str, float]) -> dict[int, list[str]]:
     """Keys `level0/loss_g_adv`, … by level; sums of losses and speeds are left out."""
     levels: dict[int, list[str]] = {}
@@ -229,9 +215,3 @@ def _by_level(metrics: Mapping[str, float]) -> dict[int, list[str]]:
         if name.startswith("loss_") and name not in ("loss_d", "loss_g") and number.isdecimal():
             levels.setdefault(int(number), []).append(key)
     return levels
-
-
-def _scores_of(run: Run, folder: Path | None) -> list[Score]:
-    if folder is not None and (folder / SCORES).is_file():
-        return read_scores((folder / SCORES).read_text("utf-8"), f"{SCORES} of {run.info.run_id}")
-    return scores_from_metrics(run.data.metrics)

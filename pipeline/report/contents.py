@@ -1,26 +1,20 @@
-"""One self-contained HTML page of a run, or of several side by side: no CDN, no script, no font.
-
-It works offline, reads on a phone and follows the reader's light or dark mode.
-"""
+"""What a page says of a run, before anything is drawn of it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
-from pipeline.report.charts import Curves
+from pipeline.report.record import StageFact
 from pipeline.scores.score import Score
-from pipeline.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
 
-
-STAGES = "stages.json"
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,20 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """One chart: series name -> [(x, y), …]. Values that are not finite are left out.
+
+    `level` is the stack's level that the chart is about (0 is the image), None for the whole.
+    """
+
+    title: str
+    series: Mapping[str, Points]
+    x_label: str = "images seen"
+    y_label: str = ""
+    level: int | None = None
+
+
+@dataclass(frozen=True)
 class PublishedScore:
     """A row of a published table: `key` is the Score that may stand beside it (same judge)."""
 
@@ -46,25 +54,6 @@ class PublishedScore:
     value: float
     sd: float | None = None
     key: str = ""
-
-
-@dataclass(frozen=True)
-class StageFact:
-    """One stage of the DAG, or a part of one: what it waited for, how long it took, its MLflow run.
-
-    needs: names of stages. part_of: the stage that this is a part of, "" for a stage. status: what
-    is worth saying, "reused" or "failed". note: the execution that it was reused from. link: an
-    http(s) address of the MLflow run `run_id`; "" where there is none.
-    """
-
-    name: str
-    seconds: float | None
-    needs: Sequence[str] = ()
-    status: str = ""
-    link: str = ""
-    note: str = ""
-    part_of: str = ""
-    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,37 +82,18 @@ class ReportData:
     links_note: str = ""
 
 
-def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:
-    """Write the page of one run, atomically; returns its path.
-
-    Raises UserError for a headline key without a score, a picture without alt text or a picture
-    file that cannot be read.
-    """
-    from pipeline.report.page import run_page
-
-    check(data)
-    return _write(Path(path), run_page(data))
-
-
-def write_comparison(path: str | os.PathLike[str], runs: Sequence[ReportData]) -> Path:
-    """Write one page of two or more runs: scores, changed parameters, pictures, curves.
-
-    Raises UserError as `write_report` does, for fewer than two runs, and for equal titles.
-    """
-    from pipeline.report.comparison_page import comparison_page
-
-    if len(runs) < 2 or len({run.title for run in runs}) < len(runs):
-        raise UserError(
-            f"compare: needed are two runs or more with different titles, got "
-            f"{[run.title for run in runs]}"
-        )
-    for run in runs:
-        check(run)
-    return _write(Path(path), comparison_page(runs))
+def curve_title(part: str, level: int | None) -> str:
+    """A chart's title: "Level 1 alone", "Level 1 together with the others", "encoder"."""
+    if level is None:
+        return part
+    return f"Level {level} {'together with the others' if part == 'joint' else 'alone'}"
 
 
 def check(data: ReportData) -> None:
-    """Raise UserError where the page would have a hole."""
+    """Raise UserError where the page would have a hole.
+
+    That is a headline key without a score, a picture without alt text or without its file.
+    """
     keys = {score.key for score in data.scores}
     missing = [key for key in data.headline if key not in keys]
     if missing:
@@ -144,8 +114,3 @@ def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = str(value)
     return flat
-
-
-def _write(path: Path, page: str) -> Path:
-    write_bytes(path, page.encode())
-    return path

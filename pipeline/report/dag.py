@@ -1,18 +1,20 @@
-"""The DAG as inline SVG: a box per stage with its time and its MLflow run, arrows between them.
+"""The DAG: where a box per stage stands, what it says, and the arrows between. A template draws it.
 
 Two drawings of the same: from left to right where there is room, from top to bottom on a phone.
+By hand, since what draws graphs needs either a program of its own (Graphviz) or a script in the
+page (Mermaid).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from graphlib import TopologicalSorter
 
-from pipeline.report.contents import StageFact
+from pipeline.report.record import StageFact
 
 PHONE = 340
-BOX, LINE, PAD, GAP, ARROW = 138, 18, 8, 10, 30
+BOX, LINE, PAD, GAP, ARROW = 118, 18, 8, 10, 26
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,33 @@ class Box:
     parts: tuple[Box, ...] = ()
 
 
-def dag(stages: Sequence[StageFact]) -> str:
-    """Both drawings; CSS shows the one that fits. Every text in them can be read out and selected.
+@dataclass(frozen=True)
+class Drawing:
+    """One drawing: its kind (the class that CSS knows it by), size in pixels, boxes and arrows.
+
+    An arrow is its line and its head, as the `d` of two SVG paths.
+    """
+
+    kind: str
+    width: float
+    height: float
+    boxes: Sequence[Box]
+    arrows: Sequence[tuple[str, str]]
+
+
+def drawings(stages: Sequence[StageFact]) -> list[Drawing]:
+    """Both drawings; CSS shows the one that fits.
 
     Stages that wait for nothing come first; a stage comes one step after the last it waits for.
+    Raises graphlib.CycleError (a ValueError) for stages that wait for each other.
     """
-    said = "; ".join(described(fact) for fact in stages)
-    drawings = ""
-    for wide in (True, False):
-        boxes, width, height = placed(stages, wide)
-        body = "".join(_arrows(boxes, wide)) + "".join(map(_box, boxes.values()))
-        drawings += (
-            f'<svg class="dag {"wide" if wide else "tall"}" viewBox="0 0 {width:g} {height:g}" '
-            f'width="{width:g}" role="group" aria-label="{escape(f"DAG: {said}", quote=True)}">'
-            f"{body}</svg>"
+    drawn = []
+    for kind in ("wide", "tall"):
+        boxes, width, height = placed(stages, kind == "wide")
+        drawn.append(
+            Drawing(kind, width, height, list(boxes.values()), _arrows(boxes, kind == "wide"))
         )
-    return drawings
+    return drawn
 
 
 def described(fact: StageFact) -> str:
@@ -68,9 +81,20 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def web(link: str) -> str:
-    """A link that may stand in the page: http and https only."""
-    return link if link.startswith(("http://", "https://")) else ""
+def is_web(link: str) -> bool:
+    """Whether a link may stand in the page: http and https only."""
+    return link.startswith(("http://", "https://"))
+
+
+def total_seconds(stages: Sequence[StageFact]) -> float:
+    """Of all stages; their parts are in theirs."""
+    return sum(fact.seconds or 0 for fact in stages if not fact.part_of)
+
+
+def box_texts(box: Box) -> list[tuple[str, str, float]]:
+    """(CSS class, text, y of its baseline) of the lines in a box."""
+    lines = _lines(box.fact)
+    return [(kind, text, box.y + PAD + LINE * (i + 0.75)) for i, (kind, text) in enumerate(lines)]
 
 
 def placed(stages: Sequence[StageFact], wide: bool) -> tuple[dict[str, Box], float, float]:
@@ -80,9 +104,7 @@ def placed(stages: Sequence[StageFact], wide: bool) -> tuple[dict[str, Box], flo
     }
     lines = max((len(_lines(fact)) for fact in stages), default=1)
     high = lines * LINE + 2 * PAD
-    steps: dict[int, list[StageFact]] = {}
-    for fact, step in _steps([fact for fact in stages if not fact.part_of]):
-        steps.setdefault(step, []).append(fact)
+    steps = _steps([fact for fact in stages if not fact.part_of])
 
     def size(fact: StageFact) -> tuple[float, float]:
         count = len(parts.get(fact.name, ()))
@@ -92,12 +114,12 @@ def placed(stages: Sequence[StageFact], wide: bool) -> tuple[dict[str, Box], flo
             return BOX + 2 * PAD, high + count * (high + GAP)
         return PHONE, 2 * high + GAP
 
-    sizes = {fact.name: size(fact) for facts in steps.values() for fact in facts}
+    sizes = {fact.name: size(fact) for facts in steps for fact in facts}
     along = 0 if wide else 1
-    across_all = max(sum(sizes[f.name][1 - along] + GAP for f in facts) for facts in steps.values())
+    across_all = max(sum(sizes[f.name][1 - along] + GAP for f in facts) for facts in steps)
     boxes: dict[str, Box] = {}
     at = 1.0
-    for _, facts in sorted(steps.items()):
+    for facts in steps:
         deep = max(sizes[fact.name][along] for fact in facts)
         across = 1 + (across_all - sum(sizes[f.name][1 - along] + GAP for f in facts)) / 2
         for fact in facts:
@@ -128,50 +150,29 @@ def _inside(
     )
 
 
-def _steps(stages: Sequence[StageFact]) -> list[tuple[StageFact, int]]:
-    """Each stage with the length of the longest way to it; needs that are not drawn do not count.
-
-    Raises ValueError for a cycle.
-    """
-    known: Mapping[str, StageFact] = {fact.name: fact for fact in stages}
-
-    def step(name: str, seen: tuple[str, ...] = ()) -> int:
-        if name in seen:
-            raise ValueError(f"stages wait for each other: {' -> '.join((*seen, name))}")
-        needs = [need for need in known[name].needs if need in known]
-        return 1 + max((step(need, (*seen, name)) for need in needs), default=-1)
-
-    return [(fact, step(fact.name)) for fact in stages]
+def _steps(stages: Sequence[StageFact]) -> list[list[StageFact]]:
+    """Stages by the length of the longest way to them; needs that are not drawn do not count."""
+    known = {fact.name: fact for fact in stages}
+    sorter = TopologicalSorter({f.name: [n for n in f.needs if n in known] for f in stages})
+    sorter.prepare()
+    steps = []
+    while sorter.is_active():
+        ready = set(sorter.get_ready())
+        steps.append([fact for fact in stages if fact.name in ready])
+        sorter.done(*ready)
+    return steps
 
 
 def _lines(fact: StageFact) -> list[tuple[str, str]]:
-    """(class, text) of the lines in a box."""
+    """(CSS class, text) of the lines in a box."""
     taken = "-" if fact.seconds is None else duration(fact.seconds)
     lines = [("name", fact.name), ("time", taken)]
     if fact.status:
         lines.append(("said", fact.status))
-    return [*lines, ("link", "MLflow run")] if web(fact.link) else lines
+    return [*lines, ("link", "MLflow run")] if is_web(fact.link) else lines
 
 
-def _box(box: Box) -> str:
-    middle = box.x + box.width / 2
-    rows = "".join(
-        f'<text class="{kind}" x="{middle:g}" y="{box.y + PAD + LINE * (i + 0.75):g}">'
-        f"{escape(text)}</text>"
-        for i, (kind, text) in enumerate(_lines(box.fact))
-    )
-    drawn = (
-        f'<rect class="{"group" if box.parts else "box"}" x="{box.x:g}" y="{box.y:g}" '
-        f'width="{box.width:g}" height="{box.height:g}" rx="8"/>{rows}'
-    )
-    link = web(box.fact.link)
-    if link:
-        label = escape(f"MLflow run of {described(box.fact)}", quote=True)
-        drawn = f'<a href="{escape(link, quote=True)}" aria-label="{label}">{drawn}</a>'
-    return drawn + "".join(map(_box, box.parts))
-
-
-def _arrows(boxes: Mapping[str, Box], wide: bool) -> list[str]:
+def _arrows(boxes: Mapping[str, Box], wide: bool) -> list[tuple[str, str]]:
     arrows = []
     for box in boxes.values():
         for need in box.fact.needs:
@@ -186,6 +187,5 @@ def _arrows(boxes: Mapping[str, Box], wide: bool) -> list[str]:
                 a, b = one.x + one.width / 2, one.y + one.height
                 c, d = box.x + box.width / 2, box.y
                 head = f"M{c:g},{d:g}l-5,-8h10z"
-            line = f'<path class="edge" d="M{a:g},{b:g}L{c:g},{d:g}"/>'
-            arrows.append(f'{line}<path class="head" d="{head}"/>')
+            arrows.append((f"M{a:g},{b:g}L{c:g},{d:g}", head))
     return arrows

@@ -3,45 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
-from pipeline.execution.stage import Stage
-from pipeline.report.contents import StageFact
+from pipeline.report.record import StageFact
+from pipeline.tracking.lineage import Lineage
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from pipeline.tracking.run import StageRun
+    from pipeline.tracking.tracker import Tracker
 
 DVC_YAML = Path("dvc.yaml")
 REUSED = "reused"
 
 
-def stage_facts(stage: Stage, run: StageRun) -> list[StageFact]:
-    """A fact per stage of dvc.yaml, in its order, and one per level as part of `levels`.
+@dataclass(frozen=True)
+class Workspace:
+    """A project, and where MLflow knows it.
+
+    Attributes:
+        root: the project's folder.
+        levels: the numbers of the stack's levels.
+        lineage: the execution that is under way.
+        tracker: by which runs are looked up.
+    """
+
+    root: Path
+    levels: Sequence[int]
+    lineage: Lineage
+    tracker: Tracker
+
+
+def stage_facts(workspace: Workspace, last: str, seconds: float, run_id: str) -> list[StageFact]:
+    """A fact per stage that `last` builds on, in the order of dvc.yaml, then its own; and one per
+    level as part of `levels`.
 
     A stage that did not run in this execution has the time from its metrics file and the MLflow
     run that made its outputs, where MLflow still knows it; `note` then names that execution.
 
     Args:
-        stage: the evaluate stage, whose time is what has passed of it.
-        run: its MLflow run.
+        workspace: where to look.
+        last: the stage that asks.
+        seconds: what has passed of it.
+        run_id: its MLflow run.
+
+    Raises:
+        UserError: MLflow does not answer, or the data are not there.
     """
-    stages = waits(stage.root)
-    made = _makers(stage, run)
+    stages = waits(workspace.root)
+    wanted = {last, *all_before(last, stages)}
+    made = _makers(workspace, last, run_id)
     facts = []
-    for name, needs in stages.items():
-        seconds = stage.seconds() if name == stage.name else _seconds(stage.root, name)
-        facts.append(_fact(stage, name, seconds, made.get(name), needs=needs))
+    for name in (one for one in stages if one in wanted):
+        taken = seconds if name == last else _seconds(workspace.root, name)
+        facts.append(_fact(workspace, name, taken, made.get(name), needs=stages[name]))
         if name == "levels":
-            for i in sorted(stage.params.levels, reverse=True):
+            for i in sorted(workspace.levels, reverse=True):
                 part = f"level{i}"
-                seconds = _seconds(stage.root, name, part)
-                facts.append(_fact(stage, part, seconds, made.get(part), part_of=name))
+                taken = _seconds(workspace.root, name, part)
+                facts.append(_fact(workspace, part, taken, made.get(part), part_of=name))
     return facts
+
+
+def all_before(name: str, waits_for: Mapping[str, Iterable[str]]) -> set[str]:
+    """What a stage waits for, what that waits for, and so on."""
+    needs = set(waits_for.get(name, ()))
+    return needs.union(*(all_before(need, waits_for) for need in needs))
 
 
 def waits(root: Path) -> dict[str, list[str]]:
@@ -59,12 +90,12 @@ def waits(root: Path) -> dict[str, list[str]]:
         name: {makers[_path(dep)] for dep in stage.get("deps", ()) if _path(dep) in makers}
         for name, stage in stages.items()
     }
-
-    def all_before(name: str) -> set[str]:
-        return direct[name].union(*(all_before(need) for need in direct[name]))
-
+    further = {
+        name: set().union(*(all_before(need, direct) for need in needs))
+        for name, needs in direct.items()
+    }
     return {
-        name: [need for need in stages if need in needs - set().union(*map(all_before, needs))]
+        name: [need for need in stages if need in needs - further[name]]
         for name, needs in direct.items()
     }
 
@@ -86,67 +117,70 @@ def _seconds(root: Path, name: str, *inside: str) -> float | None:
 
 
 def _fact(
-    stage: Stage, name: str, seconds: float | None, made: Run | None, **more: Any
+    workspace: Workspace, name: str, seconds: float | None, made: Run | None, **more: Any
 ) -> StageFact:
     if made is None:
         return StageFact(name, seconds, status="", **more)
     tags, run_id = made.data.tags, made.info.run_id
     execution = tags.get("sgan.lineage", "")
-    here = execution == stage.lineage.tag_value
+    here = execution == workspace.lineage.tag_value
     return StageFact(
         name,
         seconds,
         status="" if here else REUSED,
         note="" if here else execution,
         run_id=run_id,
-        link=stage.tracker.run_page(run_id),
+        link=workspace.tracker.run_page(run_id),
         **more,
     )
 
 
-def _makers(stage: Stage, run: StageRun) -> dict[str, Run]:
+def _makers(workspace: Workspace, last: str, run_id: str) -> dict[str, Run]:
     """The MLflow run that made the outputs of each stage and level, as far as there is one."""
-    client = stage.tracker.client
-    with stage.tracker.answering():
-        found = {name: _search(stage, tags) for name, tags in _marks(stage).items()}
+    client = workspace.tracker.client
+    with workspace.tracker.answering():
+        found = {name: _search(workspace, tags) for name, tags in _marks(workspace).items()}
         makers = {name: runs[0] for name, runs in found.items() if runs}
-        levels = [run for i in stage.params.levels for run in found.get(f"level{i}", ())]
+        levels = [run for i in workspace.levels for run in found.get(f"level{i}", ())]
         if levels:
             newest = max(levels, key=lambda one: one.info.start_time)
             makers["levels"] = client.get_run(newest.data.tags["mlflow.parentRunId"])
-        makers[stage.name] = client.get_run(run.run_id)
+        makers[last] = client.get_run(run_id)
     return makers
 
 
-def _marks(stage: Stage) -> dict[str, dict[str, str]]:
+def _marks(workspace: Workspace) -> dict[str, dict[str, str]]:
     """By which tags to find the run that made each output, read from the outputs themselves.
 
-    evaluate needs only some of them, so the others may be missing (`dvc repro --allow-missing`).
+    evaluate needs only some of them; the others may be missing (`dvc repro --allow-missing`).
     """
     from pipeline.data.features import metadata
+    from pipeline.data.manifest import Manifest
     from sgan.weights import read_card
 
-    marks = {"prepare": {"stage": "prepare", "data_digest": stage.manifest().data_digest}}
-    features = stage.path(paths.FEATURES_FILE)
+    root = workspace.root
+    digest = Manifest.load(root / paths.DATA).data_digest
+    marks = {"prepare": {"stage": "prepare", "data_digest": digest}}
+    features = root / paths.FEATURES_FILE
     if features.is_file():
         digests = {f"{name}_digest": digest for name, digest in metadata(features).items()}
         marks["features"] = {"stage": "features", **digests}
     weights = {
         "encoder": paths.ENCODER_WEIGHTS,
-        **{f"level{i}": paths.level_weights(i) for i in stage.params.levels},
+        **{f"level{i}": paths.level_weights(i) for i in workspace.levels},
         "joint": paths.STACK_WEIGHTS,
     }
     for name, path in weights.items():
-        key = read_card(stage.path(path)).get("key") if stage.path(path).is_file() else None
+        key = read_card(root / path).get("key") if (root / path).is_file() else None
         if key:
             marks[name] = {"part_key": key}
     return marks
 
 
-def _search(stage: Stage, tags: Mapping[str, str]) -> list[Run]:
+def _search(workspace: Workspace, tags: Mapping[str, str]) -> list[Run]:
     """Finished runs with these `sgan.` tags: those that computed, then those that reused."""
-    found = stage.tracker.client.search_runs(
-        [stage.tracker.experiment_id],
+    found = workspace.tracker.client.search_runs(
+        [workspace.tracker.experiment_id],
         " and ".join(f"tags.`sgan.{key}` = '{value}'" for key, value in tags.items()),
         order_by=["attributes.start_time DESC"],
     )

@@ -1,4 +1,4 @@
-"""The sheets that evaluate drew, each with what to look for in it."""
+"""The sheets that lie in a folder, each with what to look for in it."""
 
 from __future__ import annotations
 

@@ -1,26 +1,21 @@
-"""What the report says of a run: its scores beside the last run's and the paper's, its stages."""
+"""What the report says of a run, from what evaluate left and from the plots of the stages."""
 
 from __future__ import annotations
 
 import csv
-import json
-import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import paths
-from pipeline.execution.stage import Stage
-from pipeline.report.charts import Curves, curve_title
-from pipeline.report.contents import Figure, PublishedScore, ReportData
-from pipeline.report.facts import stage_facts
+from pipeline.errors import UserError
+from pipeline.report.contents import Curves, PublishedScore, ReportData, curve_title
+from pipeline.report.figures import figures_in
 from pipeline.report.headline import headline_keys, summary
+from pipeline.report.record import PREVIOUS, SCORES, Facts, read_facts, read_scores, read_stages
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import Score
-from pipeline.tracking.uri import links_note
-
-if TYPE_CHECKING:
-    from pipeline.tracking.run import StageRun
 
 PAPER = tuple(PublishedScore(method, *score) for method, score in INCEPTION_SCORES.items())
 PAPER_CAPTION = (
@@ -30,62 +25,48 @@ PAPER_CAPTION = (
 PAPER_DATA = "cifar10"
 
 
-def build_report(
-    stage: Stage, run: StageRun, scores: list[Score], figures: list[Figure]
-) -> ReportData:
-    """The page's contents, with curves and times from the other stages' outputs."""
-    manifest = stage.manifest()
-    previous = _previous(stage)
-    dirty = " (dirty)" if stage.lineage.git_dirty else ""
+def evaluated(root: Path) -> Facts:
+    """What was evaluated in the project `root`. Raises UserError where nothing was."""
+    facts = read_facts(root / paths.EVALUATE)
+    if facts is None:
+        raise UserError(
+            f"{root / paths.EVALUATE}: nothing was evaluated yet; run `dvc repro`, which does it"
+        )
+    return facts
+
+
+def build_report(root: Path, facts: Facts) -> ReportData:
+    """The page's contents, all from files of the project `root`.
+
+    Raises UserError where a file is missing or something else.
+    """
+    folder = root / paths.EVALUATE
+    scores = read_scores(folder / SCORES)
     return ReportData(
-        title=f"SGAN on {manifest.name}",
-        revision=stage.lineage.git_revision[:10] + dirty,
+        title=f"SGAN on {facts.data}",
+        revision=facts.revision,
         scores=scores,
         headline=headline_keys(scores),
         summary=summary(scores),
-        figures=figures,
-        curves=_curves(stage.root),
-        stages=stage_facts(stage, run),
-        links_note=links_note(stage.tracker.shown_uri),
-        params=stage.params.raw,
+        figures=figures_in(folder),
+        curves=curves_in(root / paths.PLOTS),
+        stages=read_stages(folder),
+        links_note=facts.links_note,
+        params=facts.params,
         facts={
-            "data": f"{manifest.name}, {manifest.rows('train'):,} training images",
-            "data digest": manifest.data_digest[:16],
-            "execution": stage.lineage.name,
+            "data": f"{facts.data}, {facts.train_images:,} training images",
+            "data digest": facts.data_digest[:16],
+            "execution": facts.execution,
         },
-        previous=previous,
-        **_paper(manifest.name, scores),
+        previous=read_scores(folder / PREVIOUS),
+        **_paper(facts.data, scores),
     )
 
 
-def _paper(data: str, scores: list[Score]) -> dict[str, Any]:
-    """The paper's table; this run's row is in it where data set and judge are the same."""
-    if data != PAPER_DATA:
-        said = f"{PAPER_CAPTION}: there is none for {data}, so this run has no row in it."
-        return {"published": PAPER, "published_caption": said}
-    standard = r"is_(?!judge)\w+"
-    key = next((s.key for s in scores if re.fullmatch(standard, s.key)), "is_50k")
-    first = replace(PAPER[0], key=key)
-    said = f"{PAPER_CAPTION}. `evaluate.inception` measures this run's."
-    return {"published": (first, *PAPER[1:]), "published_caption": said}
-
-
-def _previous(stage: Stage) -> list[Score]:
-    """The scores of the run before this one, kept beside the storage since DVC clears outputs."""
-    kept = stage.kept("last_scores.json")
-    try:
-        found = [Score.from_dict(values) for values in json.loads(kept.read_text("utf-8"))]
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
-        found = []
-    newest = stage.path(paths.EVALUATE) / "scores.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(newest.read_bytes())
-    return found
-
-
-def _curves(root: Path) -> list[Curves]:
+def curves_in(folder: Path) -> list[Curves]:
+    """A chart for each plot (CSV with a column `images_seen`), those of joint training last."""
     curves = []
-    for path in sorted((root / paths.PLOTS).rglob("*.csv")):
+    for path in sorted(folder.rglob("*.csv")):
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         names = [name for name in (rows[0] if rows else {}) if name != "images_seen"]
@@ -102,7 +83,23 @@ def _curves(root: Path) -> list[Curves]:
     return sorted(curves, key=lambda one: "together" in one.title)
 
 
-def _by_level(names: list[str]) -> dict[int | None, list[str]]:
+def _paper(data: str, scores: Sequence[Score]) -> dict[str, Any]:
+    """The paper's table; this run's row is in it where data set and judge are the same."""
+    if data != PAPER_DATA:
+        said = f"{PAPER_CAPTION}: there is none for {data}, so this run has no row in it."
+        return {"published": PAPER, "published_caption": said}
+    key = next((score.key for score in scores if _is_the_papers(score)), "is_50k")
+    first = replace(PAPER[0], key=key)
+    said = f"{PAPER_CAPTION}. `evaluate.inception` measures this run's."
+    return {"published": (first, *PAPER[1:]), "published_caption": said}
+
+
+def _is_the_papers(score: Score) -> bool:
+    """Whether a score is an Inception Score by Inception itself, as the paper's are."""
+    return score.key.startswith("is_") and not score.key.startswith("is_judge")
+
+
+def _by_level(names: Sequence[str]) -> dict[int | None, list[str]]:
     groups: dict[int | None, list[str]] = {}
     for name in names:
         groups.setdefault(_level_of(name.split("/")[0]) if "/" in name else None, []).append(name)

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, as PNG files and as figures of the report."""
+"""The pictures of an evaluation, as PNG files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.report.contents import Figure
-from pipeline.report.figures import figures_in
 from pipeline.report.grids import grid
 from pipeline.scores import studies
 from pipeline.scores.indomain import RealImages, Samples
+from pipeline.storage.atomic import atomic_path
 
 if TYPE_CHECKING:
     from sgan.stack import Stack
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
 def draw_sheets(
     stack: Stack, real: RealImages, samples: Samples, folder: Path, columns: int
-) -> list[Figure]:
-    """Write every sheet as `<name>.png` into `folder`; returns the report's figures.
+) -> None:
+    """Write every sheet as `<name>.png` into `folder`; `figures` says what to look for in each.
 
     Samples per class; real beside fake; for each level, z_i varied with everything else fixed and
     z_i interpolated; reconstructions from h_1; nearest training images.
@@ -43,8 +42,8 @@ def draw_sheets(
             row_labels=sheet.row_labels,
             column_labels=sheet.column_labels,
         )
-        image.save(folder / f"{name}.png")
-    return figures_in(folder)
+        with atomic_path(folder / f"{name}.png") as temporary:
+            image.save(temporary, "PNG")
 
 
 def _per_class(real: RealImages, columns: int) -> np.ndarray:

@@ -12,5 +12,6 @@ DECIDED_BY = {
     "levels": ("pipeline.parts.recipes.level",),
     "joint": ("pipeline.parts.recipes.joint",),
     "evaluate": ("pipeline.scores.indomain", "pipeline.scores.requested", "pipeline.report.sheets"),
+    "report": ("pipeline.report.pages", "pipeline.report.gather"),
 }
 ORDER = tuple(DECIDED_BY)

@@ -1,20 +1,23 @@
-"""evaluate: sample the stack, score it by an independent judge, draw it, log it as a model."""
+"""evaluate: sample the stack, score it by an independent judge, draw sheets, log the model."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import paths
+from pipeline.errors import UserError
 from pipeline.execution.stage import Stage, opened
 from pipeline.parts.progress import console_for
-from pipeline.report.contents import STAGES, write_report
-from pipeline.report.gather import build_report
+from pipeline.report.facts import Workspace, stage_facts
+from pipeline.report.record import Facts, read_scores, write_record
 from pipeline.report.sheets import draw_sheets
 from pipeline.scores.indomain import RealImages, Samples, in_domain
 from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
 from pipeline.scores.requested import requested_judge, requested_lpips, requested_scores
 from pipeline.scores.score import Score, combine, metrics
 from pipeline.storage.atomic import write_json
+from pipeline.tracking.redaction import redact_tree
+from pipeline.tracking.uri import links_note
 
 if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
@@ -24,8 +27,8 @@ _LEVEL_IMAGES = 2000
 
 
 def run() -> None:
-    """Writes metrics/evaluate.json, and pictures, report.html and the JSON of its scores and stages
-    into artifacts/evaluate."""
+    """Writes metrics/evaluate.json, and into artifacts/evaluate the sheets, the scores and what
+    `report` has to know of the run, as JSON. Nothing is drawn here but images of the stack."""
     with opened("evaluate") as stage:
         tags = {"sgan.data_digest": stage.manifest().data_digest}
         with stage.run(None, tags) as run:
@@ -50,19 +53,44 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     scores = all_scores(stage, stack, real, samples)
     folder = stage.path(paths.EVALUATE)
     folder.mkdir(parents=True, exist_ok=True)
-    figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
+    draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
     flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
     write_json(stage.path(paths.metrics_file("evaluate")), flat)
-    write_json(folder / "scores.json", [score.as_dict() for score in scores])
     step = stage.params.joint.total_images
     run.log_metrics([(key, value, step) for key, value in flat.items()])
-    report = build_report(stage, run, scores, figures)
-    write_json(folder / STAGES, [asdict(fact) for fact in report.stages])
-    write_report(folder / "report.html", report)
+    record(stage, run, scores)
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
         stage.tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
     return flat
+
+
+def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
+    """Write what is known now and not later: the scores, the last run's, where every output came
+    from. Raises UserError where MLflow does not answer."""
+    manifest, lineage = stage.manifest(), stage.lineage
+    facts = Facts(
+        data=manifest.name,
+        train_images=manifest.rows("train"),
+        data_digest=manifest.data_digest,
+        revision=lineage.git_revision[:10] + (" (dirty)" if lineage.git_dirty else ""),
+        execution=lineage.name,
+        links_note=links_note(stage.tracker.shown_uri),
+        params=redact_tree(stage.params.raw),
+    )
+    workspace = Workspace(stage.root, tuple(stage.params.levels), lineage, stage.tracker)
+    stages = stage_facts(workspace, stage.name, stage.seconds(), run.run_id)
+    kept = stage.kept("last_scores.json")  # outside the outputs, which DVC clears
+    write_record(stage.path(paths.EVALUATE), scores, _last(kept), stages, facts)
+    write_json(kept, [score.as_dict() for score in scores])
+
+
+def _last(file: Path) -> list[Score]:
+    """The scores of the run before this one; [] without one, or from another version."""
+    try:
+        return read_scores(file)
+    except UserError:
+        return []
 
 
 def all_scores(

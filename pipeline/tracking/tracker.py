@@ -2,7 +2,7 @@
 
 Runs form a tree: one parent per lineage (an execution of the pipeline), below it one run per
 stage, below that one per trained part. A stage process finds the parent by the tag
-``sgan.lineage``, so that the six processes of one ``dvc repro`` share it.
+``sgan.lineage``, so that the processes of one ``dvc repro`` share it.
 """
 
 import logging

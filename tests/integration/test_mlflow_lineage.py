@@ -114,15 +114,18 @@ def test_weights_and_pictures_are_kept_with_the_runs(trained, stages, levels):
     assert files(levels["level1"], "weights") == {"weights/level1.safetensors"}
     assert files(stages["joint"], "weights") == {"weights/stack.safetensors"}
     pictures = files(stages["evaluate"], "evaluate")
-    assert {"evaluate/samples.png", "evaluate/report.html", "evaluate/scores.json"} <= pictures
+    assert {"evaluate/samples.png", "evaluate/scores.json", "evaluate/stages.json"} <= pictures
+    assert files(stages["report"], "report") == {"report/report.html"}
 
 
 def test_the_report_knows_the_time_and_the_run_of_everything(trained, stages, levels):
     folder = trained.root / "artifacts/evaluate"
     facts = {fact["name"]: fact for fact in json.loads((folder / "stages.json").read_text())}
     runs = {**stages, **levels}
+    own = runs.pop("report").info.run_id
     assert set(facts) == set(runs)
-    page = (folder / "report.html").read_text()
+    page = (trained.root / "artifacts/report/report.html").read_text()
+    assert page.count(f"/runs/{own}") == 2  # in both drawings
     for name, fact in facts.items():
         run = runs[name].info
         assert fact["run_id"] == run.run_id

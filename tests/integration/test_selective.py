@@ -87,6 +87,13 @@ def test_an_edit_of_evaluate_trains_nothing(project, stages_from):
     assert params["params.yaml"]["evaluate.num_samples"] == {"old": 500, "new": 400, "diff": -100}
 
 
+def test_an_edit_of_the_page_s_looks_draws_it_again_and_no_more(project):
+    style = project.root / "pipeline/report/templates/page.css"
+    style.write_text(style.read_text() + ".edited{color:red}\n")
+    assert project.repro() == ["report"]
+    assert ".edited" in (project.root / "artifacts/report/report.html").read_text()
+
+
 def test_where_it_runs_is_no_reason_to_run_again(project):
     project.edit(runtime={"checkpoint_seconds": 3.0, "progress": "plain", "cpus_per_worker": 2.0})
     assert project.repro() == []

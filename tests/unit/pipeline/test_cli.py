@@ -13,7 +13,7 @@ from pipeline import cli
 from pipeline.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
-STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate"]
+STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate", "report"]
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

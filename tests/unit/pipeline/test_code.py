@@ -163,6 +163,19 @@ def test_dvc_watches_the_code_that_a_stage_uses_and_no_other(stage: str) -> None
     assert f"pipeline/stages/{stage}.py" in listed
 
 
+def test_only_the_report_depends_on_how_it_looks() -> None:
+    users = {
+        stage: [dep for dep in code_deps(stage, entries) if dep.startswith("pipeline/report/")]
+        for stage, entries in DECIDED_BY.items()
+    }
+    assert {stage for stage, deps in users.items() if "pipeline/report/pages.py" in deps} == {
+        "report"
+    }
+    looks = [dep for dep in users["report"] if not dep.endswith(".py")]
+    assert "pipeline/report/templates/page.css" in looks
+    assert not set(looks) & set(users["evaluate"])
+
+
 def test_dvc_yaml_is_written_with_its_comments(tmp_path: Path) -> None:
     for package in ("sgan", "pipeline"):
         (tmp_path / package).symlink_to(ROOT / package)
@@ -225,13 +238,19 @@ def test_what_cannot_be_followed_is_an_error(tmp_path: Path) -> None:
         closure("pipeline.nothing", root=root)
 
 
-def test_data_files_beside_the_entries_count(tmp_path: Path) -> None:
-    root = project(tmp_path, page__draw="X = 1\n")
-    style = root / "pipeline" / "page" / "style.css"
-    style.write_text("a")
-    (style.parent / "__pycache__").mkdir()
-    (style.parent / "__pycache__" / "draw.pyc").touch()
-    assert data_files("pipeline.page.draw", root=root) == [style]
+def test_data_files_that_a_module_names_count(tmp_path: Path) -> None:
+    root = project(
+        tmp_path, page__draw="STYLE = 'style.css'\nFOLDER = 'templates'\n", page__other="X = 1\n"
+    )
+    folder = root / "pipeline" / "page"
+    (folder / "templates" / "deep").mkdir(parents=True)
+    files = [folder / "style.css", folder / "templates" / "deep" / "a.j2"]
+    for path in (*files, folder / "unnamed.css"):
+        path.write_text("a")
+    assert data_files(closure("pipeline.page.draw", root=root)) == files
+    assert data_files(closure("pipeline.page.other", root=root)) == []
     before = closure_digest("pipeline.page.draw", root=root)
-    style.write_text("b")
+    (folder / "unnamed.css").write_text("b")
+    assert closure_digest("pipeline.page.draw", root=root) == before
+    files[1].write_text("b")
     assert closure_digest("pipeline.page.draw", root=root) != before

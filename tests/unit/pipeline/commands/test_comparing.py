@@ -1,32 +1,16 @@
 """Runs beside each other: their scores, what differs, and what a difference is worth."""
 
 import json
-import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli import main
 from pipeline.commands.comparing import score_rows
-from pipeline.errors import UserError
-from pipeline.experiments.comparison import changed_params, from_file, nested, scores_from_metrics
-from pipeline.report.contents import ReportData, StageFact
+from pipeline.experiments.comparison import from_file
+from pipeline.report.contents import ReportData
 from pipeline.scores.score import Score, verdict
-
-LOCK = """
-schema: '2.0'
-stages:
-  encoder:
-    params:
-      params.yaml:
-        data.centre: none
-        encoder: {seed: 1}
-  levels:
-    params:
-      params.yaml:
-        levels: {'0': {lambda_ent: 10.0}}
-"""
 
 
 def score(value: float | None, sd: float | None = None, **more: object) -> Score:
@@ -57,63 +41,6 @@ def test_better_is_what_the_score_says() -> None:
     assert verdict(*accuracies) == "better"
     ratios = [score(v, 0.01, better="near real", real=0.95) for v in (0.90, 1.10)]
     assert verdict(*ratios) == "worse"  # 0.15 from real, not 0.05
-
-
-def test_scores_of_a_real_evaluation_read_back(scores_json: Path) -> None:
-    run = from_file(scores_json)
-    assert [s.key for s in run.scores][:3] == ["gan_test", "is_judge_10k", "fid_judge_10k"]
-    assert run.scores[0].text() == "0.998 (real: 0.992)"
-    assert run.params == {}
-
-
-def test_a_project_s_scores_come_with_the_parameters_they_were_made_with(
-    scores_json: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "mine" / "artifacts" / "evaluate"
-    folder.mkdir(parents=True)
-    shutil.copy(scores_json, folder / "scores.json")
-    (tmp_path / "mine" / "dvc.lock").write_text(LOCK)
-    (tmp_path / "mine" / "params.yaml").write_text("levels: {'0': {lambda_ent: 0.0}}")
-    run = from_file(folder / "scores.json")
-    assert run.title == "mine"
-    assert run.params == {"encoder": {"seed": 1}, "levels": {"0": {"lambda_ent": 10.0}}}
-
-
-@pytest.mark.parametrize("text", ["{", "{}", "[3]", '[{"key": "fid"}]', "[null]"])
-def test_other_files_are_refused_in_a_line(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "other.json"
-    path.write_text(text)
-    with pytest.raises(UserError):
-        from_file(path)
-
-
-def test_stages_come_from_beside_the_scores(scores_json: Path, tmp_path: Path) -> None:
-    shutil.copy(scores_json, tmp_path / "scores.json")
-    facts = [StageFact("prepare", 2.5, []), StageFact("joint", None, ["prepare"], run_id="a")]
-    (tmp_path / "stages.json").write_text(json.dumps([asdict(fact) for fact in facts]))
-    run = from_file(tmp_path / "scores.json")
-    assert run.stages == facts
-    assert run.headline[:3] == ["gan_test", "fid_judge_10k", "diversity_pixels"]
-    (tmp_path / "stages.json").write_text('[{"stage": "prepare"}]')
-    with pytest.raises(UserError, match=r"stages.json: not the stages of an evaluation"):
-        from_file(tmp_path / "scores.json")
-
-
-def test_parameters_are_compared_whether_from_yaml_or_from_mlflow() -> None:
-    yaml = {"joint": {"enabled": True, "lr_g": None}, "levels": {"0": {"g_steps": [[0.0, 1]]}}}
-    mlflow = {"joint.enabled": "true", "joint.lr_g": "null", "levels.0.g_steps": "[[0.0, 1]]"}
-    mlflow |= {"runtime.device": "cuda", "joint.seed": "2"}
-    runs = [ReportData("a", "", [], params=yaml), ReportData("b", "", [], params=nested(mlflow))]
-    assert changed_params(runs) == [("joint.seed", ["-", "2"])]
-    assert changed_params([*runs, ReportData("c", "", [])])[0][1] == ["-", "2", "-"]
-
-
-def test_without_the_file_metrics_serve() -> None:
-    found = scores_from_metrics({"fid_judge_3k": 2.0, "fid_judge_3k_sd": 0.1, "gan_test": 0.9})
-    assert [(s.key, s.value, s.sd, s.better) for s in found] == [
-        ("fid_judge_3k", 2.0, 0.1, "lower"),
-        ("gan_test", 0.9, None, "near real"),
-    ]
 
 
 def test_rows_have_the_difference_from_the_first_run(scores_json: Path) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.commands.project import headline
+from pipeline.stages import ORDER
 
 ENCODER = {"test_accuracy": 0.9918, "loss": 0.0063, "images_seen": 240000, "seconds": 40.07}
 LEVELS = {"level0": {"loss_d": 1.53, "seconds": 165.15}, "level1": {"seconds": 199.59}}
 EVALUATE = {"gan_test": 0.9976, "diversity_pixels": 0.952687, "diversity_z0_pixels": 0.109088}
-NOTHING = dict.fromkeys(("prepare", "encoder", "features", "levels", "joint", "evaluate"))
-EVERYTHING = {"prepare": {}, "features": {}, "joint": {}} | {
+NOTHING = dict.fromkeys(ORDER)
+EVERYTHING = {"prepare": {}, "features": {}, "joint": {}, "report": {}} | {
     "encoder": ENCODER,
     "levels": LEVELS,
     "evaluate": EVALUATE,
@@ -44,7 +45,7 @@ def test_stages_that_have_not_run_are_named(kept: tuple[str, ...]) -> None:
 
 def test_metrics_of_another_version_do_no_harm() -> None:
     strange = {**NOTHING, "evaluate": {"accuracy": 1.0}, "levels": {"level0": 3, "level1": {}}}
-    assert headline(strange) == [("not run yet", "prepare, encoder, features, joint")]
+    assert headline(strange) == [("not run yet", "prepare, encoder, features, joint, report")]
 
 
 def test_a_project_half_trained_says_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +55,18 @@ def test_a_project_half_trained_says_what_comes_next(capsys: pytest.CaptureFixtu
     assert "Not all stages have run yet" in said
     assert "99.18%" in said
     assert "Next: `dvc repro` runs what is missing" in said
+
+
+def test_a_page_is_named_where_it_lies(capsys: pytest.CaptureFixture[str]) -> None:
+    write("evaluate", json.dumps(EVALUATE))
+    assert main(["summary"]) == 0
+    said = capsys.readouterr().out
+    assert "report.html" not in said and ", joint, report" in said
+    Path("artifacts/report").mkdir(parents=True)
+    Path("artifacts/report/report.html").touch()
+    assert main(["summary"]) == 0
+    said = capsys.readouterr().out
+    assert "artifacts/report/report.html" in said and "joint, report" not in said
 
 
 def test_an_empty_project_and_a_damaged_file_are_one_line(

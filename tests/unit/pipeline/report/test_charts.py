@@ -1,11 +1,11 @@
-"""Charts: round ticks, honest thinning, no colour of their own."""
+"""Charts: round ticks, honest thinning, lines where their numbers are."""
 
 import math
-import re
 
 import pytest
 
-from pipeline.report.charts import Curves, line_chart, short, thin, ticks
+from pipeline.report.charts import chart, short, thin, ticks
+from pipeline.report.contents import Curves
 
 
 @pytest.mark.parametrize(
@@ -35,23 +35,33 @@ def test_thinning_averages_and_drops_what_is_not_finite() -> None:
 
 
 def test_the_line_goes_where_the_numbers_go() -> None:
-    svg = line_chart(Curves("Loss <0>", {"loss_d": [(0, 1.0), (50, 0.5), (100, 0.0)]}))
-    points = [
-        tuple(map(float, pair.split(",")))
-        for pair in re.findall(r'points="([^"]+)"', svg)[0].split()
-    ]
+    drawn = chart(Curves("Loss <0>", {"loss_d": [(0, 1.0), (50, 0.5), (100, 0.0)]}))
+    assert drawn is not None
+    (line,) = drawn.lines
+    points = [tuple(map(float, pair.split(","))) for pair in line.points.split()]
     xs, ys = zip(*points, strict=True)
     assert list(xs) == sorted(xs) and list(ys) == sorted(ys)  # SVG's y grows downwards
-    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1]) and ys[1] - ys[0] == pytest.approx(
-        ys[2] - ys[1]
-    )
-    assert 'role="img"' in svg and "Loss &lt;0&gt;: loss_d ends at 0" in svg
-    assert "#" not in svg and "rgb" not in svg  # colours are the page's
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1])
+    assert ys[1] - ys[0] == pytest.approx(ys[2] - ys[1])
+    assert drawn.said == "Loss <0>: loss_d ends at 0"
+
+
+def test_a_tick_stands_where_its_number_is_drawn() -> None:
+    drawn = chart(Curves("Loss", {"loss_d": [(0, 0.0), (100, 1.0)]}))
+    assert drawn is not None
+    first, last = [tuple(map(float, pair.split(","))) for pair in drawn.lines[0].points.split()]
+    at = {tick.text: round(tick.at, 1) for tick in drawn.x_ticks}
+    assert (at["0"], at["100"]) == (first[0], last[0]) == (drawn.left, drawn.right)
+    at = {tick.text: round(tick.at, 1) for tick in drawn.y_ticks}
+    assert (at["0"], at["1"]) == (first[1], last[1])
+    assert at["0"] == drawn.bottom and 0 < at["1"] < drawn.bottom
 
 
 def test_series_that_cannot_be_drawn() -> None:
-    assert "no values" in line_chart(Curves("Empty", {"a": [], "b": [(1, 2)]}))
-    assert line_chart(Curves("One", {"a": [], "b": [(1, 2), (2, 3)]})).count("<polyline") == 1
+    assert chart(Curves("Empty", {"a": [], "b": [(1, 2)]})) is None
+    assert chart(Curves("Never finite", {"a": [(1, math.nan), (2, math.inf)]})) is None
+    drawn = chart(Curves("One", {"a": [], "b": [(1, 2), (2, 3)]}))
+    assert drawn is not None and [line.name for line in drawn.lines] == ["b"]
 
 
 def test_numbers_are_short() -> None:

@@ -4,8 +4,17 @@ from itertools import combinations
 
 import pytest
 
-from pipeline.report.contents import StageFact
-from pipeline.report.dag import Box, dag, described, duration, placed
+from pipeline.report.dag import (
+    Box,
+    box_texts,
+    described,
+    drawings,
+    duration,
+    is_web,
+    placed,
+    total_seconds,
+)
+from pipeline.report.record import StageFact
 
 LINK = "https://mlflow.example/#/experiments/1/runs/a"
 STAGES = [
@@ -50,27 +59,40 @@ def test_stages_that_wait_for_the_same_stand_beside_each_other() -> None:
     fork = [StageFact("a", 1), StageFact("b", 1, ["a"]), StageFact("c", 1, ["a"])]
     boxes, _, _ = placed(fork, wide=True)
     assert boxes["b"].x == boxes["c"].x and not overlap(boxes["b"], boxes["c"])
-    assert dag(fork).count('class="edge"') == 2 * 2  # in both drawings
+    assert [len(drawing.arrows) for drawing in drawings(fork)] == [2, 2]
 
 
 def test_what_is_drawn_is_told() -> None:
     assert described(STAGES[1]) == "features, 8.0 s, after prepare, reused"
     assert described(STAGES[3]) == "level3, 1 min 15 s, part of levels"
-    drawn = dag(STAGES)
-    assert drawn.count('role="group" aria-label="DAG: prepare, 3.2 s; features, 8.0 s, after') == 2
-    label = 'aria-label="MLflow run of features, 8.0 s, after prepare, reused"'
-    assert drawn.count(f'<a href="{LINK}" {label}>') == 2
+    assert [drawing.kind for drawing in drawings(STAGES)] == ["wide", "tall"]
+    box = placed(STAGES, wide=True)[0]["features"]
+    texts = box_texts(box)
+    assert [text for _, text, _ in texts] == ["features", "8.0 s", "reused", "MLflow run"]
+    heights = [y for _, _, y in texts]
+    assert heights == sorted(heights)
+    assert box.y < heights[0] and heights[-1] < box.y + box.height
 
 
-def test_text_is_escaped_and_other_links_are_left_out() -> None:
-    drawn = dag([StageFact("<b>", 1, link="javascript:alert(1)")])
-    assert "<b>" not in drawn and "&lt;b&gt;" in drawn
-    assert "javascript" not in drawn and "MLflow run" not in drawn
+def test_an_arrow_ends_at_the_box_that_waits() -> None:
+    boxes, _, _ = placed(STAGES, wide=True)
+    line, head = drawings(STAGES)[0].arrows[0]
+    end = f"{boxes['features'].x:g},{boxes['features'].y + boxes['features'].height / 2:g}"
+    assert line.endswith(f"L{end}") and head.startswith(f"M{end}")
+
+
+def test_only_addresses_of_the_web_are_links() -> None:
+    assert is_web(LINK) and is_web("http://127.0.0.1:5000")
+    assert not any(map(is_web, ("", "javascript:alert(1)", "file:///etc/passwd", "//host")))
+
+
+def test_the_time_of_parts_is_in_their_stage_s() -> None:
+    assert total_seconds(STAGES) == pytest.approx(3.2 + 8 + 160)
 
 
 def test_a_circle_is_no_dag() -> None:
-    with pytest.raises(ValueError, match="a -> b -> a"):
-        dag([StageFact("a", 1, ["b"]), StageFact("b", 1, ["a"])])
+    with pytest.raises(ValueError, match="cycle"):
+        drawings([StageFact("a", 1, ["b"]), StageFact("b", 1, ["a"])])
 
 
 def test_durations() -> None:

@@ -5,15 +5,24 @@ from pathlib import Path
 import pytest
 
 from pipeline import paths
-from pipeline.execution.stage import opened
-from pipeline.report.facts import stage_facts, waits
+from pipeline.execution.stage import Stage, opened
+from pipeline.report.facts import Workspace, all_before, stage_facts, waits
+from pipeline.report.record import StageFact
 from pipeline.storage.atomic import write_json
 from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.run import StageRun
 from sgan.config import EncoderConfig, ImageConfig
 from sgan.encoder import Encoder
 from sgan.weights import save_encoder
 
 EARLIER = Lineage("earlier", "earlier", "nogit", False, None, "digest")
+
+
+def facts_of(stage: Stage, run: StageRun) -> list[StageFact]:
+    """The facts as evaluate gathers them."""
+    levels = tuple(stage.params.levels)
+    workspace = Workspace(stage.root, levels, stage.lineage, stage.tracker)
+    return stage_facts(workspace, stage.name, stage.seconds(), run.run_id)
 
 
 def test_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
@@ -24,6 +33,7 @@ def test_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
         "levels": ["features"],
         "joint": ["levels"],
         "evaluate": ["joint"],
+        "report": ["evaluate"],
     }
 
 
@@ -37,6 +47,12 @@ stages:
   a: {cmd: x, outs: [a]}
 """)
     assert waits(tmp_path) == {"last": ["c", "b"], "c": ["a"], "b": ["a"], "a": []}
+
+
+def test_all_before_follows_the_edges() -> None:
+    waits_for = {"last": ["c"], "c": ["a", "b"], "b": ["a"], "other": ["a"]}
+    assert all_before("last", waits_for) == {"a", "b", "c"}
+    assert all_before("unknown", waits_for) == set()
 
 
 def test_times_and_runs_of_what_lies_there(project: Path) -> None:
@@ -53,7 +69,7 @@ def test_times_and_runs_of_what_lies_there(project: Path) -> None:
         write_json(project / paths.metrics_file("encoder"), {"seconds": 34.5})
         write_json(project / paths.metrics_file("levels"), {"level1": {"seconds": 7}})
         with stage.run(None) as run:
-            facts = {fact.name: fact for fact in stage_facts(stage, run)}
+            facts = {fact.name: fact for fact in facts_of(stage, run)}
         page = stage.tracker.run_page
     assert list(facts) == [
         "prepare", "encoder", "features", "levels", "level1", "level0", "joint", "evaluate",
@@ -74,6 +90,6 @@ def test_a_server_s_address_has_no_credentials(
 ) -> None:
     with opened("evaluate") as stage, stage.run(None) as run:
         monkeypatch.setattr(stage.tracker, "_uri", "https://me:secret@mlflow.example")
-        links = [fact.link for fact in stage_facts(stage, run) if fact.link]
+        links = [fact.link for fact in facts_of(stage, run) if fact.link]
     assert len(links) == 2
     assert all(link.startswith("https://mlflow.example/#/experiments/") for link in links)

@@ -1,11 +1,15 @@
-"""The evaluate stage as MLflow sees it."""
+"""The evaluate stage as MLflow sees it, and what it leaves for the report."""
 
 from pathlib import Path
 
 import mlflow
 import pytest
 
+from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution.stage import opened
+from pipeline.report.record import PREVIOUS, SCORES, read_facts, read_scores, read_stages
+from pipeline.scores.score import Score
 from pipeline.stages import evaluate
 
 
@@ -27,3 +31,28 @@ def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
     told = (prepared.info.end_time - prepared.info.start_time) / 1000
     rounded = 0.05
     assert told >= prepared.data.metrics["prepare/seconds"] - rounded  # not just the time to log it
+
+
+def test_each_evaluation_leaves_the_scores_of_the_one_before(project: Path) -> None:
+    folder = project / paths.EVALUATE
+    for value, before in ((0.8, []), (0.9, [0.8])):
+        with opened("evaluate") as stage, stage.run(None) as run:
+            evaluate.record(stage, run, [Score("GAN-test", "gan_test", value)])
+            execution, address = stage.lineage.name, stage.tracker.run_page(run.run_id)
+        assert [score.value for score in read_scores(folder / SCORES)] == [value]
+        assert [score.value for score in read_scores(folder / PREVIOUS)] == before
+    facts = read_facts(folder)
+    assert facts is not None
+    assert (facts.data, facts.train_images, facts.execution) == ("custom", 2000, execution)
+    assert facts.params["data"]["source"].endswith("mnist-small")
+    stages = read_stages(folder)
+    assert [stage.name for stage in stages][-2:] == ["joint", "evaluate"]
+    assert stages[-1].link == address
+
+
+def test_scores_of_another_version_are_no_last_ones(project: Path) -> None:
+    with opened("evaluate") as stage, stage.run(None) as run:
+        stage.kept("last_scores.json").parent.mkdir(exist_ok=True)
+        stage.kept("last_scores.json").write_text('[{"label": "GAN-test"}]')
+        evaluate.record(stage, run, [Score("GAN-test", "gan_test", 0.8)])
+    assert read_scores(project / paths.EVALUATE / PREVIOUS) == []

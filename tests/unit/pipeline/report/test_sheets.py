@@ -1,0 +1,49 @@
+"""Sheets of a small stack: one file each, of real and drawn images, known to `figures`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.report.figures import figures_in
+from pipeline.report.sheets import draw_sheets
+from pipeline.scores.indomain import RealImages, Samples
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+
+
+@pytest.fixture
+def few() -> RealImages:
+    """Six grey images of three classes in each split, of which the last has only one."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), dtype=np.uint8)
+    labels = np.array([0, 1, 0, 1, 1, 2])
+    return RealImages(images, labels, images, labels, ("a", "b", "c"), "few")
+
+
+def test_every_sheet_is_drawn_and_told(few: RealImages, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    level = LevelConfig(z_dim=4, batch_size=10, total_images=10)
+    config = StackConfig(ImageConfig(1, 28, 28, 3), EncoderConfig(cut=("fc",)), (level, level))
+    samples = Samples(few.train_images[:4], few.train_labels[:4], 0)
+    draw_sheets(Stack(config).eval(), few, samples, tmp_path, columns=4)
+    names = {path.stem for path in tmp_path.iterdir()}
+    assert names == {
+        "samples",
+        "real",
+        "vary_z0",
+        "vary_z1",
+        "interpolate_z0",
+        "interpolate_z1",
+        "reconstructions",
+        "nearest",
+    }
+    assert len(figures_in(tmp_path)) == len(names)
+    with Image.open(tmp_path / "real.png") as sheet:
+        pixels = np.asarray(sheet.convert("L"))
+    # A class with one image shows it in every column; rows are 56 pixels high with a gap of 2.
+    left = pixels.shape[1] - (4 * 58 - 2)
+    last = [pixels[2 * 58 :, left + i * 58 : left + i * 58 + 56] for i in range(4)]
+    np.testing.assert_array_equal(last[0][::2, ::2], few.test_images[5, ..., 0])
+    assert all((tile == last[0]).all() for tile in last)
