@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,20 +60,27 @@ def _engine_settings() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before xdist's own, which reads the groups
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
     """Keeps the tests of a file in one worker process, for the sake of its fixtures.
 
     Tests marked `alone` need nothing that another test of their file made; each goes to whichever
     worker is free. Whatever names a group of its own keeps it.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        alone = item.get_closest_marker("alone")
-        if not alone and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
-    items.sort(key=_turn)
+    if hasattr(config, "workerinput"):
+        for item in items:
+            own_group = item.get_closest_marker("xdist_group") or item.get_closest_marker("alone")
+            if not own_group:
+                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+        items.sort(key=_turn)
+    done = yield
+    if getattr(config.option, "loadgroup", False) and items and "@" not in items[0].nodeid:
+        raise pytest.UsageError(
+            "this pytest-xdist and this pytest do not group tests: `make setup`"
+        )
+    return done
 
 
 def _turn(item: pytest.Item) -> int:
