@@ -10,7 +10,7 @@ from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline.scores.indomain import RealImages
+    from pipeline.scores.inputs import RealImages
 
 _FEWEST = 100
 

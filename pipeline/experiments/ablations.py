@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.parts.part import code_version
+from pipeline.scores.feature_cache import code_of
+from pipeline.scores.headline import (
+    DIVERSITY,
+    DIVERSITY_Z0,
+    FID,
+    GAN_TEST,
+    named_value,
+    real_value,
+)
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import mean_sd, short
 from pipeline.tracking.lineage import params_digest
 
-# Modules whose change makes other scores of the same weights.
-_MEASURING = (
-    ("pipeline.scores", "judge judge_network indomain diversity distribution neighbours"),
-    ("pipeline.scores", "labels levelwise studies memory ndb similarity"),
-    ("sgan.metrics", "frechet recovery variance"),
-)
+_MEASURING = "pipeline.scores.evaluation"
 _ONE_GAN = "dcgan_"
 
 
@@ -66,12 +68,12 @@ SETTINGS = (
 )
 
 
-# Columns: the key in metrics/evaluate.json as a pattern (the FID's names its judge), the heading.
+# Columns: the heading, and which score of metrics/evaluate.json it is.
 METRICS = {
-    "GAN-test ↑": r"gan_test",
-    "diversity → 1": r"diversity_pixels",
-    "of z_0 alone": r"diversity_z0_pixels",
-    "FID ↓": r"fid_(?!within_)[a-z]\w*_[\d.]+k?",
+    "GAN-test ↑": GAN_TEST,
+    "diversity → 1": DIVERSITY,
+    "of z_0 alone": DIVERSITY_Z0,
+    "FID ↓": FID,
 }
 
 
@@ -137,11 +139,8 @@ def _compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
 @cache
 def _code() -> str:
     """SHA-256 (hex) of the code that decides what is trained and how it is measured."""
-    digest = hashlib.sha256("".join(map(code_version, ("encoder", "level", "joint"))).encode())
-    for package, names in _MEASURING:
-        for name in names.split():
-            digest.update(files(package).joinpath(f"{name}.py").read_bytes())
-    return digest.hexdigest()
+    trained = "".join(map(code_version, ("encoder", "level", "joint")))
+    return hashlib.sha256(f"{trained}:{code_of(_MEASURING)}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -185,19 +184,12 @@ def rows(
         own = [e for e in experiments if e.setting == setting]
         done = [found[e.name].metrics for e in own if e.name in found and found[e.name].metrics]
         values = {
-            heading: mean_sd([_value(m, pattern) for m in done])
-            for heading, pattern in METRICS.items()
+            heading: mean_sd([named_value(m, one.key) for m in done])
+            for heading, one in METRICS.items()
             if done
         }
         table.append((setting, len(done), own[0].images, values))
     return table
-
-
-def _value(metrics: Mapping[str, float], pattern: str, end: str = "") -> float:
-    found = [key for key in metrics if re.fullmatch(pattern, key)]
-    if len(found) != 1:
-        raise UserError(f"metrics/evaluate.json: {len(found)} keys match {pattern}; expected one")
-    return float(metrics[found[0] + end])
 
 
 def cells(
@@ -215,7 +207,7 @@ def cells(
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
     done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
     if done:
-        real = [short(_value(done[0], pattern, "_real")) for pattern in METRICS.values()]
+        real = [short(real_value(done[0], one)) for one in METRICS.values()]
         body.append(["real images", "", "", *real, f"{INCEPTION_SCORES['real images'][0]:.2f}"])
     return heads, body
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pipeline.report.charts import Curves, curve_title
 from pipeline.report.contents import Figure, PublishedScore, ReportData
 from pipeline.report.facts import stage_facts
 from pipeline.report.headline import headline_keys, summary
+from pipeline.scores.headline import inception_score
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import Score
 from pipeline.tracking.uri import links_note
@@ -63,9 +63,8 @@ def _paper(data: str, scores: list[Score]) -> dict[str, Any]:
     if data != PAPER_DATA:
         said = f"{PAPER_CAPTION}: there is none for {data}, so this run has no row in it."
         return {"published": PAPER, "published_caption": said}
-    standard = r"is_(?!judge)\w+"
-    key = next((s.key for s in scores if re.fullmatch(standard, s.key)), "is_50k")
-    first = replace(PAPER[0], key=key)
+    standard = inception_score(scores)
+    first = replace(PAPER[0], key=standard.key if standard else "is_50k")
     said = f"{PAPER_CAPTION}. `evaluate.inception` measures this run's."
     return {"published": (first, *PAPER[1:]), "published_caption": said}
 

@@ -11,7 +11,7 @@ from pipeline.report.contents import Figure
 from pipeline.report.figures import figures_in
 from pipeline.report.grids import grid
 from pipeline.scores import studies
-from pipeline.scores.indomain import RealImages, Samples
+from pipeline.scores.inputs import RealImages, Samples
 
 if TYPE_CHECKING:
     from sgan.stack import Stack
