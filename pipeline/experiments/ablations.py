@@ -19,11 +19,10 @@ from pipeline.scores.headline import (
     DIVERSITY_Z0,
     FID,
     GAN_TEST,
-    named_value,
-    real_value,
+    Headline,
 )
 from pipeline.scores.paper import INCEPTION_SCORES
-from pipeline.scores.score import mean_sd, short
+from pipeline.scores.score import Score, mean_sd, short
 from pipeline.tracking.lineage import params_digest
 
 _MEASURING = "pipeline.scores.evaluation"
@@ -184,7 +183,7 @@ def rows(
         own = [e for e in experiments if e.setting == setting]
         done = [found[e.name].metrics for e in own if e.name in found and found[e.name].metrics]
         values = {
-            heading: mean_sd([named_value(m, one.key) for m in done])
+            heading: mean_sd([_value(m, one) for m in done])
             for heading, one in METRICS.items()
             if done
         }
@@ -192,10 +191,19 @@ def rows(
     return table
 
 
+def _value(metrics: Mapping[str, float], one: Headline) -> float:
+    if one.key not in metrics:
+        raise UserError(f"metrics/evaluate.json: no {one.key} in it; it is of an older version")
+    return float(metrics[one.key])
+
+
 def cells(
-    experiments: Sequence[Experiment], found: Mapping[str, Outcome]
+    experiments: Sequence[Experiment], found: Mapping[str, Outcome], scores: Sequence[Score] = ()
 ) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text, real images and the paper's Inception Score included."""
+    """Headings and rows of text, the paper's Inception Score and real images included.
+
+    scores: of one of the experiments, for what the same metrics give for real images.
+    """
     count = thousands_of(experiments)
     heads = ["setting", "seeds", "images of G_0", *METRICS]
     heads[-1] = f"FID (judge, {count}) ↓"
@@ -205,9 +213,9 @@ def cells(
         paper = "{:.2f} ± {:.2f}".format(*INCEPTION_SCORES[setting.paper]) if setting.paper else "-"
         measured = [_shown(values.get(heading)) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
-    done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
-    if done:
-        real = [short(real_value(done[0], one)) for one in METRICS.values()]
+    if scores:
+        measured_on = [one.find(scores) for one in METRICS.values()]
+        real = [short(score.real) if score else "-" for score in measured_on]
         body.append(["real images", "", "", *real, f"{INCEPTION_SCORES['real images'][0]:.2f}"])
     return heads, body
 
@@ -230,9 +238,10 @@ def markdown(
     experiments: Sequence[Experiment],
     found: Mapping[str, Outcome],
     facts: Mapping[str, str],
+    scores: Sequence[Score] = (),
 ) -> str:
-    """The table with what it takes to read it."""
-    heads, body = cells(experiments, found)
+    """The table with what it takes to read it; `scores` as for `cells`."""
+    heads, body = cells(experiments, found, scores)
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *body)]
     told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     return f"""# Ablations

@@ -11,7 +11,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.report.contents import STAGES, ReportData, StageFact, flat_params
 from pipeline.report.figures import figures_in
-from pipeline.report.headline import headline_keys
+from pipeline.scores.headline import headline_keys
 from pipeline.scores.score import Score
 
 SCORES = "scores.json"
@@ -74,7 +74,10 @@ def _locked_params(lock: Path) -> dict[str, Any]:
 
 
 def read_scores(text: str, shown: str) -> list[Score]:
-    """Scores from JSON. Raises UserError, calling it `shown`, where it is something else."""
+    """Scores from JSON; those of an older version lack the fields that say what they are.
+
+    Raises UserError, calling it `shown`, where it is something else.
+    """
     try:
         listed = json.loads(text)
         if not isinstance(listed, list):
@@ -82,23 +85,6 @@ def read_scores(text: str, shown: str) -> list[Score]:
         return [Score.from_dict(values) for values in listed]
     except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{shown}: not the scores of an evaluation ({error})") from error
-
-
-def scores_from_metrics(metrics: Mapping[str, float]) -> list[Score]:
-    """Scores from `key`, `key_sd`, `key_real`, for a run whose scores.json cannot be had."""
-    keys = [key for key in metrics if not key.endswith(("_sd", "_real"))]
-    lower = ("fid", "kid", "copies")
-    return [
-        Score(
-            key,
-            key,
-            metrics[key],
-            metrics.get(f"{key}_sd"),
-            real=metrics.get(f"{key}_real"),
-            better="lower" if key.startswith(lower) or "_frechet_" in key else "near real",
-        )
-        for key in keys
-    ]
 
 
 def nested(params: Mapping[str, str]) -> dict[str, Any]:

@@ -17,12 +17,11 @@ from pipeline.experiments.comparison import (
     read_scores,
     recorded_stages,
     scores_file,
-    scores_from_metrics,
 )
 from pipeline.report.charts import Curves, curve_title
 from pipeline.report.contents import ReportData, StageFact
 from pipeline.report.figures import figures_in
-from pipeline.report.headline import headline_keys
+from pipeline.scores.headline import headline_keys
 from pipeline.scores.score import Score
 from pipeline.tracking.uri import links_note
 
@@ -160,7 +159,7 @@ class Runs:
         run, tags = one.evaluate, one.evaluate.data.tags
         dirty = " (dirty)" if tags.get("sgan.git_dirty") == "true" else ""
         folder = self._download(run.info.run_id, downloads)
-        scores = _scores_of(run, folder)
+        scores = _scores_of(one, folder)
         with self._tracker.answering():
             stages = (recorded_stages(folder) if folder else []) or self._below(one.parent)
             curves = list(self._curves(stages))
@@ -192,7 +191,7 @@ class Runs:
         facts = []
         for run in reversed(self._search(f"tags.`mlflow.parentRunId` = '{parent}'")):
             facts.append(_fact(run))
-            name = run.info.run_name
+            name = _name(run)
             for part in self._search(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"):
                 facts.append(replace(_fact(part), part_of=name))
         return facts
@@ -212,10 +211,17 @@ class Runs:
         return sorted((float(p.step), float(p.value)) for p in points)
 
 
+def _name(run: Run) -> str:
+    """Of the stage, or of the part of one."""
+    tags = run.data.tags
+    name = tags.get("sgan.part") or tags.get("sgan.stage") or run.info.run_name
+    return name.rpartition("/")[-1]
+
+
 def _fact(run: Run) -> StageFact:
     ended, status = run.info.end_time, run.info.status.lower()
     seconds = (ended - run.info.start_time) / 1000 if ended else None
-    name = run.info.run_name.rpartition("/")[-1]
+    name = _name(run)
     said = "" if status == "finished" else status
     return StageFact(name, seconds, status=said, run_id=run.info.run_id)
 
@@ -231,7 +237,11 @@ def _by_level(metrics: Mapping[str, float]) -> dict[int, list[str]]:
     return levels
 
 
-def _scores_of(run: Run, folder: Path | None) -> list[Score]:
-    if folder is not None and (folder / SCORES).is_file():
-        return read_scores((folder / SCORES).read_text("utf-8"), f"{SCORES} of {run.info.run_id}")
-    return scores_from_metrics(run.data.metrics)
+def _scores_of(one: Execution, folder: Path | None) -> list[Score]:
+    """Its scores.json; flat metrics do not say what a number is, nor which way is better."""
+    if folder is None or not (folder / SCORES).is_file():
+        raise UserError(
+            f"run {one.title!r}: no {_SHEETS}/{SCORES} among the artifacts of its MLflow run "
+            f"{one.evaluate.info.run_id}; evaluate it anew"
+        )
+    return read_scores((folder / SCORES).read_text("utf-8"), f"{SCORES} of {one.title}")

@@ -13,8 +13,7 @@ from pipeline.execution.stage import Stage
 from pipeline.report.charts import Curves, curve_title
 from pipeline.report.contents import Figure, PublishedScore, ReportData
 from pipeline.report.facts import stage_facts
-from pipeline.report.headline import headline_keys, summary
-from pipeline.scores.headline import inception_score
+from pipeline.scores.headline import headline_keys, inception_score, summary
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import Score
 from pipeline.tracking.uri import links_note

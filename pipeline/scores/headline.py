@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import UserError
 from pipeline.scores.naming import ALL_Z
 from pipeline.scores.score import Score
 
+INCEPTION = "Inception"
+
 
 @dataclass(frozen=True)
 class Headline:
     """A score that matters: by its fields, with the short name that it has in metric files.
 
-    tells: what it says, for people; "" for those that the top of a page leaves out.
+    tells: what it says, for people; "" for those that the top of a page leaves out. judge: whose,
+    "" for any.
     """
 
     key: str
@@ -22,13 +25,22 @@ class Headline:
     tells: str = ""
     space: str = ""
     varies: str = ""
+    judge: str = ""
 
     def find(self, scores: Sequence[Score]) -> Score | None:
         """The first measured score that this is, None without one. Of the judges the one of the
         data comes before Inception, as scores are taken in that order."""
         fields = (self.metric, self.space, self.varies)
         found = (s for s in scores if (s.metric, s.space, s.varies) == fields)
-        return next((score for score in found if score.value is not None), None)
+        by = (score for score in found if self.judge in ("", score.judge))
+        return next((score for score in by if score.value is not None), None)
+
+    def value(self, scores: Sequence[Score]) -> float:
+        """Of the score found. Raises UserError where it was not measured."""
+        score = self.find(scores)
+        if score is None or score.value is None:
+            raise UserError(f"{self.metric} {self.space} {self.varies}: not among the scores")
+        return score.value
 
 
 GAN_TEST = Headline("gan_test", "gan_test", "Drawn as asked")
@@ -36,8 +48,14 @@ FID = Headline("fid", "fid", "Distance from real images")
 DIVERSITY = Headline("diversity", "diversity", "Variety within a class", "pixels", ALL_Z)
 DIVERSITY_Z0 = Headline("diversity_z0", "diversity", "Variety from z_0 alone", "pixels", "z_0")
 TOP = (GAN_TEST, FID, DIVERSITY, DIVERSITY_Z0)
-MORE = (Headline("recall", "recall"), Headline("coverage", "coverage"), Headline("cas", "cas"))
-REAL = "_real"
+# More would not fit into 120 columns of `dvc metrics show`; those of Inception are there on demand.
+COMPARED = (
+    *TOP,
+    Headline("coverage", "coverage"),
+    Headline("cas", "cas"),
+    Headline("fid_inception", "fid", judge=INCEPTION),
+    Headline("is_inception", "is", judge=INCEPTION),
+)
 
 
 def headline_keys(scores: Sequence[Score]) -> list[str]:
@@ -52,42 +70,19 @@ def tells(score: Score) -> str:
 
 
 def headline_metrics(scores: Sequence[Score]) -> dict[str, float]:
-    """metrics/evaluate.json: what a person compares, under names that do not depend on judge and N
-    (`params.yaml` has these), and for those of TOP the real images' value, `<name>_real`.
-
-    z_0's diversity has the real value of all noise's.
-    """
-    flat: dict[str, float] = {}
-    for one in (*TOP, *MORE):
-        score = one.find(scores)
-        if score is None or score.value is None:
-            continue
-        flat[one.key] = round(score.value, 6)
-        if one in TOP and one is not DIVERSITY_Z0 and score.real is not None:
-            flat[one.key + REAL] = round(score.real, 6)
-    return flat
-
-
-def real_value(metrics: Mapping[str, float], one: Headline) -> float:
-    """The real images' value of a score of TOP, from metrics/evaluate.json.
-
-    Raises UserError where the file is of an older version.
-    """
-    return named_value(metrics, (DIVERSITY if one is DIVERSITY_Z0 else one).key + REAL)
-
-
-def named_value(metrics: Mapping[str, float], key: str) -> float:
-    """A value of metrics/evaluate.json. Raises UserError where the file is of an older version."""
-    try:
-        return float(metrics[key])
-    except KeyError:
-        raise UserError(f"metrics/evaluate.json: no {key} in it; evaluate anew") from None
+    """metrics/evaluate.json: what a person compares between runs, under names that do not depend
+    on judge and N, which `params.yaml` has. All else is in scores.json."""
+    found = {one.key: one.find(scores) for one in COMPARED}
+    return {
+        key: round(score.value, 6)
+        for key, score in found.items()
+        if score is not None and score.value is not None
+    }
 
 
 def inception_score(scores: Sequence[Score]) -> Score | None:
     """The Inception Score that published ones compare with, measured or not."""
-    standard = (s for s in scores if s.metric == "is" and s.judge == "Inception")
-    return next(standard, None)
+    return next((s for s in scores if s.metric == "is" and s.judge == INCEPTION), None)
 
 
 def summary(scores: Sequence[Score]) -> str:

@@ -31,12 +31,13 @@ def run() -> None:
         stage.tracker.finish_parent(stage.lineage, flat, stage.params.images_of_g0)
         print(
             f"evaluate: GAN-test {flat['gan_test']:.2%}, diversity within a class "
-            f"{flat['diversity_pixels']:.2f} of real, {stage.seconds()} s"
+            f"{flat['diversity']:.2f} of real, {stage.seconds()} s"
         )
 
 
 def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
-    """All of the stage inside its MLflow run; returns all scores as flat metrics."""
+    """All of the stage inside its MLflow run; returns its metrics: every score by its
+    key, and the headline by its short names."""
     from sgan.weights import load_stack
 
     settings, device = stage.params.evaluate, _device(stage)
@@ -51,6 +52,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     figures = draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
     flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
+    flat |= headline_metrics(scores)
     write_json(stage.path(paths.metrics_file("evaluate")), headline_metrics(scores))
     write_json(folder / "scores.json", [score.as_dict() for score in scores])
     step = stage.params.images_of_g0
