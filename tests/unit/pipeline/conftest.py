@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pipeline.params.compose import compose
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge, train_judge
 from pipeline.scores.similarity import CONVOLUTIONS, Lpips
 from pipeline.stages import prepare
@@ -43,12 +43,6 @@ def real(mnist_small: Path) -> RealImages:
 def judge(real: RealImages) -> Judge:
     """A judge with about 96.5 % test accuracy."""
     return train_judge(real.train_images, real.train_labels, num_classes=10, epochs=4, batch=50)
-
-
-@pytest.fixture(scope="session")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what depends on `real` and `judge` only."""
-    return tmp_path_factory.mktemp("kept")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.commands.comparing import score_rows
 from pipeline.errors import UserError
-from pipeline.experiments.comparison import changed_params, from_file, nested, scores_from_metrics
+from pipeline.experiments.comparison import changed_params, from_file, nested
 from pipeline.report.contents import ReportData, StageFact
 from pipeline.scores.score import Score, verdict
 
@@ -108,12 +108,16 @@ def test_parameters_are_compared_whether_from_yaml_or_from_mlflow() -> None:
     assert changed_params([*runs, ReportData("c", "", [])])[0][1] == ["-", "2", "-"]
 
 
-def test_without_the_file_metrics_serve() -> None:
-    found = scores_from_metrics({"fid_judge_3k": 2.0, "fid_judge_3k_sd": 0.1, "gan_test": 0.9})
-    assert [(s.key, s.value, s.sd, s.better) for s in found] == [
-        ("fid_judge_3k", 2.0, 0.1, "lower"),
-        ("gan_test", 0.9, None, "near real"),
-    ]
+def test_scores_of_an_older_version_compare_by_their_keys(
+    scores_json: Path, tmp_path: Path
+) -> None:
+    new = ("metric", "judge", "n", "unit", "level", "given", "space", "varies")
+    stored = json.loads(scores_json.read_text())
+    older = [{k: v for k, v in values.items() if k not in new} for values in stored]
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    runs = [from_file(scores_json), from_file(tmp_path / "older.json")]
+    assert runs[1].headline == []  # nothing says what these are
+    assert score_rows(runs)[0] == ["gan_test", "0.992", "0.998", "0.998  +0 ?"]
 
 
 def test_rows_have_the_difference_from_the_first_run(scores_json: Path) -> None:

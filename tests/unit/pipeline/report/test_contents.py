@@ -22,7 +22,7 @@ from pipeline.report.contents import (
 )
 from pipeline.report.grids import grid
 from pipeline.report.score_html import clear_best
-from pipeline.scores.score import Score, not_measured, within_spread
+from pipeline.scores.score import Score, within_spread
 
 JUDGE = {"judge": "judge CNN", "judge_sha256": "abc"}
 VOID = {"meta", "img", "br", "line", "link", "input", "hr"}
@@ -89,7 +89,7 @@ def data(tmp_path: Path) -> ReportData:
                 better="lower",
                 protocol=JUDGE,
             ),
-            not_measured("IS (Inception, 50k)", "is_50k", "no <last> layer"),
+            Score("IS (Inception, 50k)", "is_50k", None, why="no <last> layer"),
         ],
         headline=["gan_test", "fid_judge_10k"],
         figures=[
