@@ -67,23 +67,6 @@ def grid(
     return sheet
 
 
-def side_by_side(left: np.ndarray, right: np.ndarray, pairs_per_row: int) -> np.ndarray:
-    """Interleave two sets of images [N, H, W, C] so that `grid` shows them in pairs.
-
-    Returns uint8 [2N, H, W, C]: left_0, right_0, left_1, right_1, …; use it with
-    columns = 2 * pairs_per_row. A last row that is not full is filled with white pairs.
-    Raises UserError where the shapes differ.
-    """
-    check_images(left, "left images")
-    check_images(right, "right images")
-    if left.shape != right.shape:
-        raise UserError(f"pairs: shapes {list(left.shape)} and {list(right.shape)} differ")
-    pairs = np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
-    missing = -len(left) % pairs_per_row * 2
-    white = np.full((missing, *left.shape[1:]), 255, dtype=np.uint8)
-    return np.concatenate([pairs, white])
-
-
 def _widest(labels: Sequence[str], font: FreeTypeFont | ImageFont) -> int:
     return int(max(font.getlength(label) for label in labels)) + 1
 

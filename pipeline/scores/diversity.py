@@ -141,43 +141,45 @@ def diversity(
     distances, accuracy = _by_group(
         images, labels, groups, judge, len(real.classes), real.per_class, seed, real.lpips
     )
-    scores = []
-    for space in real.spaces:
-        ratios = distances[space] / real.distances[space]
-        per_class = {
-            name: float(ratio)
-            for name, ratio in zip(real.classes, ratios, strict=True)
-            if np.isfinite(ratio)
-        }
-        if not per_class:
-            raise UserError("diversity: no class has two samples and two real images")
-        by, how = _described(space, judge, real.lpips)
-        scores.append(
-            scored(
-                "diversity",
-                float(np.mean(list(per_class.values()))),
-                judge=by,
-                n=len(images),
-                space=space,
-                varies=varies,
-                real=float(np.nanmean(real.held_out[space])),
-                real_sd=float(np.nanstd(real.held_out[space])),
-                per_class=per_class,
-                protocol={
-                    **how,
-                    "n_fake": len(images),
-                    "reference": "train",
-                    "groups": len(np.unique(groups)),
-                    "per_class_at_most": real.per_class,
-                    "varies": varies,
-                    "seed": seed,
-                    "gan_test": accuracy,
-                    "gan_test_judge_sha256": judge.digest,
-                    **protocol,
-                },
-            )
-        )
-    return scores
+    facts = {
+        "n_fake": len(images),
+        "reference": "train",
+        "groups": len(np.unique(groups)),
+        "per_class_at_most": real.per_class,
+        "varies": varies,
+        "seed": seed,
+        "gan_test": accuracy,
+        "gan_test_judge_sha256": judge.digest,
+        **protocol,
+    }
+    return [_ratio(space, distances[space], judge, real, facts) for space in real.spaces]
+
+
+def _ratio(
+    space: str, distances: np.ndarray, judge: Judge, real: RealDiversity, facts: dict[str, Any]
+) -> Score:
+    """Distances per class [K] in one space over those of real images."""
+    ratios = distances / real.distances[space]
+    per_class = {
+        name: float(ratio)
+        for name, ratio in zip(real.classes, ratios, strict=True)
+        if np.isfinite(ratio)
+    }
+    if not per_class:
+        raise UserError("diversity: no class has two samples and two real images")
+    by, how = _described(space, judge, real.lpips)
+    return scored(
+        "diversity",
+        float(np.mean(list(per_class.values()))),
+        judge=by,
+        n=facts["n_fake"],
+        space=space,
+        varies=facts["varies"],
+        real=float(np.nanmean(real.held_out[space])),
+        real_sd=float(np.nanstd(real.held_out[space])),
+        per_class=per_class,
+        protocol={**how, **facts},
+    )
 
 
 def _described(space: str, judge: Judge, lpips: Lpips | None) -> tuple[str | None, dict[str, str]]:

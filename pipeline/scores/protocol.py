@@ -48,6 +48,10 @@ class Reference:
         """How many of the training images can be needed at all."""
         return available if self.drawn else min(self.limit or available, available)
 
+    def part(self, train: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """These rows of what `used` images gave; all of it is not copied."""
+        return train[rows] if self.drawn else train
+
     def draws(self, seeds: Sequence[int]) -> list[int]:
         """Seeds for which the real images differ."""
         return list(seeds) if self.drawn else [0]
@@ -55,7 +59,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores, and the features float32 [N, F] of the training split and of the first set."""
+    """Scores, and the features float32 [N, F] of both real splits and of the first set."""
 
     scores: list[Score]
     train: np.ndarray
@@ -102,7 +106,8 @@ def measure(
         features, own_logits = extractor.outputs(one.images, heard)
         first = features if index == 0 else first
         rows = reference.train(len(real.train_images), count, one.seed)
-        found.append(bench.figures(features, own_logits, one.labels, train[rows], rows))
+        against = reference.part(train, rows)
+        found.append(bench.figures(features, own_logits, one.labels, against, rows))
     scores = [combine(list(same), seeds=seeds) for same in zip(*found, strict=True)]
     scores = [
         replace(score, real=value, real_sd=sd)
@@ -192,7 +197,7 @@ class _Bench:
                         test[0][held],
                         None if test[1] is None else test[1][held],
                         real.test_labels[held] if labelled else None,
-                        train[rows],
+                        self.reference.part(train, rows),
                         rows,
                     )
                 )

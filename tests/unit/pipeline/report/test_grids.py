@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.report.grids import grid, side_by_side
+from pipeline.report.grids import grid
 
 RNG = np.random.default_rng(0)
 
@@ -43,15 +43,6 @@ def test_labels_take_room_beside_and_above() -> None:
     assert (alpha[:top, :left] == 0).all()
 
 
-def test_pairs_interleave() -> None:
-    left, right = RNG.integers(0, 255, (2, 3, 4, 4, 1), dtype=np.uint8)
-    pairs = side_by_side(left, right, 2)
-    assert pairs.shape == (8, 4, 4, 1)
-    np.testing.assert_array_equal(pairs[[0, 2, 4]], left)
-    np.testing.assert_array_equal(pairs[[1, 3, 5]], right)
-    assert (pairs[6:] == 255).all()
-
-
 def test_refusals() -> None:
     images = np.zeros((4, 8, 8, 1), np.uint8)
     with pytest.raises(UserError, match="columns = 0"):
@@ -60,5 +51,3 @@ def test_refusals() -> None:
         grid(images, 2, row_labels=["a"])
     with pytest.raises(UserError, match="uint8"):
         grid(images.astype(np.float32), 2)
-    with pytest.raises(UserError, match="differ"):
-        side_by_side(images, images[:2], 2)

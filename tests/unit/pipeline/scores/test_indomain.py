@@ -1,7 +1,5 @@
 """The whole in-domain protocol on real digits, on a spoilt copy, and from its cache."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -27,14 +25,11 @@ def sets(real: RealImages, noise: float) -> list[Samples]:
 
 
 def test_real_digits_are_at_their_floor_and_noise_is_not(
-    real: RealImages, judge: Judge, tmp_path: Path
+    real: RealImages, judge: Judge, kept: FeatureCache
 ) -> None:
     told: list[tuple[str, int, int]] = []
-    cache = FeatureCache(tmp_path)
     best = by_key(
-        in_domain(
-            sets(real, 0), real, judge, cache, told=lambda *said: told.append(said), ema=False
-        )
+        in_domain(sets(real, 0), real, judge, kept, told=lambda *said: told.append(said), ema=False)
     )
     assert ("judge CNN, samples", 1000, 1000) in told and told[-1] == ("memorisation", 0, 0)
     for score in best.values():
@@ -53,9 +48,9 @@ def test_real_digits_are_at_their_floor_and_noise_is_not(
         assert not lacking or score.key in of_fakes or score.metric == "diversity", score.key
         judged = score.protocol["judge"] != "pixels"
         assert not judged or len(score.protocol["judge_sha256"]) == 64, score.key
-    cached = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    worse = by_key(in_domain(sets(real, 60), real, judge, cache))
-    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == cached
+    cached = {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()}
+    worse = by_key(in_domain(sets(real, 60), real, judge, kept))
+    assert {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()} == cached
     for key in ("fid_judge_500", "kid_judge_500", "fid_within_classes_judge"):
         assert worse[key].value > 2 * best[key].value, key  # type: ignore[operator]
         assert worse[key].real == best[key].real, key
