@@ -26,12 +26,14 @@ from pipeline import paths
 from pipeline.data.batches import batches
 from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage, opened
-from pipeline.scores.indomain import RealImages, Samples, in_domain
+from pipeline.scores.evaluation import Means, draw, judge_for
+from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
+from pipeline.scores.indomain import in_domain
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
 from pipeline.scores.levelwise import noise_diversity
-from pipeline.scores.requested import requested_judge
-from pipeline.scores.score import metrics
-from pipeline.stages.evaluate import draw, real_images
+from pipeline.scores.means import means
+from pipeline.scores.prepared import real_images
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training.assembly import independent
@@ -62,7 +64,13 @@ def variants(images: int) -> dict[str, dict[str, Any]]:
 
 
 def run(
-    stage: Stage, real: RealImages, judge: Judge, level: int, settings: LevelConfig, count: int
+    stage: Stage,
+    real: RealImages,
+    judge: Judge,
+    lent: Means,
+    level: int,
+    settings: LevelConfig,
+    count: int,
 ) -> dict[str, float]:
     """Train one level with `settings`, stack it with the other trained ones, judge samples."""
     encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS))
@@ -82,17 +90,13 @@ def run(
             load_levels_into(stack, stage.path(paths.level_weights(i)))
     stack.level(level).load_state_dict(task.stack.level(level).state_dict())
     stack.eval()
-    samples: Samples = draw(stack, count, settings.seed)
-    found = in_domain([samples], real, judge, stage.kept("features"))
-    values = metrics([*found.scores, *noise_diversity(stack, judge, found.real_diversity)])
-    fid = next(value for key, value in values.items() if key.startswith("fid_judge"))
-    return {
-        "fid_judge": fid,
-        "gan_test": values["gan_test"],
-        "diversity_pixels": values["diversity_pixels"],
-        "diversity_own_z": values[f"diversity_z{level}_pixels"],
-        "seconds": seconds,
-    }
+    found = in_domain([draw(stack, count, settings.seed)], real, judge, lent.kept)
+    assert found.real_diversity is not None
+    scores = [*found.scores, *noise_diversity(stack, judge, found.real_diversity)]
+    own_z = Headline("", "diversity", space="pixels", varies=f"z_{level}")
+    shown = {"fid_judge": FID, "gan_test": GAN_TEST, "diversity_pixels": DIVERSITY}
+    values = {name: one.value(scores) for name, one in shown.items()}
+    return {**values, "diversity_own_z": own_z.value(scores), "seconds": seconds}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -144,15 +148,15 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.touch()
     with opened(f"recipe-ab-{index}") as stage:
-        real = real_images(stage)
-        judge = requested_judge(stage.params.evaluate, real, stage.kept("judge"))
+        real, lent = real_images(stage.path(paths.DATA)), means(stage.kept(""))
+        judge = judge_for(real, stage.params.evaluate, lent)
         for number, (name, seed) in enumerate(jobs):
             done = [(row["variant"], row["seed"]) for row in _rows(arguments.out, ours)]
             if number % parts != index or (name, seed) in done:
                 continue
             changed = changes[name] | {"seed": seed, "total_images": arguments.images}
             settings = replace(stage.params.levels[arguments.level], **changed)
-            values = run(stage, real, judge, arguments.level, settings, arguments.samples)
+            values = run(stage, real, judge, lent, arguments.level, settings, arguments.samples)
             with open(arguments.out, "a", encoding="utf-8") as file:
                 row = {**ours, "variant": name, "seed": seed, "values": values}
                 file.write(json.dumps(row) + "\n")

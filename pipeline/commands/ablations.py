@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.experiments.ablations import Experiment, Outcome
+    from pipeline.scores.score import Score
 
 _DVC = (sys.executable, "-m", "dvc")
 _PENDING = ("queued", "running")
@@ -167,6 +168,26 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "SGAN_CACHE": os.environ.get("SGAN_CACHE", cache)}
 
 
+def _scores_of_one(
+    experiments: "Sequence[Experiment]", found: "Mapping[str, Outcome]"
+) -> "list[Score]":
+    """Of the first that is done, from DVC's cache; [] where its outputs are no longer there."""
+    from dvc.api import read
+    from dvc.exceptions import DvcException
+
+    from pipeline.experiments.comparison import SCORES, read_scores
+
+    done = (o for e in experiments if (o := found.get(e.name)) and o.metrics)
+    revision = next((outcome.revision for outcome in done), None)
+    if revision is None:
+        return []
+    try:
+        text = read(str(paths.EVALUATE / SCORES), str(paths.project_root()), revision)
+    except (DvcException, OSError):
+        return []
+    return read_scores(text, f"{SCORES} at {revision[:7]}")
+
+
 def _write(
     out: Path,
     experiments: "Sequence[Experiment]",
@@ -178,7 +199,8 @@ def _write(
     from pipeline.experiments import ablations
     from pipeline.storage.atomic import write_bytes
 
-    heads, body = ablations.cells(experiments, found)
+    scores = _scores_of_one(experiments, found)
+    heads, body = ablations.cells(experiments, found, scores)
     table = Table(*heads, title=f"Ablations on {arguments.data}", title_justify="left")
     for row in body:
         table.add_row(*row)
@@ -188,7 +210,7 @@ def _write(
     if arguments.only:
         command += f" --only {' '.join(arguments.only)}"
     facts = {"command": f"`{command}`", "data": arguments.data, "budget": arguments.budget}
-    write_bytes(out, ablations.markdown(experiments, found, facts).encode())
+    write_bytes(out, ablations.markdown(experiments, found, facts, scores).encode())
     beside = out.with_suffix(".json")
     write_bytes(beside, ablations.as_json(experiments, found, facts).encode())
     print(f"wrote {out} and {beside}")

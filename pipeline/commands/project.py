@@ -11,8 +11,8 @@ from pipeline.errors import UserError
 from pipeline.stages import ORDER
 
 _DIVERSITY = (
-    ("diversity_pixels", "diversity within a class"),
-    ("diversity_z0_pixels", "of which by z_0 alone"),
+    ("diversity", "diversity within a class"),
+    ("diversity_z0", "of which by z_0 alone"),
 )
 
 
@@ -75,7 +75,7 @@ def _summary(_: argparse.Namespace) -> None:
         "  sgan sample --label 1 --n 64 --out ones.png     (in .venv/bin)\n"
         "  sgan vary --level 0 --out strokes.png           what z_0 decides\n"
         "  make ui                                         runs side by side in MLflow\n"
-        "  dvc metrics show                                every number\n"
+        "  dvc metrics show                                what runs are compared by\n"
         "  edit params.yaml (levels.1.lambda_ent, say) and `make repro`: only level 1 on retrains\n"
         "  dvc exp run -S budget=paper                     the paper's 200 epochs"
     )

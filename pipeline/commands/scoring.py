@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.params.loading import Params
-    from pipeline.scores.indomain import RealImages
+    from pipeline.scores.inputs import RealImages
     from pipeline.scores.score import Score
 
 _DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
 _JUDGES = ("cnn", "resnet56", "vgg16_bn")
-_HEADLINE = ("gan_test", "diversity_pixels")
 _COSTLY = ("lpips", "cas", "inception")
-_OF_LABELS = ("gan_test", "fid_within_classes", "diversity_")
 
 
 def add(commands: Any) -> None:
@@ -121,19 +119,19 @@ def _params(arguments: argparse.Namespace) -> "Params | None":
 
 def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages":
     """The prepared data where it is the set asked for, else the set from its source."""
-    from pipeline.data import shards, sources
+    from pipeline.data import sources
     from pipeline.data.dataset import data_digest
     from pipeline.data.manifest import FILE, Manifest
     from pipeline.params.settings import DataConfig
-    from pipeline.scores.indomain import RealImages
+    from pipeline.scores.inputs import RealImages
+    from pipeline.scores.prepared import real_images
     from sgan.config import ConfigError
 
     folder = paths.project_root() / paths.DATA
     if arguments.source is None and (folder / FILE).is_file():
         manifest = Manifest.load(folder)
         if manifest.name == arguments.data:
-            train, test = shards.read_split(folder, "train"), shards.read_split(folder, "test")
-            return RealImages(*train, *test, manifest.classes, manifest.data_digest)
+            return real_images(folder)
     try:
         settings = DataConfig(name=arguments.data, source=arguments.source)
     except ConfigError as error:
@@ -158,49 +156,33 @@ def _scores(
     images: "np.ndarray",
     labels: "np.ndarray | None",
 ) -> "list[Score]":
-    import numpy as np
-
     from pipeline.params.settings import EvaluateConfig
     from pipeline.parts.device import device_of
-    from pipeline.scores.indomain import Samples, in_domain
-    from pipeline.scores.requested import requested_judge, requested_lpips, requested_scores
+    from pipeline.parts.progress import console_for
+    from pipeline.scores.evaluation import sample_scores
+    from pipeline.scores.inputs import Samples
+    from pipeline.scores.means import means
+    from pipeline.scores.shown import Shown
     from pipeline.tracking.uri import owning_project
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
     chosen |= {name: True for name in _COSTLY if getattr(arguments, name)}
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
-    if labels is None:
-        settings = replace(settings, cas=False)
     device = str(device_of(params.runtime.device if params else "auto"))
     kept = owning_project(paths.project_root()) / paths.STORAGE
-    # Without labels any will do: what depends on them is left out below.
-    given = np.arange(len(images)) % len(real.classes) if labels is None else labels
-    samples = [Samples(images, given, arguments.seed)]
-    lpips, missing = requested_lpips(settings, device)
-    found = in_domain(
-        samples,
-        real,
-        requested_judge(settings, real, kept / "judge", device=device),
-        kept / "features",
-        neighbours=settings.neighbours,
-        memory_images=settings.memory_images,
-        lpips=lpips,
-        told=lambda what, share: print(f"evaluate: {what} ({share:.0%})", flush=True),
-    )
-    scores = found.scores + missing
-    if labels is None:
-        scores = [score for score in scores if not score.key.startswith(_OF_LABELS)]
-    scores += requested_scores(samples, real, settings, kept / "features", device=device)
+    samples = [Samples(images, labels, arguments.seed)]
+    with Shown(console_for(params.runtime.progress if params else "auto")) as told:
+        found = sample_scores(samples, real, settings, means(kept, told, device))
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
-    return [score.with_protocol(**facts) for score in scores]
+    return [score.with_protocol(**facts) for score in found]
 
 
 def print_scores(scores: "list[Score]", title: str) -> None:
     """A table: each score with its spread beside that of real images."""
     from rich.table import Table
 
-    from pipeline.report.headline import GOALS
+    from pipeline.report.values import GOALS
     from pipeline.scores.score import short
 
     table = Table("score", "value", "real images", "", title=title, title_justify="left")
@@ -224,6 +206,7 @@ def _report(
     from pipeline.report.contents import Figure, ReportData
     from pipeline.report.grids import grid
     from pipeline.report.pages import write_report
+    from pipeline.scores.headline import headline_keys
     from pipeline.scores.studies import nearest_training
 
     rng = np.random.default_rng(arguments.seed)
@@ -243,13 +226,11 @@ def _report(
             section="Memorisation",
         ),
     ]
-    headline = [score.key for score in scores if score.key in _HEADLINE]
-    headline += [score.key for score in scores if score.name.startswith("FID (")]
     data = ReportData(
         title=f"{arguments.images.name} against {arguments.data}",
         revision="images of unknown origin",
         scores=scores,
-        headline=headline,
+        headline=headline_keys(scores),
         figures=figures,
         facts={"images": f"{len(images):,}", "data digest": real.digest[:16]},
     )

@@ -15,7 +15,7 @@ from pipeline.parts import cluster
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard, guarded
 from pipeline.storage.store import Storage
-from pipeline.tracking.lineage import Lineage, lineage
+from pipeline.tracking.lineage import Lineage, experiment_label, lineage
 from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
@@ -68,12 +68,27 @@ class Stage:
     ) -> "StageRun":
         """This stage's MLflow run, which began when the stage did.
 
-        It carries `section` of the parameters, or all of them for None.
+        It carries `section` of the parameters, or all of them for None: then it stands for the
+        whole execution, and its name says which one that is.
         """
         raw = self.params.raw
         params = raw if section is None else {section: raw.get(section, {})}
         began = time.time() - (time.monotonic() - self.began)
-        return self.tracker.stage(self.lineage, self.name, params, tags, part_key, began)
+        label = "" if section is not None else self._label()
+        return self.tracker.stage(self.lineage, self.name, params, tags, part_key, began, label)
+
+    def _label(self) -> str:
+        """What tells this execution from others where their runs stand side by side."""
+        from pipeline.params.compose import compose
+        from pipeline.params.loading import from_values
+
+        if self.lineage.dvc_exp_name:
+            return experiment_label(self.lineage, {}, None)
+        try:
+            defaults = from_values(compose([], conf=self.root / "conf")).raw
+        except UserError:  # a project without conf/, or in the middle of a change there
+            defaults = None
+        return experiment_label(self.lineage, self.params.raw, defaults)
 
     def path(self, relative: Path) -> Path:
         """A workspace path made absolute."""

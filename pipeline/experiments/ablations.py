@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.parts.part import code_version
+from pipeline.scores.feature_cache import code_of
+from pipeline.scores.headline import (
+    DIVERSITY,
+    DIVERSITY_Z0,
+    FID,
+    GAN_TEST,
+    Headline,
+)
 from pipeline.scores.paper import INCEPTION_SCORES
-from pipeline.scores.score import mean_sd, short
+from pipeline.scores.score import Score, mean_sd, short
 from pipeline.tracking.lineage import params_digest
 
-# Modules whose change makes other scores of the same weights.
-_MEASURING = (
-    ("pipeline.scores", "judge judge_network indomain diversity distribution neighbours"),
-    ("pipeline.scores", "labels levelwise studies memory ndb similarity"),
-    ("sgan.metrics", "frechet recovery variance"),
-)
+_MEASURING = "pipeline.scores.evaluation"
 _ONE_GAN = "dcgan_"
 
 
@@ -66,12 +67,12 @@ SETTINGS = (
 )
 
 
-# Columns: the key in metrics/evaluate.json as a pattern (the FID's names its judge), the heading.
+# Columns: the heading, and which score of metrics/evaluate.json it is.
 METRICS = {
-    "GAN-test ↑": r"gan_test",
-    "diversity → 1": r"diversity_pixels",
-    "of z_0 alone": r"diversity_z0_pixels",
-    "FID ↓": r"fid_(?!within_)[a-z]\w*_[\d.]+k?",
+    "GAN-test ↑": GAN_TEST,
+    "diversity → 1": DIVERSITY,
+    "of z_0 alone": DIVERSITY_Z0,
+    "FID ↓": FID,
 }
 
 
@@ -137,11 +138,8 @@ def _compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
 @cache
 def _code() -> str:
     """SHA-256 (hex) of the code that decides what is trained and how it is measured."""
-    digest = hashlib.sha256("".join(map(code_version, ("encoder", "level", "joint"))).encode())
-    for package, names in _MEASURING:
-        for name in names.split():
-            digest.update(files(package).joinpath(f"{name}.py").read_bytes())
-    return digest.hexdigest()
+    trained = "".join(map(code_version, ("encoder", "level", "joint")))
+    return hashlib.sha256(f"{trained}:{code_of(_MEASURING)}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -185,25 +183,27 @@ def rows(
         own = [e for e in experiments if e.setting == setting]
         done = [found[e.name].metrics for e in own if e.name in found and found[e.name].metrics]
         values = {
-            heading: mean_sd([_value(m, pattern) for m in done])
-            for heading, pattern in METRICS.items()
+            heading: mean_sd([_value(m, one) for m in done])
+            for heading, one in METRICS.items()
             if done
         }
         table.append((setting, len(done), own[0].images, values))
     return table
 
 
-def _value(metrics: Mapping[str, float], pattern: str, end: str = "") -> float:
-    found = [key for key in metrics if re.fullmatch(pattern, key)]
-    if len(found) != 1:
-        raise UserError(f"metrics/evaluate.json: {len(found)} keys match {pattern}; expected one")
-    return float(metrics[found[0] + end])
+def _value(metrics: Mapping[str, float], one: Headline) -> float:
+    if one.key not in metrics:
+        raise UserError(f"metrics/evaluate.json: no {one.key} in it; it is of an older version")
+    return float(metrics[one.key])
 
 
 def cells(
-    experiments: Sequence[Experiment], found: Mapping[str, Outcome]
+    experiments: Sequence[Experiment], found: Mapping[str, Outcome], scores: Sequence[Score] = ()
 ) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text, real images and the paper's Inception Score included."""
+    """Headings and rows of text, the paper's Inception Score and real images included.
+
+    scores: of one of the experiments, for what the same metrics give for real images.
+    """
     count = thousands_of(experiments)
     heads = ["setting", "seeds", "images of G_0", *METRICS]
     heads[-1] = f"FID (judge, {count}) ↓"
@@ -213,9 +213,9 @@ def cells(
         paper = "{:.2f} ± {:.2f}".format(*INCEPTION_SCORES[setting.paper]) if setting.paper else "-"
         measured = [_shown(values.get(heading)) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
-    done = [o.metrics for e in experiments if (o := found.get(e.name)) and o.metrics]
-    if done:
-        real = [short(_value(done[0], pattern, "_real")) for pattern in METRICS.values()]
+    if scores:
+        measured_on = [one.find(scores) for one in METRICS.values()]
+        real = [short(score.real) if score else "-" for score in measured_on]
         body.append(["real images", "", "", *real, f"{INCEPTION_SCORES['real images'][0]:.2f}"])
     return heads, body
 
@@ -238,9 +238,10 @@ def markdown(
     experiments: Sequence[Experiment],
     found: Mapping[str, Outcome],
     facts: Mapping[str, str],
+    scores: Sequence[Score] = (),
 ) -> str:
-    """The table with what it takes to read it."""
-    heads, body = cells(experiments, found)
+    """The table with what it takes to read it; `scores` as for `cells`."""
+    heads, body = cells(experiments, found, scores)
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *body)]
     told = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     return f"""# Ablations

@@ -9,8 +9,8 @@ from typing import Any
 from pipeline import paths
 from pipeline.report.contents import ReportData
 from pipeline.report.figures import figures_in
-from pipeline.report.headline import headline_keys
 from pipeline.report.record import SCORES, read_facts, read_scores, read_stages
+from pipeline.scores.headline import headline_keys
 
 
 def scores_file(path: Path) -> Path | None:

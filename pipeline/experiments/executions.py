@@ -17,8 +17,8 @@ from pipeline.experiments.comparison import (
 )
 from pipeline.report.contents import Curves, ReportData, curve_title
 from pipeline.report.figures import figures_in
-from pipeline.report.headline import headline_keys
 from pipeline.report.record import SCORES, StageFact, read_scores, read_stages
+from pipeline.scores.headline import headline_keys
 from pipeline.tracking.uri import links_note
 
 if TYPE_CHECKING:

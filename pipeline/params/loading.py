@@ -59,6 +59,16 @@ class Params:
             ) from None
         return image
 
+    @property
+    def images_of_g0(self) -> int:
+        """Images that G_0 sees in all its training: alone, then with the other levels.
+
+        Joint training from scratch starts without the weights of the former.
+        """
+        joint = self.joint.total_images if self.joint.enabled else 0
+        from_levels = not self.joint.enabled or self.joint.init == "levels"
+        return joint + (self.levels[0].total_images if from_levels else 0)
+
     def stack_config(self, image: ImageConfig) -> StackConfig:
         """The configuration of the whole stack for such images."""
         levels = tuple(self.levels[i] for i in range(self.encoder.num_levels))

@@ -12,8 +12,8 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.report.contents import Curves, PublishedScore, ReportData, curve_title
 from pipeline.report.figures import figures_in
-from pipeline.report.headline import headline_keys, summary
 from pipeline.report.record import PREVIOUS, SCORES, Facts, read_facts, read_scores, read_stages
+from pipeline.scores.headline import headline_keys, inception_score, summary
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import Score
 
@@ -88,15 +88,10 @@ def _paper(data: str, scores: Sequence[Score]) -> dict[str, Any]:
     if data != PAPER_DATA:
         said = f"{PAPER_CAPTION}: there is none for {data}, so this run has no row in it."
         return {"published": PAPER, "published_caption": said}
-    key = next((score.key for score in scores if _is_the_papers(score)), "is_50k")
-    first = replace(PAPER[0], key=key)
+    standard = inception_score(scores)
+    first = replace(PAPER[0], key=standard.key if standard else "is_50k")
     said = f"{PAPER_CAPTION}. `evaluate.inception` measures this run's."
     return {"published": (first, *PAPER[1:]), "published_caption": said}
-
-
-def _is_the_papers(score: Score) -> bool:
-    """Whether a score is an Inception Score by Inception itself, as the paper's are."""
-    return score.key.startswith("is_") and not score.key.startswith("is_judge")
 
 
 def _by_level(names: Sequence[str]) -> dict[int | None, list[str]]:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from pipeline.errors import UserError
 from pipeline.report import charts, dag, differences, pictures, values
 from pipeline.report.contents import Curves, ReportData, check, flat_params
-from pipeline.report.headline import GOALS
+from pipeline.scores.headline import tells
 from pipeline.scores.score import short
 from pipeline.storage.atomic import write_bytes
 
@@ -44,7 +44,7 @@ _FUNCTIONS = (
     values.gauge,
     values.protocol_lines,
     values.standing,
-    values.told,
+    tells,
 )
 
 
@@ -86,7 +86,7 @@ def environment() -> Environment:
     )
     style = (Path(__file__).parent / "templates" / "page.css").read_text(encoding="utf-8")
     made.globals |= {function.__name__: function for function in _FUNCTIONS}
-    made.globals |= {"goals": GOALS, "levels_of": _levels_of, "style": Markup(style)}
+    made.globals |= {"goals": values.GOALS, "levels_of": _levels_of, "style": Markup(style)}
     made.filters |= {"described": dag.described, "duration": dag.duration}
     made.filters |= {"json": _json, "short": short}
     made.tests["web"] = dag.is_web

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.report.grids import grid
 from pipeline.scores import studies
-from pipeline.scores.indomain import RealImages, Samples
+from pipeline.scores.inputs import RealImages, Samples
 from pipeline.storage.atomic import atomic_path
 
 if TYPE_CHECKING:

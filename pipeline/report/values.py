@@ -6,16 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.report.headline import GOALS
 from pipeline.scores.score import Score, verdict
 
-# Beginning of a score's key -> what the score tells, as a card's title.
-_TOLD = {
-    "gan_test": "Drawn as asked",
-    "fid_": "Distance from real images",
-    "diversity_pixels": "Variety within a class",
-    "diversity_z0_pixels": "Variety from z_0 alone",
-}
+GOALS = {"lower": "lower is better", "higher": "higher is better", "near real": "nearer real"}
 
 
 @dataclass(frozen=True)
@@ -60,11 +53,6 @@ def gauge(score: Score, largest: float | None = None) -> Gauge | None:
         return None
     value, real = (min(100.0, max(0.0, 100 * v / full)) for v in (score.value, score.real))
     return Gauge(value, real, score.better == "lower")
-
-
-def told(score: Score) -> str:
-    """What the score tells, in plain words; "" where the name has to do."""
-    return next((text for start, text in _TOLD.items() if score.key.startswith(start)), "")
 
 
 def standing(score: Score) -> str:

@@ -6,10 +6,15 @@ norm: Simonyan and Zisserman 2014 (arXiv 1409.1556), shrunk to 32 pixels. Input 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.errors import UserError
+from pipeline.scores.extractor import place, weights_digest
+from pipeline.scores.judge import Judge
 from pipeline.scores.judge_network import Classifier
 
 
@@ -82,6 +87,39 @@ class Vgg16(Classifier):
     def classify(self, features: Tensor) -> Tensor:
         """[B, 512] -> [B, 10]."""
         return self.last(features)
+
+
+NETWORKS: dict[str, tuple[str, type[Classifier]]] = {
+    "resnet56": ("ResNet-56", ResNet56),
+    "vgg16_bn": ("VGG16-BN", Vgg16),
+}
+
+
+def published_judge(
+    kind: str, state: Mapping[str, Tensor], source: str, device: str | torch.device = "cpu"
+) -> Judge:
+    """A judge with weights from elsewhere; `source` says from where.
+
+    Raises UserError for an unknown kind.
+    """
+    if kind not in NETWORKS:
+        raise UserError(f"CIFAR-10 judge {kind!r} is unknown; allowed: {', '.join(NETWORKS)}")
+    name, make = NETWORKS[kind]
+    network = make()
+    network.load_state_dict(state)
+    place(network.eval().requires_grad_(False), torch.device(device))
+    return Judge(
+        name,
+        network,
+        (3, 32, 32),
+        10,
+        weights_digest(state),
+        torch.device(device),
+        scale=1 / 255,
+        shift=0.0,
+        slug=kind,
+        facts={"weights": source},
+    )
 
 
 def vgg16_names(name: str) -> str:

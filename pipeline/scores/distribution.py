@@ -10,18 +10,12 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.scores.extractor import Extractor
+from pipeline.scores.naming import scored
 from pipeline.scores.neighbours import prdc
-from pipeline.scores.score import Better, Score, thousands
+from pipeline.scores.score import Score
 from sgan.metrics.frechet import frechet_distance, moments
 
-LABELS: dict[str, tuple[str, Better]] = {
-    "fid": ("FID", "lower"),
-    "kid": ("KID", "lower"),
-    "precision": ("Precision", "near real"),
-    "recall": ("Recall", "higher"),
-    "density": ("Density", "near real"),
-    "coverage": ("Coverage", "higher"),
-}
+FIGURES = ("fid", "kid", "precision", "recall", "density", "coverage")
 
 
 def fid(fake: np.ndarray, real: np.ndarray) -> float:
@@ -53,7 +47,7 @@ def kid(
 def compare(
     fake: np.ndarray, real: np.ndarray, *, neighbours: int = 5, seed: int = 0
 ) -> dict[str, float]:
-    """All six figures of fake [M, F] against real [N, F]; the keys are those of LABELS.
+    """All six figures of fake [M, F] against real [N, F]; the keys are FIGURES.
 
     The same code serves samples and, for floor and ceiling, held-out real images.
     """
@@ -92,19 +86,14 @@ def fid_within_classes(
 def as_scores(
     values: dict[str, float], extractor: Extractor, *, n_fake: int, n_real: int, **protocol: Any
 ) -> list[Score]:
-    """Name figures of `compare` by their judge and N: "FID (judge CNN, 10k)", fid_judge_10k.
+    """Figures of `compare` as scores, named by their judge and N.
 
     Scores of the Inception trunk have no judge in their key: fid_10k.
     """
-    slug = f"_{extractor.slug}" if extractor.slug else ""
     facts = {**extractor.protocol(), "n_fake": n_fake, "n_real": n_real, **protocol}
     return [
-        Score(
-            f"{LABELS[key][0]} ({extractor.name}, {thousands(n_fake)})",
-            f"{key}{slug}_{thousands(n_fake)}",
-            value,
-            better=LABELS[key][1],
-            protocol=facts,
+        scored(
+            key, value, slug=extractor.slug, judge=extractor.name, n=n_fake, protocol=dict(facts)
         )
         for key, value in values.items()
     ]

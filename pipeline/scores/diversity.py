@@ -15,7 +15,9 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.scores.extractor import check_images
+from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge import Judge
+from pipeline.scores.naming import ALL_Z, scored
 from pipeline.scores.score import Score
 from pipeline.scores.similarity import Lpips, ssim_distance
 
@@ -80,6 +82,35 @@ def real_diversity(
     return RealDiversity(tuple(classes), found[0], held_out, per_class, lpips)
 
 
+def kept_reference(
+    real: RealImages, judge: Judge, kept: Kept, lpips: Lpips | None = None
+) -> RealDiversity:
+    """`real_diversity` of both splits, from the cache where it is there."""
+
+    def compute() -> dict[str, np.ndarray]:
+        found = real_diversity(
+            (real.train_images, real.train_labels),
+            (real.test_images, real.test_labels),
+            judge,
+            real.classes,
+            lpips=lpips,
+        )
+        return {
+            f"{split} {space}": values[space]
+            for split, values in (("train", found.distances), ("held out", found.held_out))
+            for space in found.spaces
+        }
+
+    by = f"{judge.identity}:{lpips.digest if lpips else 'no LPIPS'}"
+    arrays = kept(__name__, f"diversity:{len(real.classes)}:{by}:{real.identity}", compute)
+    empty = RealDiversity(real.classes, {}, {}, PER_CLASS, lpips)
+    train, held_out = (
+        {space: arrays[f"{split} {space}"] for space in empty.spaces}
+        for split in ("train", "held out")
+    )
+    return RealDiversity(real.classes, train, held_out, PER_CLASS, lpips)
+
+
 def diversity(
     images: np.ndarray,
     labels: np.ndarray,
@@ -87,8 +118,7 @@ def diversity(
     real: RealDiversity,
     *,
     groups: np.ndarray | None = None,
-    varies: str = "all z",
-    key: str = "",
+    varies: str = ALL_Z,
     seed: int = 0,
     **protocol: Any,
 ) -> list[Score]:
@@ -97,7 +127,7 @@ def diversity(
     images uint8 [N, H, W, C], labels int [N] as asked. `groups` int [N]: images of one group share
     all inputs but those that `varies` names (default: a group is a class, every z varies; for the
     decisive test hand in groups of one h_1, varies="z_0"). Per class the mean over its groups,
-    then the mean over classes. Keys: `diversity_pixels`, or with key="z0"
+    then the mean over classes. Keys: `diversity_pixels`, and of z_0
     `diversity_z0_pixels`. Raises UserError where a group mixes labels or has fewer than 2 images.
     """
     check_images(images, "diversity images")
@@ -111,67 +141,55 @@ def diversity(
     distances, accuracy = _by_group(
         images, labels, groups, judge, len(real.classes), real.per_class, seed, real.lpips
     )
-    suffix = f"{key}_" if key else ""
-    scores = []
-    for space in real.spaces:
-        ratios = distances[space] / real.distances[space]
-        per_class = {
-            name: float(ratio)
-            for name, ratio in zip(real.classes, ratios, strict=True)
-            if np.isfinite(ratio)
-        }
-        if not per_class:
-            raise UserError("diversity: no class has two samples and two real images")
-        place, how = _described(space, judge, real.lpips)
-        scores.append(
-            Score(
-                f"Diversity within a class, {varies} varied ({place}, ratio to real)",
-                f"diversity_{suffix}{space}",
-                float(np.mean(list(per_class.values()))),
-                real=float(np.nanmean(real.held_out[space])),
-                real_sd=float(np.nanstd(real.held_out[space])),
-                better="near real",
-                per_class=per_class,
-                protocol={
-                    **how,
-                    "n_fake": len(images),
-                    "reference": "train",
-                    "groups": len(np.unique(groups)),
-                    "per_class_at_most": real.per_class,
-                    "varies": varies,
-                    "seed": seed,
-                    "gan_test": accuracy,
-                    "gan_test_judge_sha256": judge.digest,
-                    **protocol,
-                },
-            )
-        )
-    return scores
+    facts = {
+        "n_fake": len(images),
+        "reference": "train",
+        "groups": len(np.unique(groups)),
+        "per_class_at_most": real.per_class,
+        "varies": varies,
+        "seed": seed,
+        "gan_test": accuracy,
+        "gan_test_judge_sha256": judge.digest,
+        **protocol,
+    }
+    return [_ratio(space, distances[space], judge, real, facts) for space in real.spaces]
 
 
-def varied_and_obeyed(
-    score: Score, *, ratio: float = 0.5, accuracy: float = 0.95, mean: bool = True
-) -> bool:
-    """Whether a diversity score is at least `ratio` with GAN-test >= `accuracy` on the same images.
+def _ratio(
+    space: str, distances: np.ndarray, judge: Judge, real: RealDiversity, facts: dict[str, Any]
+) -> Score:
+    """Distances per class [K] in one space over those of real images."""
+    ratios = distances / real.distances[space]
+    per_class = {
+        name: float(ratio)
+        for name, ratio in zip(real.classes, ratios, strict=True)
+        if np.isfinite(ratio)
+    }
+    if not per_class:
+        raise UserError("diversity: no class has two samples and two real images")
+    by, how = _described(space, judge, real.lpips)
+    return scored(
+        "diversity",
+        float(np.mean(list(per_class.values()))),
+        judge=by,
+        n=facts["n_fake"],
+        space=space,
+        varies=facts["varies"],
+        real=float(np.nanmean(real.held_out[space])),
+        real_sd=float(np.nanstd(real.held_out[space])),
+        per_class=per_class,
+        protocol={**how, **facts},
+    )
 
-    mean=False asks it of the worst class. Noise fails by accuracy, collapse fails by ratio.
-    """
-    if score.value is None:
-        return False
-    lowest = score.value if mean else min(score.per_class.values())
-    return lowest >= ratio and float(score.protocol["gan_test"]) >= accuracy
 
-
-def _described(space: str, judge: Judge, lpips: Lpips | None) -> tuple[str, dict[str, str]]:
-    """Where a distance is taken, for the score's name and for its protocol."""
+def _described(space: str, judge: Judge, lpips: Lpips | None) -> tuple[str | None, dict[str, str]]:
+    """Whose distance it is (None: nobody's, pixels as they are), and its protocol."""
     if space == "lpips" and lpips is not None:
         return lpips.name, {**lpips.protocol(), "distance": "mean LPIPS over pairs"}
     if space == "features":
-        how = {**judge.protocol(), "distance": "mean Euclidean over pairs"}
-        return f"{judge.name} features", how
+        return judge.name, {**judge.protocol(), "distance": "mean Euclidean over pairs"}
     distance = "mean Euclidean over pairs" if space == "pixels" else "mean of 1 - SSIM over pairs"
-    place = "pixels" if space == "pixels" else "1 - SSIM"
-    return place, {"judge": "pixels", "resize": "none", "distance": distance}
+    return None, {"judge": "pixels", "resize": "none", "distance": distance}
 
 
 def _by_group(

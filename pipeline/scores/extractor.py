@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,10 @@ from pipeline.errors import UserError
 class Extractor(Protocol):
     """Whatever turns images into feature vectors: a Judge, or the Inception trunk.
 
-    `name` is for people, `slug` is the part of metric keys that tells whose score it is.
+    `name` is for people, `slug` is the part of metric keys that tells whose score it is, `identity`
+    is what its outputs are kept under. `num_classes`: of the data whose labels it reads, None where
+    its classes are others. `portion`: images whose outputs are kept in one piece, so that an
+    interrupted run goes on; None keeps a whole split. `no_logits`: why it has none.
     """
 
     @property
@@ -26,10 +29,24 @@ class Extractor(Protocol):
     def slug(self) -> str: ...
 
     @property
-    def digest(self) -> str: ...
+    def identity(self) -> str: ...
 
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, C] -> float32 [N, F]."""
+    @property
+    def num_classes(self) -> int | None: ...
+
+    @property
+    def portion(self) -> int | None: ...
+
+    @property
+    def no_logits(self) -> str: ...
+
+    def outputs(
+        self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """uint8 [N, H, W, C] -> features float32 [N, F] and logits float32 [N, K], or None.
+
+        `progress(images done, in all)` is called per batch.
+        """
         ...
 
     def protocol(self) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""Features of real images, computed once per data set and judge and kept by digest."""
+"""What depends on real images only, computed once per data set, judge and code, kept by digest."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +13,60 @@ import numpy as np
 from pipeline.storage.atomic import atomic_path
 
 
-def cached_arrays(
-    directory: str | os.PathLike[str], key: str, compute: Callable[[], dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
-    """Arrays named by the hash of `key`, from `directory` or computed and kept there (safetensors).
+@dataclass(frozen=True)
+class FeatureCache:
+    """A folder of arrays: `pipeline.scores.inputs.Kept`."""
 
-    `key` must say everything that the arrays depend on: digests of data and weights, counts,
-    filters. A damaged file is computed anew. Writing is atomic, so concurrent runs do no harm.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file, save_file
+    folder: Path
 
-    path = Path(directory) / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
-    if path.is_file():
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError):
-            path.unlink(missing_ok=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in compute().items()}
-    with atomic_path(path) as temporary:
-        save_file(arrays, temporary, {"key": key})
-    return arrays
+    def __call__(
+        self, module: str, name: str, compute: Callable[[], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """The arrays of `name` as the code of `module` makes them, kept or computed and kept.
+
+        `name` must say everything else that they depend on: digests of data and weights, counts,
+        seeds. A damaged file is computed anew. Writing is atomic, so concurrent runs do no harm.
+        """
+        from safetensors.numpy import save_file
+
+        key = f"{code_of(module)}:{module}:{name}"
+        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+        found = _read(path)
+        if found is not None:
+            return found
+        arrays = {name: np.asarray(array, order="C") for name, array in compute().items()}
+        with atomic_path(path) as temporary:
+            save_file(arrays, temporary, {"key": key, "sha256": _digest(arrays)})
+        return arrays
+
+
+@cache
+def code_of(module: str) -> str:
+    """SHA-256 (hex) of the code that decides what a module computes: its import closure."""
+    from pipeline.code import closure_digest
+
+    return closure_digest(module)
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The file's arrays; None where there is none, or it is not what was written."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            sound = (file.metadata() or {}).get("sha256") == _digest(arrays)
+    except (SafetensorError, OSError):
+        return None
+    return arrays if sound else None
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}:{array.dtype}:{array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

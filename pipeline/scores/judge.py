@@ -6,11 +6,9 @@ has its own architecture (batch norm, global average pooling), its own seed and 
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,10 +23,11 @@ from pipeline.scores.extractor import (
     to_input,
     weights_digest,
 )
-from pipeline.scores.judge_network import ARCHITECTURE, Classifier, JudgeNetwork
-from pipeline.storage.atomic import atomic_path
+from pipeline.scores.inputs import Kept, RealImages
+from pipeline.scores.judge_network import Classifier, JudgeNetwork
 
 Progress = Callable[[int, int, float], None]
+NAME = "judge CNN"
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,21 @@ class Judge:
     slug: str = "judge"
     facts: dict[str, str] = field(default_factory=dict)
 
-    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    portion: ClassVar[None] = None  # quick enough to keep a split in one piece
+    no_logits: ClassVar[str] = ""
+
+    @property
+    def identity(self) -> str:
+        """What its outputs are kept under."""
+        return self.digest
+
+    def outputs(
+        self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [N, H, W, C] -> (features float32 [N, F], logits float32 [N, K]), in float32.
 
-        Raises UserError where the images' shape is not the one that the judge was trained on.
+        `progress(images done, in all)` is called per batch. Raises UserError where the images'
+        shape is not the one that the judge was trained on.
         """
         check_images(images)
         channels, height, width = self.image_shape
@@ -70,6 +80,8 @@ class Judge:
                 found = self.network.features(batch)
                 features.append(found.float().cpu())
                 logits.append(self.network.classify(found).float().cpu())
+                if progress is not None:
+                    progress(min(start + step, len(images)), len(images))
         return torch.cat(features).numpy(), torch.cat(logits).numpy()
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -84,58 +96,6 @@ class Judge:
         """Judge, weights' digest and resize filter (none: a judge reads its own size)."""
         return {"judge": self.name, "judge_sha256": self.digest, "resize": "none", **self.facts}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a safetensors file, digest and identity in its metadata; atomic.
-
-        Raises ValueError for a published judge, which the cache keeps in its own form.
-        """
-        from safetensors.torch import save_file
-
-        if not isinstance(self.network, JudgeNetwork):
-            raise ValueError(f"{self.name} is no judge trained here")
-        metadata = {
-            "architecture": ARCHITECTURE,
-            "name": self.name,
-            "digest": self.digest,
-            "image_shape": ",".join(map(str, self.image_shape)),
-            "num_classes": str(self.num_classes),
-            **{f"fact.{key}": value for key, value in self.facts.items()},
-        }
-        state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-        with atomic_path(Path(path)) as temporary:
-            save_file(state, temporary, metadata)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Judge:
-        """Read what `save` wrote. Raises UserError when the file is no judge or is damaged."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}
-        except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"judge {path}: not readable ({error}); delete it to train anew"
-            ) from None
-        if metadata.get("architecture") != ARCHITECTURE:
-            raise UserError(
-                f"judge {path}: architecture is {metadata.get('architecture')!r}, this version "
-                f"reads {ARCHITECTURE!r}; delete the file to train anew"
-            )
-        if weights_digest(state) != metadata["digest"]:
-            raise UserError(f"judge {path}: weights do not match their digest; delete the file")
-        channels, height, width = map(int, metadata["image_shape"].split(","))
-        shape, num_classes = (channels, height, width), int(metadata["num_classes"])
-        network = JudgeNetwork(shape, num_classes)
-        network.load_state_dict(state)
-        facts = {k[5:]: v for k, v in metadata.items() if k.startswith("fact.")}
-        device = torch.device(device)
-        place(network.eval().requires_grad_(False), device)
-        return cls(
-            metadata["name"], network, shape, num_classes, metadata["digest"], device, facts=facts
-        )
-
 
 def train_judge(
     images: np.ndarray,
@@ -147,7 +107,6 @@ def train_judge(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
     batch: int | None = None,
-    name: str = "judge CNN",
 ) -> Judge:
     """Train a judge on real images (or, for CAS, on samples only).
 
@@ -169,14 +128,7 @@ def train_judge(
     place(network.train(), device)
     batch = batch or max(16, min(128, len(images) // 20))
     _fit(network, images, labels.astype(np.int64), epochs, seed, device, progress, batch)
-    network.eval().requires_grad_(False)
-    facts = {
-        "judge_epochs": f"{epochs:g}",
-        "judge_seed": str(seed),
-        "judge_images": str(len(images)),
-    }
-    digest = weights_digest(network.state_dict())
-    return Judge(name, network, shape, num_classes, digest, device, facts=facts)
+    return _trained(network, shape, num_classes, device, epochs, seed, len(images))
 
 
 def _check_training(
@@ -234,38 +186,50 @@ def _fit(
             progress((step + 1) * batch, steps * batch, loss.item())
 
 
-def cached_judge(
-    path: str | os.PathLike[str],
-    images: np.ndarray,
-    labels: np.ndarray,
+def kept_judge(
+    real: RealImages,
+    kept: Kept,
     *,
-    data_digest: str,
-    num_classes: int,
     epochs: float = 1,
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
 ) -> Judge:
-    """The judge at directory `path` for this data and these settings, trained on the first call.
+    """The judge for this data and these settings, trained where its weights are not kept yet."""
 
-    The file's name is the hash of `data_digest` (of the real images), architecture, epochs and
-    seed, so a judge of other data is never taken for this one.
-    """
-    key = f"{ARCHITECTURE}:{data_digest}:{len(images)}:{num_classes}:{epochs}:{seed}"
-    file = Path(path) / f"judge-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
-    if file.is_file():
-        try:
-            return Judge.load(file, device)
-        except UserError:
-            file.unlink(missing_ok=True)
-    judge = train_judge(
-        images,
-        labels,
-        num_classes=num_classes,
-        epochs=epochs,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
-    judge.save(file)
-    return judge
+    def compute() -> dict[str, np.ndarray]:
+        judge = train_judge(
+            real.train_images,
+            real.train_labels,
+            num_classes=len(real.classes),
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+        return {name: value.cpu().numpy() for name, value in judge.network.state_dict().items()}
+
+    found = kept(__name__, f"{real.identity}:{len(real.classes)}:{epochs}:{seed}", compute)
+    state = {name: torch.from_numpy(value) for name, value in found.items()}
+    _, height, width, channels = real.train_images.shape
+    shape, num_classes = (channels, height, width), len(real.classes)
+    network = JudgeNetwork(shape, num_classes)
+    network.load_state_dict(state)
+    place(network, torch.device(device))
+    count = len(real.train_images)
+    return _trained(network, shape, num_classes, torch.device(device), epochs, seed, count)
+
+
+def _trained(
+    network: JudgeNetwork,
+    shape: tuple[int, int, int],
+    num_classes: int,
+    device: torch.device,
+    epochs: float,
+    seed: int,
+    images: int,
+) -> Judge:
+    network.eval().requires_grad_(False)
+    facts = {"judge_epochs": f"{epochs:g}", "judge_seed": str(seed), "judge_images": str(images)}
+    digest = weights_digest(network.state_dict())
+    return Judge(NAME, network, shape, num_classes, digest, device, facts=facts)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-ARCHITECTURE = "judge-cnn-1"
-
 
 class Classifier(nn.Module):
     """A network cut before its last layer: logits are classify(features(x))."""

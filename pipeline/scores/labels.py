@@ -13,8 +13,11 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.scores.extractor import Extractor
-from pipeline.scores.judge import Judge, Progress, train_judge
-from pipeline.scores.score import Score, mean_sd, thousands
+from pipeline.scores.judge import Progress, train_judge
+from pipeline.scores.naming import scored
+from pipeline.scores.score import Score, mean_sd
+
+SPLITS = 10  # of the Inception Score
 
 
 def accuracy_by_class(
@@ -32,29 +35,27 @@ def accuracy_by_class(
 def gan_test(
     logits: np.ndarray,
     labels: np.ndarray,
-    judge: Judge,
+    judge: Extractor,
     classes: Sequence[str],
-    *,
-    real: float | None = None,
     **protocol: Any,
 ) -> Score:
     """The judge's accuracy on samples as asked, mean over images and per class.
 
     logits float [N, K] are the judge's on the samples, labels int [N] what was asked of the stack.
-    `real`: the judge's accuracy on real test images, the ceiling. It reads 1 for a collapsed
-    generator too: put a diversity figure beside it. Raises UserError where the lengths differ.
+    It reads 1 for a collapsed generator too: put a diversity figure beside it. Raises UserError
+    where the lengths differ.
     """
     if logits.shape != (len(labels), len(classes)):
         raise UserError(
             f"GAN-test: logits {list(logits.shape)} do not fit {len(labels)} labels of "
             f"{len(classes)} classes"
         )
-    return Score(
-        f"GAN-test ({judge.name})",
+    return scored(
         "gan_test",
         float((logits.argmax(1) == labels).mean()),
-        real=real,
-        better="higher",
+        slug=judge.slug,
+        judge=judge.name,
+        n=len(labels),
         per_class=accuracy_by_class(logits, labels, classes),
         protocol={**judge.protocol(), "n_fake": len(labels), **protocol},
     )
@@ -91,13 +92,13 @@ def classification_accuracy_score(
         progress=progress,
     )
     real, real_sd = mean_sd(ceiling) if len(ceiling) else (None, None)
-    return Score(
-        "CAS (judge CNN trained on samples)",
+    return scored(
         "cas",
         value,
+        judge="judge CNN, trained on samples only",
+        n=len(samples),
         real=real,
         real_sd=real_sd,
-        better="higher",
         per_class=accuracy_by_class(logits, test_labels, classes),
         protocol={
             "judge": "judge CNN, trained on samples only",
@@ -144,8 +145,7 @@ def inception_style_score(
     logits: np.ndarray,
     judge: Extractor,
     *,
-    splits: int = 10,
-    real: float | None = None,
+    splits: int = SPLITS,
     seed: int = 0,
     **protocol: Any,
 ) -> Score:
@@ -157,14 +157,14 @@ def inception_style_score(
     if len(logits) < splits:
         raise UserError(f"inception-style score: {len(logits)} images for {splits} splits")
     value, sd = _inception_score(logits, splits, seed)
-    return Score(
-        f"IS ({judge.name}, {thousands(len(logits))})",
-        f"is_{judge.slug}_{thousands(len(logits))}",
+    return scored(
+        "is",
         value,
-        sd,
-        splits,
-        real,
-        better="higher",
+        slug=judge.slug,
+        judge=judge.name,
+        n=len(logits),
+        sd=sd,
+        repeats=splits,
         protocol={**judge.protocol(), "n_fake": len(logits), "splits": splits, **protocol},
     )
 

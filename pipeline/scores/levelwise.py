@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.scores.diversity import RealDiversity, diversity
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
-from pipeline.scores.score import Better, Score
-from pipeline.scores.studies import hierarchy
+from pipeline.scores.naming import scored
+from pipeline.scores.score import Score
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _GROUPS_PER_CLASS = 4
 _DRAWS = 25
 _SHARES_DRAWS = 8
-SELF = {"judge": "E, Q of the stack itself (self-consistency only)"}
+SELF = "E, Q of the stack itself (self-consistency only)"
 
 
 def level_scores(
@@ -50,7 +50,7 @@ def level_scores(
     seen = [judge.features(x) for x in (real.test_images[:count], real.train_images[: len(y)])]
     h_judge, other_judge = (torch.from_numpy(features) for features in seen)
     sizes = {"n_real": len(y), "n_fake": len(y), "reference": "test"}
-    facts = {**SELF, **sizes}
+    facts = {"judge": SELF, **sizes}
     scores = []
     for i in reversed(stack.active):
         conditions = {"independent": y if stack.level(i).is_top else h[i + 1]}
@@ -62,16 +62,20 @@ def level_scores(
                 fake = stack.level(i).generate(cond, z)
             scores += _recovered(stack, i, source, cond, z, fake, h, facts)
             if i > 0:
-                sets, said, where = (h[i], other[i], fake), facts, ""
+                sets, by, said, space = (h[i], other[i], fake), SELF, facts, ""
             else:
                 sampled_judge = torch.from_numpy(judge.features(_pixels(stack, fake)))
-                sets = (h_judge, other_judge, sampled_judge)
-                said, where = {**judge.protocol(), **sizes}, f"{judge.name}, "
+                sets, by = (h_judge, other_judge, sampled_judge), judge.name
+                said, space = {**judge.protocol(), **sizes}, "features"
             floor, value = (level_distance(sets[0], each) for each in sets[1:])
-            name = f"Fréchet distance of ĥ_{i} to h_{i} ({where}{source})"
-            key = f"level{i}/frechet_{source}"
-            said = {**said, "unit": "the real features' variance"}
-            scores.append(Score(name, key, value, real=floor, better="lower", protocol=said))
+            place: dict[str, Any] = {
+                "level": i,
+                "given": source,
+                "judge": by,
+                "n": len(y),
+                "space": space,
+            }
+            scores.append(scored("frechet", value, real=floor, protocol=said, **place))
     return scores
 
 
@@ -98,29 +102,21 @@ def _recovered(
     with torch.no_grad():
         _, z_recovered = stack.level(i).discriminator(fake)
         recovered, of_real = (stack.encoder.blocks[i](x) for x in (fake, h[i]))
-    noise = recovery_error(z_recovered, z)
-    scores = [
-        Score(
-            f"Q_{i}'s recovery of z_{i}: explained variance ({source})",
-            f"level{i}/q_explained_{source}",
-            noise.explained,
-            better="higher",
-            protocol=facts,
-        )
-    ]
-    better: Better = "higher"
+    place: dict[str, Any] = {"level": i, "given": source, "judge": SELF, "n": len(z)}
+    place["protocol"] = facts
+    explained = recovery_error(z_recovered, z).explained
     if stack.level(i).is_top:
+        metric = "cond_nats"
         value = label_recovery(recovered, cond).cross_entropy
         real = label_recovery(of_real, cond).cross_entropy
-        name = f"Conditional term at level {i}: cross-entropy of y in nats ({source})"
-        better = "lower"
     else:
+        metric = "cond_explained"
         value = recovery_error(recovered, cond).explained
         real = recovery_error(of_real, h[i + 1]).explained
-        name = f"Conditional term at level {i}: explained variance of h_{i + 1} ({source})"
-    key = f"level{i}/cond_{source}"
-    scores.append(Score(name, key, value, real=real, better=better, protocol=facts))
-    return scores
+    return [
+        scored("q_explained", explained, **place),
+        scored(metric, value, real=real, **place),
+    ]
 
 
 def noise_diversity(
@@ -134,12 +130,39 @@ def noise_diversity(
     classes = len(reference.classes)
     y = torch.arange(classes).repeat(_GROUPS_PER_CLASS)
     for i in stack.active:
-        images, groups = hierarchy(stack, y, {i: _DRAWS}, seed)
+        images, groups = hierarchy(stack, y, i, _DRAWS, seed)
         labels = y.repeat_interleave(_DRAWS).numpy()
         scores += diversity(
-            images, labels, judge, reference, groups=groups, varies=f"z_{i}", key=f"z{i}", seed=seed
+            images, labels, judge, reference, groups=groups, varies=f"z_{i}", seed=seed
         )
     return scores
+
+
+def hierarchy(
+    stack: Stack, y: Tensor, level: int, count: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples in groups that share y and every z but one.
+
+    Args:
+        y: labels int64 [G], one per group.
+        level: its z is drawn `count` times per group, all others once.
+        seed: of every draw.
+
+    Returns:
+        (images uint8 [G * count, H, W, C], group of each int64 [G * count]).
+    """
+    import torch
+
+    device = stack.encoder.mean_image.device
+    generator = torch.Generator(device).manual_seed(seed)
+    z = {}
+    for i in stack.active:
+        own = len(y) * count if i == level else len(y)
+        drawn = stack.level(i).draw_z(own, generator)
+        z[i] = drawn if i == level else drawn.repeat_interleave(count, dim=0)
+    groups = torch.arange(len(y)).repeat_interleave(count)
+    images = stack.sample_uint8(y.to(device).repeat_interleave(count), z)
+    return images.cpu().numpy(), groups.numpy()
 
 
 def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score]:
@@ -176,12 +199,13 @@ def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score
     pixels, labels = (torch.from_numpy(x) for x in (real.test_images, real.test_labels))
     of_label = {"y": class_share(pixels, labels)}
     return [
-        Score(
-            f"Share of the image's variance from {name}",
-            f"variance_{name.replace('_', '')}",
+        scored(
+            "variance",
             share,
+            varies=name,
+            n=count,
+            space="pixels",
             real=of_label.get(name),
-            better="near real",
             protocol=facts,
         )
         for name, share in zip(found.names, found.shares, strict=True)

@@ -6,8 +6,15 @@ two-proportion z-test in each. Classes or styles that are missing show as bins t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
+
+from pipeline.scores.inputs import Kept, RealImages, Samples, drawn
+from pipeline.scores.naming import scored
+from pipeline.scores.score import Score, combine, mean_sd
 
 BINS = 100
 LEVEL_Z = 1.96  # two-sided, 5 %
@@ -47,6 +54,57 @@ def ndb(fake: np.ndarray, real: np.ndarray, count: int) -> float:
     pooled = (shares[0] * len(fake) + shares[1] * len(real)) / (len(fake) + len(real))
     error = np.sqrt(pooled * (1 - pooled) * (1 / len(fake) + 1 / len(real)))
     return float((np.abs(shares[0] - shares[1]) > LEVEL_Z * error).mean())
+
+
+def ndb_scores(samples: Sequence[Samples], real: RealImages, kept: Kept, **protocol: Any) -> Score:
+    """NDB/K of sample sets over bins of the training images' pixels, beside that of test images.
+
+    A set is compared with a random part of the training split of its size, another one per seed.
+    """
+    count = len(samples[0].images)
+    centres = kept(__name__, f"bins:{real.identity}", lambda: {"centres": bins(real.train_images)})[
+        "centres"
+    ]
+    owners = kept(
+        __name__,
+        f"train:{real.identity}",
+        lambda: {"bins": nearest_bin(real.train_images, centres)},
+    )["bins"]
+
+    def share(images: np.ndarray, seed: int) -> float:
+        part = drawn(len(real.train_images), count, seed)
+        return ndb(nearest_bin(images, centres), owners[part], len(centres))
+
+    def floors() -> dict[str, np.ndarray]:
+        rows = {one.seed: drawn(len(real.test_images), count, one.seed) for one in samples}
+        return {"ndb": np.array([share(real.test_images[rows[s]], s) for s in rows])}
+
+    seeds = [one.seed for one in samples]
+    kept_floors = kept(__name__, f"floors:{count}:{seeds}:{real.identity}", floors)["ndb"]
+    floor, floor_sd = mean_sd(kept_floors.tolist())
+    facts = {
+        "judge": "pixels",
+        "resize": "none",
+        "n_fake": count,
+        "n_real": min(count, len(real.train_images)),
+        "n_floor": min(count, len(real.test_images)),
+        "reference": "train",
+        "bins": len(centres),
+        **protocol,
+    }
+    found = [
+        scored(
+            "ndb",
+            share(one.images, one.seed),
+            n=count,
+            space="pixels",
+            real=floor,
+            real_sd=floor_sd,
+            protocol=facts,
+        )
+        for one in samples
+    ]
+    return combine(found, seeds=seeds)
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

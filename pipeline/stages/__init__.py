@@ -11,7 +11,11 @@ DECIDED_BY = {
     "features": ("pipeline.data.encoding", "sgan.encoder"),
     "levels": ("pipeline.parts.recipes.level",),
     "joint": ("pipeline.parts.recipes.joint",),
-    "evaluate": ("pipeline.scores.indomain", "pipeline.scores.requested", "pipeline.report.sheets"),
+    "evaluate": (
+        "pipeline.scores.evaluation",
+        "pipeline.scores.prepared",
+        "pipeline.report.sheets",
+    ),
     "report": ("pipeline.report.pages", "pipeline.report.gather"),
 }
 ORDER = tuple(DECIDED_BY)

@@ -22,6 +22,8 @@ _OUTPUTS = ("dvc.lock", "metrics", "plots", "artifacts")
 
 _GIT_TIMEOUT_S = 20
 
+_LONGEST_LABEL = 60
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -68,6 +70,53 @@ def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
         dvc_exp_name=experiment,
         params_digest=digest,
     )
+
+
+def experiment_label(
+    lineage: Lineage, params: Mapping[str, Any], defaults: Mapping[str, Any] | None
+) -> str:
+    """Which experiment an execution is, in a few words that tell it from others.
+
+    The DVC experiment's name; else what differs from the default parameters, "lambda_ent=5"; else
+    the revision.
+
+    Args:
+        lineage: the execution.
+        params: its parameters, nested.
+        defaults: the same of the default ones; None where they are not known.
+    """
+    if lineage.dvc_exp_name:
+        return lineage.dvc_exp_name
+    changed = _changes(params, defaults) if defaults is not None else []
+    if not changed:
+        return lineage.git_revision[:10] + ("-dirty" if lineage.git_dirty else "")
+    label = changed[0]
+    for number, text in enumerate(changed[1:], start=1):
+        if len(label) + len(text) > _LONGEST_LABEL:
+            return f"{label}, {len(changed) - number} more"
+        label += f", {text}"
+    return label
+
+
+def _changes(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """`lambda_ent=5` for each setting that differs, by its last name where that is enough."""
+    ours, usual = (_leaves(values) for values in (params, defaults))
+    changed = {path: value for path, value in ours.items() if usual.get(path, ...) != value}
+    changed = {p: v for p, v in changed.items() if p[0] not in _ENVIRONMENT_SECTIONS}
+    texts = []
+    for path, value in changed.items():
+        alike = [other for p, other in changed.items() if p[-1] == path[-1]]
+        name = path[-1] if all(other == value for other in alike) else ".".join(path[-2:])
+        texts.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
+    return list(dict.fromkeys(texts))
+
+
+def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for key, value in values.items():
+        inner = isinstance(value, Mapping)
+        found |= _leaves(value, (*above, key)) if inner else {(*above, key): value}
+    return found
 
 
 def params_digest(params: Mapping[str, Any]) -> str:

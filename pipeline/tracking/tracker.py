@@ -142,17 +142,17 @@ class Tracker:
         tags: Mapping[str, Any] | None = None,
         part_key: str | None = None,
         began: float | None = None,
+        label: str = "",
     ) -> StageRun:
         """A run of one stage below the parent; an unfinished one of the same lineage goes on.
 
         Args:
-            lineage: the execution.
-            stage: name of the stage, shown as the run's name (tag ``sgan.stage``).
+            stage: name of the stage, which the run is called (tag ``sgan.stage``).
             params: nested settings to log with the run.
-            tags: further tags, e.g. ``{"sgan.data_digest": digest}``.
-            part_key: for a stage that trains one part: its key (tag ``sgan.part_key``); only an
+            part_key: of the part that the stage trains (tag ``sgan.part_key``), so that only an
                 unfinished run of that key goes on.
             began: when the stage began, seconds since the epoch; None is now.
+            label: what tells the run from others of its stage, shown behind its name.
         """
         inherited = {
             **origin_tags(lineage),
@@ -169,7 +169,8 @@ class Tracker:
         }
         if part_key is not None:
             identity["sgan.part_key"] = part_key
-        run_id = self._resume_or_create(lineage, stage, identity, inherited, began)
+        name = f"{stage} · {label}" if label else stage
+        run_id = self._resume_or_create(lineage, name, identity, inherited, began)
         run = StageRun(self, lineage, run_id, stage, inherited_tags=inherited)
         run.log_params(params or {})
         return run

@@ -35,15 +35,18 @@ def test_every_stage_runs_in_order(trained):
 
 
 def test_every_declared_output_is_there(trained):
-    for kind, least in (("outs", 15), ("metrics", 6), ("plots", 4)):
+    for kind, least in (("outs", 20), ("metrics", 1), ("plots", 4)):
         files = outputs(trained, kind)
         assert len(files) >= least, kind
         assert [str(path) for path in files if not path.stat().st_size] == [], kind
 
 
 def test_metrics_are_numbers_that_fit_the_budget(trained):
-    found = {path.stem: json.loads(path.read_text()) for path in outputs(trained, "metrics")}
-    assert list(found) == MEASURED
+    found = {
+        path.stem: json.loads(path.read_text()) for path in (trained.root / "metrics").glob("*")
+    }
+    assert sorted(found) == sorted(MEASURED)
+    assert {path.name for path in outputs(trained, "metrics")} == {"evaluate.json"}
     assert all(found[name]["seconds"] > 0 for name in MEASURED if name != "evaluate")
     assert found["prepare"] | {"seconds": 0} == {
         "train_images": 2000,
@@ -60,8 +63,8 @@ def test_metrics_are_numbers_that_fit_the_budget(trained):
     assert set(found["joint"]) >= {"level0", "level1"}
     # An independent judge reads one in ten digits right where the stack learnt nothing.
     assert 0.5 < found["evaluate"]["gan_test"] <= 1
-    assert 0.9 < found["evaluate"]["gan_test_real"] <= 1
-    assert 0 < found["evaluate"]["diversity_pixels"] < 2
+    assert 0 < found["evaluate"]["diversity"] < 2
+    assert len(found["evaluate"]) <= 12
     assert all(math.isfinite(value) for value in found["evaluate"].values())
 
 
@@ -139,7 +142,7 @@ def test_summary_says_what_was_made(trained):
     text = trained.sgan("summary")
     metrics = json.loads((trained.root / "metrics/evaluate.json").read_text())
     assert f"{metrics['gan_test']:.2%}" in text
-    assert f"{metrics['diversity_pixels']:.2f}" in text
+    assert f"{metrics['diversity']:.2f}" in text
     for path in ("artifacts/evaluate/samples.png", "artifacts/joint/stack.safetensors"):
         assert path in text
         assert (trained.root / path).exists()
@@ -169,6 +172,7 @@ def test_dvc_shows_metrics_and_plots(trained):
     shown = json.loads(trained.run("dvc", "metrics", "show", "--json"))
     assert shown[""]["data"]["metrics/evaluate.json"]["data"]["gan_test"] > 0.5
     assert "gan_test" in trained.run("dvc", "metrics", "show", "--md")
+    assert max(map(len, trained.run("dvc", "metrics", "show").splitlines())) <= 120
     vega = json.loads(trained.run("dvc", "plots", "show", "--show-vega", "plots/encoder.csv"))
     assert "images_seen" in json.dumps(vega)
     sheets = json.loads(trained.run("dvc", "plots", "show", "--json", "--out", "dvc_plots_json"))

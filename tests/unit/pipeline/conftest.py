@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pipeline.params.compose import compose
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge, train_judge
 from pipeline.scores.similarity import CONVOLUTIONS, Lpips
 from pipeline.stages import prepare
@@ -50,12 +50,6 @@ def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path])
         judge.save(folder / "judge.safetensors")
 
     return Judge.load(once("judge", train) / "judge.safetensors")
-
-
-@pytest.fixture(scope="session")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what depends on `real` and `judge` only."""
-    return tmp_path_factory.mktemp("kept")
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,18 @@ def test_better_is_what_the_score_says() -> None:
     assert verdict(*ratios) == "worse"  # 0.15 from real, not 0.05
 
 
+def test_scores_of_an_older_version_compare_by_their_keys(
+    scores_json: Path, tmp_path: Path
+) -> None:
+    new = ("metric", "judge", "n", "unit", "level", "given", "space", "varies")
+    stored = json.loads(scores_json.read_text())
+    older = [{k: v for k, v in values.items() if k not in new} for values in stored]
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    runs = [from_file(scores_json), from_file(tmp_path / "older.json")]
+    assert runs[1].headline == []  # nothing says what these are
+    assert score_rows(runs)[0] == ["gan_test", "0.992", "0.998", "0.998  +0 ?"]
+
+
 def test_rows_have_the_difference_from_the_first_run(scores_json: Path) -> None:
     first = from_file(scores_json)
     changed = [replace(s, value=(s.value or 0) - 0.1, sd=0.01) for s in first.scores[:1]]

@@ -11,7 +11,7 @@ from pipeline.stages import ORDER
 
 ENCODER = {"test_accuracy": 0.9918, "loss": 0.0063, "images_seen": 240000, "seconds": 40.07}
 LEVELS = {"level0": {"loss_d": 1.53, "seconds": 165.15}, "level1": {"seconds": 199.59}}
-EVALUATE = {"gan_test": 0.9976, "diversity_pixels": 0.952687, "diversity_z0_pixels": 0.109088}
+EVALUATE = {"gan_test": 0.9976, "diversity": 0.952687, "diversity_z0": 0.109088}
 NOTHING = dict.fromkeys(ORDER)
 EVERYTHING = {"prepare": {}, "features": {}, "joint": {}, "report": {}} | {
     "encoder": ENCODER,

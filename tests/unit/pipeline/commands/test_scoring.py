@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.data.image_files import folder_images
 from pipeline.errors import UserError
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 
 BLANK = np.zeros((2, 8, 8, 1), np.uint8)
 REAL = RealImages(BLANK, np.arange(2), BLANK, np.arange(2), ("cat", "dog"), "digest")

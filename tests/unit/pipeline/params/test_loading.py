@@ -448,3 +448,21 @@ def test_reading_parameters_loads_nothing_heavy() -> None:
     loaded = set(run.stdout.split())
     assert "pydantic" in loaded
     assert loaded & {"torch", "ray", "mlflow", "dvc", "boto3", "hydra", "numpy", "pyarrow"} == set()
+
+
+@pytest.mark.parametrize(
+    ("joint", "images"),
+    [
+        ({"enabled": True, "init": "levels"}, 100 + 30),
+        ({"enabled": False, "init": "levels"}, 100),
+        ({"enabled": True, "init": "scratch"}, 30),
+        ({"enabled": False, "init": "scratch"}, 100),
+    ],
+)
+def test_images_that_g0_has_seen(
+    committed: dict[str, Any], joint: dict[str, Any], images: int
+) -> None:
+    values = copy.deepcopy(committed)
+    values["levels"]["0"]["total_images"] = 100
+    values["joint"] |= {"total_images": 30, **joint}
+    assert from_values(values).images_of_g0 == images

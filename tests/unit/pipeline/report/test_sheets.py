@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.report.figures import figures_in
 from pipeline.report.sheets import draw_sheets
-from pipeline.scores.indomain import RealImages, Samples
+from pipeline.scores.inputs import RealImages, Samples
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 

@@ -7,9 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from pipeline.errors import UserError
 from pipeline.scores.distribution import as_scores, compare, fid, fid_within_classes, kid
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
-from pipeline.scores.labels import inception_style_score
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +118,6 @@ def test_within_classes(real: RealImages, train: np.ndarray) -> None:
     assert min(wrong.values()) > 1
     with pytest.raises(UserError, match="no class"):
         fid_within_classes(train[:1], labels[:1], train, labels, real.classes)
-
-
-def test_inception_style_score_has_known_ends(judge: Judge) -> None:
-    sure = np.eye(10)[np.arange(1000) % 10] * 100
-    score = inception_style_score(sure, judge)
-    assert score.value == pytest.approx(10, rel=0.06)  # parts of 100 are not quite even
-    assert inception_style_score(np.zeros((1000, 10)), judge).value == pytest.approx(1)
-    alike = np.tile(np.eye(10)[3] * 100, (1000, 1))
-    assert inception_style_score(alike, judge).value == pytest.approx(1)
-    assert score.key == "is_judge_1k" and score.name == "IS (judge CNN, 1k)"
-    with pytest.raises(UserError, match="5 images for 10 splits"):
-        inception_style_score(sure[:5], judge)
 
 
 def test_names_say_judge_and_n(judge: Judge) -> None:

@@ -1,14 +1,13 @@
 """The whole in-domain protocol on real digits, on a spoilt copy, and from its cache."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.scores.indomain import InDomain, RealImages, Samples, in_domain
+from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.indomain import InDomain, in_domain
+from pipeline.scores.inputs import Kept, RealImages, Samples
 from pipeline.scores.judge import Judge
-from pipeline.scores.labels import classification_accuracy_score
 from pipeline.scores.score import Score, metrics
 
 
@@ -26,20 +25,13 @@ def sets(real: RealImages, noise: float) -> list[Samples]:
 
 
 def test_real_digits_are_at_their_floor_and_noise_is_not(
-    real: RealImages, judge: Judge, tmp_path: Path
+    real: RealImages, judge: Judge, kept: FeatureCache
 ) -> None:
-    told: list[float] = []
+    told: list[tuple[str, int, int]] = []
     best = by_key(
-        in_domain(
-            sets(real, 0),
-            real,
-            judge,
-            tmp_path,
-            told=lambda what, share: told.append(share),
-            ema=False,
-        )
+        in_domain(sets(real, 0), real, judge, kept, told=lambda *said: told.append(said), ema=False)
     )
-    assert told == sorted(told) and told[-1] == 1
+    assert ("judge CNN, samples", 1000, 1000) in told and told[-1] == ("memorisation", 0, 0)
     for score in best.values():
         assert score.value is not None and score.real is not None, score.key
         assert score.protocol.get("ema") is False or score.protocol["judge"] == "pixels", score.key
@@ -53,12 +45,12 @@ def test_real_digits_are_at_their_floor_and_noise_is_not(
     of_fakes = {"gan_test", "is_judge_500"}  # these have no reference
     for score in best.values():
         lacking = needed - set(score.protocol)
-        assert not lacking or score.key in of_fakes or score.key.startswith("diversity"), score.key
+        assert not lacking or score.key in of_fakes or score.metric == "diversity", score.key
         judged = score.protocol["judge"] != "pixels"
         assert not judged or len(score.protocol["judge_sha256"]) == 64, score.key
-    cached = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    worse = by_key(in_domain(sets(real, 60), real, judge, tmp_path))
-    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == cached
+    cached = {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()}
+    worse = by_key(in_domain(sets(real, 60), real, judge, kept))
+    assert {file: file.stat().st_mtime_ns for file in kept.folder.iterdir()} == cached
     for key in ("fid_judge_500", "kid_judge_500", "fid_within_classes_judge"):
         assert worse[key].value > 2 * best[key].value, key  # type: ignore[operator]
         assert worse[key].real == best[key].real, key
@@ -67,7 +59,7 @@ def test_real_digits_are_at_their_floor_and_noise_is_not(
     assert {"gan_test", "gan_test_sd", "gan_test_real"} <= set(flat)
 
 
-def test_copies_of_training_images_are_reported(real: RealImages, judge: Judge, kept: Path) -> None:
+def test_copies_of_training_images_are_reported(real: RealImages, judge: Judge, kept: Kept) -> None:
     copied = Samples(real.train_images[:500], real.train_labels[:500], 0)
     found = in_domain([copied], real, judge, kept)
     scores = by_key(found)
@@ -82,7 +74,7 @@ def test_copies_of_training_images_are_reported(real: RealImages, judge: Judge, 
 
 
 def test_a_collapsed_generator_fails_where_accuracy_is_one(
-    real: RealImages, judge: Judge, kept: Path
+    real: RealImages, judge: Judge, kept: Kept
 ) -> None:
     """One image per class, the one that the judge is surest of."""
     logits = judge.logits(real.test_images)
@@ -102,31 +94,20 @@ def test_a_collapsed_generator_fails_where_accuracy_is_one(
         assert scores[key].value > 1.2 * scores[key].real, key  # type: ignore[operator]
 
 
-def test_sets_of_different_size(real: RealImages, judge: Judge, kept: Path) -> None:
+def test_sets_of_different_size(real: RealImages, judge: Judge, kept: Kept) -> None:
     short = Samples(real.test_images[:50], real.test_labels[:50], 1)
     with pytest.raises(UserError, match="equal size"):
         in_domain([*sets(real, 0)[:1], short], real, judge, kept)
 
 
-def test_cas_tells_usable_samples_from_collapse(real: RealImages) -> None:
-    def cas(images: np.ndarray) -> Score:
-        return classification_accuracy_score(
-            images,
-            real.train_labels[:600],
-            real.test_images,
-            real.test_labels,
-            real.classes,
-            ceiling=(0.9, 0.8),
-            epochs=3,
-            batch_norm="running",
-        )
-
-    first = np.array([np.flatnonzero(real.train_labels == k)[0] for k in range(10)])
-    good = cas(real.train_images[:600])
-    collapsed = cas(real.train_images[first[real.train_labels[:600]]])
-    assert good.value is not None and collapsed.value is not None and good.value > 0.6
-    assert good.real == pytest.approx(0.85) and good.real_sd == pytest.approx(0.0707, abs=1e-3)
-    assert good.protocol["batch_norm"] == "running"
-    assert len(good.protocol["classifier_sha256"]) == 64
-    assert collapsed.value < good.value - 0.15
-    assert set(good.per_class) == set(real.classes)
+def test_without_labels_what_needs_them_is_left_out_and_the_rest_is_the_same(
+    real: RealImages, judge: Judge, kept: Kept
+) -> None:
+    one = sets(real, 30)[0]
+    labelled = in_domain([one], real, judge, kept)
+    found = in_domain([Samples(one.images, None, one.seed)], real, judge, kept)
+    assert found.real_diversity is None
+    with_labels = {"gan_test", "fid_within_classes", "diversity"}
+    assert with_labels.isdisjoint(score.metric for score in found.scores)
+    same = [score for score in labelled.scores if score.metric not in with_labels]
+    assert found.scores == same and len(same) == 14

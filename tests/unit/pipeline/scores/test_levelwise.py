@@ -5,11 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
-from pipeline.scores.levelwise import level_scores, variance_scores
+from pipeline.scores.levelwise import SELF, hierarchy, level_scores, variance_scores
 from pipeline.scores.score import Score
-from pipeline.stages.evaluate import averaging
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 
@@ -94,5 +93,24 @@ def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealI
     assert scores["variance_z0"].real is None
 
 
-def test_the_protocol_names_averaged_generators(stack: Stack) -> None:
-    assert averaging(stack) == "level 1 (half-life 500 images)"
+def test_scores_say_which_level_and_what_it_was_given(
+    stack: Stack, real: RealImages, judge: Judge
+) -> None:
+    found = by_key(level_scores(stack, real, judge, COUNT))
+    one, other = found["level0/frechet_joint"], found["level1/cond_independent"]
+    assert (one.metric, one.level, one.given, one.judge) == ("frechet", 0, "joint", "judge CNN")
+    assert (other.metric, other.level, other.judge, other.n) == ("cond_nats", 1, SELF, COUNT)
+    assert other.unit == "nats" and one.name == "Fréchet distance of ĥ_0 to h_0 (judge CNN, joint)"
+
+
+def test_one_noise_alone_differs_within_a_group(stack: Stack) -> None:
+    y = torch.tensor([3, 5])
+    images, groups = hierarchy(stack, y, 0, 4, seed=1)
+    again, _ = hierarchy(stack, y, 0, 4, seed=1)
+    assert images.shape == (8, 28, 28, 1) and groups.tolist() == [0] * 4 + [1] * 4
+    np.testing.assert_array_equal(images, again)
+    assert len(np.unique(images.reshape(8, -1), axis=0)) == 8
+    generator = stack.level(0).generate
+    stack.level(0).generate = lambda cond, z: generator(cond, 0 * z)  # type: ignore[method-assign]
+    deaf, _ = hierarchy(stack, y, 0, 4, seed=1)  # a G_0 that ignores z_0
+    assert len(np.unique(deaf.reshape(8, -1), axis=0)) == 2

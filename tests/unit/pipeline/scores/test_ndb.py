@@ -5,8 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import chi2_contingency
 
-from pipeline.scores.indomain import RealImages
-from pipeline.scores.ndb import bins, ndb, nearest_bin
+from pipeline.scores.inputs import Kept, RealImages, Samples
+from pipeline.scores.ndb import bins, ndb, ndb_scores, nearest_bin
 
 COUNT = 20
 # Not every other one: MNIST's order alternates between two groups of writers, and NDB sees that.
@@ -79,3 +79,13 @@ def test_it_grows_as_images_worsen(spoil: str, real: RealImages, centres: np.nda
     assert found[1:] == sorted(found[1:]) and found[-1] > found[0] + 0.3
     assert found[0] <= found[1] + 1 / COUNT  # of real images a bin differs by chance
     assert found[0] < found[2]
+
+
+def test_its_score_stands_beside_that_of_test_images(real: RealImages, kept: Kept) -> None:
+    first = np.array([np.flatnonzero(real.test_labels == k)[0] for k in range(10)])
+    collapsed = real.test_images[first[real.test_labels]]
+    sets = [Samples(images, None, 3) for images in (real.test_images, collapsed)]
+    same, other = (ndb_scores([one], real, kept) for one in sets)
+    assert same.value == pytest.approx(same.real) and same.key == "ndb_pixels_500"
+    assert other.real == same.real and other.value > 2 * same.value  # type: ignore[operator]
+    assert (same.space, same.judge, same.n) == ("pixels", None, 500)

@@ -2,13 +2,10 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.scores.judge import Judge
-from pipeline.scores.labels import gan_test
-from pipeline.scores.score import Score, combine, mean_sd, metrics, not_measured, short, thousands
+from pipeline.scores.score import Score, combine, mean_sd, metrics, short, thousands
 
 
 def test_combine_is_mean_and_sd_over_seeds() -> None:
@@ -25,7 +22,7 @@ def test_combine_is_mean_and_sd_over_seeds() -> None:
 
 def test_text() -> None:
     assert Score("FID", "fid", 3.14159, 0.021, real=11.2).text() == "3.142 ± 0.021 (real: 11.20)"
-    assert not_measured("IS", "is", "no last layer").text() == "not measured: no last layer"
+    assert Score("IS", "is", None, why="no last layer").text() == "not measured: no last layer"
     assert [short(v) for v in (None, 0.0, 0.000123, 5.5555, 123.45)] == [
         "-", "0.000", "0.000123", "5.556", "123.5"]  # fmt: skip
     assert [thousands(n) for n in (300, 999, 1000, 2500, 10000, 1234)] == [
@@ -36,7 +33,7 @@ def test_text() -> None:
 
 def test_metrics_leave_out_what_was_not_measured_and_refuse_nonsense() -> None:
     fid = Score("FID", "fid_10k", 3.0, 0.1, real=1.0)
-    assert metrics([fid, not_measured("IS", "is", "why")]) == {
+    assert metrics([fid, Score("IS", "is", None, why="why")]) == {
         "fid_10k": 3.0, "fid_10k_sd": 0.1, "fid_10k_real": 1.0}  # fmt: skip
     with pytest.raises(ValueError, match="duplicate"):
         metrics([fid, fid])
@@ -49,15 +46,6 @@ def test_json_and_back() -> None:
     assert Score.from_dict(score.as_dict()) == score
     with pytest.raises(UserError, match="evaluate anew"):
         Score.from_dict({"name": "FID", "key": "fid", "value": 1.0, "colour": "red"})
-
-
-def test_gan_test_counts(judge: Judge) -> None:
-    logits = np.eye(3)[[0, 1, 2, 2]]
-    score = gan_test(logits, np.array([0, 1, 1, 2]), judge, ("a", "b", "c"), real=0.99)
-    assert score.value == 0.75 and score.real == 0.99
-    assert score.per_class == {"a": 1.0, "b": 0.5, "c": 1.0}
-    with pytest.raises(UserError, match="do not fit"):
-        gan_test(logits, np.array([0, 1]), judge, ("a", "b", "c"))
 
 
 def test_equal_values_have_no_spread() -> None:

@@ -27,6 +27,8 @@ def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
         "evaluate": "FAILED",
         "parent": "FAILED",
     }
+    # A project without conf/ knows no defaults, and one without git has no revision.
+    assert runs["evaluate"].info.run_name == "evaluate · nogit"
     prepared = runs["prepare"]
     told = (prepared.info.end_time - prepared.info.start_time) / 1000
     rounded = 0.05

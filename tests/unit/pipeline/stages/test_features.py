@@ -9,7 +9,7 @@ import torch
 from pipeline import paths
 from pipeline.data import features as columns
 from pipeline.errors import UserError
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.stages import features
 
 

@@ -10,7 +10,7 @@ from pipeline import paths
 from pipeline.data import shards
 from pipeline.data.manifest import Manifest
 from pipeline.errors import UserError
-from pipeline.scores.indomain import RealImages
+from pipeline.scores.inputs import RealImages
 from pipeline.stages import prepare
 
 

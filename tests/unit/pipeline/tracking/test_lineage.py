@@ -1,9 +1,10 @@
+import copy
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.lineage import lineage, origin_tags, params_digest
+from pipeline.tracking.lineage import experiment_label, lineage, origin_tags, params_digest
 
 PARAMS = {"levels": {"0": {"learning_rate": 1e-4}}, "data": {"name": "mnist"}}
 
@@ -82,3 +83,49 @@ def test_repository_without_a_commit(tmp_path):
 def test_without_git(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert lineage(PARAMS, repository).git_revision == "nogit"
+
+
+DEFAULTS = {
+    "levels": {"0": {"lambda_ent": 10.0, "seed": 1}, "1": {"lambda_ent": 10.0, "seed": 1}},
+    "joint": {"enabled": True},
+    "runtime": {"device": "auto"},
+}
+
+
+def label(root, **changed) -> str:
+    params = copy.deepcopy(DEFAULTS)
+    for path, value in changed.items():
+        *above, last = path.split("__")
+        place = params
+        for name in above:
+            place = place[name]
+        place[last] = value
+    return experiment_label(lineage(params, root), params, DEFAULTS)
+
+
+def test_a_label_is_what_differs_from_the_defaults(repository):
+    assert label(repository, levels__1__lambda_ent=5.0) == "lambda_ent=5"
+    both = {"levels__0__lambda_ent": 5.0, "levels__1__lambda_ent": 5.0}
+    assert label(repository, **both) == "lambda_ent=5"
+    apart = {"levels__0__lambda_ent": 5.0, "levels__1__lambda_ent": 0.5}
+    assert label(repository, **apart) == "0.lambda_ent=5, 1.lambda_ent=0.5"
+    assert label(repository, joint__enabled=False, runtime__device="cpu") == "enabled=False"
+
+
+def test_a_label_stays_short(repository):
+    many = {f"joint__setting_number_{n}": n for n in range(40)}
+    found = label(repository, **many)
+    assert found.startswith("setting_number_0=0, ") and found.endswith(" more") and len(found) < 80
+
+
+def test_without_a_difference_the_revision_is_the_label(repository):
+    revision = git(repository, "rev-parse", "HEAD")[:10]
+    assert label(repository) == revision
+    assert experiment_label(lineage(PARAMS, repository), PARAMS, None) == revision
+    (repository / "code.py").write_text("a = 2\n")
+    assert label(repository) == f"{revision}-dirty"
+
+
+def test_a_dvc_experiment_is_its_own_label(repository, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "full-s1")
+    assert label(repository, levels__1__lambda_ent=5.0) == "full-s1"

@@ -1,0 +1,243 @@
+"""All that decides a stack's scores, from drawing its samples to the last figure.
+
+The import closure of this module is the version of an evaluation. What only moves (caches, weights
+from elsewhere, progress) is handed in as `Means`; `pipeline.scores.means` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.scores.cifar10_networks import published_judge
+from pipeline.scores.distribution import FIGURES
+from pipeline.scores.inception import Inception
+from pipeline.scores.indomain import in_domain
+from pipeline.scores.inputs import Kept, RealImages, Samples, Told, unheard
+from pipeline.scores.judge import Judge, kept_judge
+from pipeline.scores.labels import classification_accuracy_score, trained_accuracy
+from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
+from pipeline.scores.naming import ALL_Z, not_measured
+from pipeline.scores.protocol import Reference, measure
+from pipeline.scores.score import Score, combine
+from pipeline.scores.similarity import Lpips
+from sgan.stack import Stack
+
+if TYPE_CHECKING:
+    from pipeline.params.settings import EvaluateConfig
+
+_LEVEL_IMAGES = 2000
+Weights = tuple[dict[str, Tensor], str]  # and where they come from
+
+
+@dataclass(frozen=True)
+class Means:
+    """What an evaluation is lent. The weights' callables raise UserError where there are none.
+
+    kept: arrays that depend on real images; judges: the weights of judges trained here.
+    judge_weights: of a published judge by its kind; inception_weights: by path or address.
+    """
+
+    kept: Kept
+    judges: Kept
+    judge_weights: Callable[[str], Weights]
+    lpips_weights: Callable[[], Weights]
+    inception_weights: Callable[[str | None], Weights]
+    told: Told = unheard
+    device: str = "cpu"
+
+
+def stack_scores(
+    stack: Stack,
+    samples: Sequence[Samples],
+    real: RealImages,
+    settings: EvaluateConfig,
+    means: Means,
+) -> list[Score]:
+    """Every score of the sample sets of `drawn_sets` and of the stack itself, mean ± sd over the
+    seeds."""
+    judge = judge_for(real, settings, means)
+    lpips, missing = _lpips(settings, means)
+    found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
+    assert found.real_diversity is not None
+    means.told("the levels, one by one", 0, 0)
+    studies = [
+        [
+            *noise_diversity(stack, judge, found.real_diversity, seed),
+            *variance_scores(stack, real, seed),
+            *level_scores(stack, real, judge, _LEVEL_IMAGES, seed),
+        ]
+        for seed in settings.seeds
+    ]
+    of_stack = [combine(list(same), seeds=settings.seeds) for same in zip(*studies, strict=True)]
+    costly = _costly(samples, real, settings, means)
+    facts = {"batch_norm": settings.batch_norm, "ema": averaging(stack)}
+    return [s.with_protocol(**facts) for s in (*found.scores, *missing, *of_stack, *costly)]
+
+
+def sample_scores(
+    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
+) -> list[Score]:
+    """Every score of images of any origin; without labels, those that need none."""
+    judge = judge_for(real, settings, means)
+    labelled = samples[0].labels is not None
+    lpips, missing = _lpips(settings, means) if labelled else (None, [])
+    found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
+    return [*found.scores, *missing, *_costly(samples, real, settings, means)]
+
+
+def drawn_sets(stack: Stack, settings: EvaluateConfig) -> list[Samples]:
+    """The stack's samples, a set for each seed. From here on it samples as `batch_norm` says."""
+    set_batch_norm(stack, settings.batch_norm)
+    return [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
+
+
+def draw(stack: Stack, count: int, seed: int) -> Samples:
+    """`count` samples, classes in turn."""
+    device = stack.encoder.mean_image.device
+    y = torch.arange(count) % stack.config.image.num_classes
+    generator = torch.Generator(device).manual_seed(seed)
+    images = stack.sample_uint8(y.to(device), generator=generator)
+    return Samples(images.cpu().numpy(), y.numpy(), seed)
+
+
+def set_batch_norm(stack: Stack, mode: str) -> None:
+    """Sample with the running statistics, or with each batch's own as the authors' code does."""
+    if mode == "batch":
+        for i in stack.active:
+            stack.level(i).generator.train()
+
+
+def averaging(stack: Stack) -> str:
+    """Which generators are moving averages of their weights: "none", or "level 0 (half-life …)"."""
+    averaged = [
+        f"level {i} (half-life {config.ema_half_life_images:,} images)"
+        for i, config in stack.level_configs().items()
+        if config.ema_half_life_images
+    ]
+    return ", ".join(averaged) or "none"
+
+
+def judge_for(real: RealImages, settings: EvaluateConfig, means: Means) -> Judge:
+    """The independent classifier for this data: published, or trained where it is not kept yet.
+
+    Raises UserError where a published one cannot be had.
+    """
+    if settings.judge != "cnn":
+        return published_judge(settings.judge, *means.judge_weights(settings.judge), means.device)
+    total = int(len(real.train_images) * settings.judge_epochs)
+    return kept_judge(
+        real,
+        means.judges,
+        epochs=settings.judge_epochs,
+        seed=settings.judge_seed,
+        device=means.device,
+        progress=lambda seen, _, loss: means.told("judge", min(seen, total), total),
+    )
+
+
+def _common(settings: EvaluateConfig, means: Means) -> dict[str, Any]:
+    return {
+        "neighbours": settings.neighbours,
+        "memory_images": settings.memory_images,
+        "told": means.told,
+    }
+
+
+def _lpips(settings: EvaluateConfig, means: Means) -> tuple[Lpips | None, list[Score]]:
+    """LPIPS where the settings ask for it, or the row that says why it is not had."""
+    if not settings.lpips:
+        return None, []
+    try:
+        return Lpips(*means.lpips_weights(), means.device), []
+    except UserError as error:
+        place = {"judge": Lpips.name, "space": "lpips", "varies": ALL_Z}
+        return None, [not_measured("diversity", str(error), **place)]
+
+
+def _costly(
+    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
+) -> list[Score]:
+    """CAS (which needs labels) and the scores on the Inception trunk, as far as asked for."""
+    scores = []
+    if settings.cas and samples[0].labels is not None:
+        scores.append(_cas(samples, real, settings, means))
+    if settings.inception:
+        scores += _standard(samples, real, settings, means)
+    return scores
+
+
+def _standard(
+    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
+) -> list[Score]:
+    """By Inception, against all training images as published FIDs are; or rows that say why not.
+
+    Cost on two cores: 14 to 20 images a second.
+    """
+    try:
+        state, source = means.inception_weights(settings.inception_weights)
+    except UserError as error:
+        named = {"judge": Inception.name, "n": len(samples[0].images)}
+        return [not_measured(metric, str(error), **named) for metric in ("is", *FIGURES)]
+    return measure(
+        samples,
+        real,
+        Inception(state, source, device=means.device),
+        means.kept,
+        reference=Reference(drawn=False),
+        neighbours=settings.neighbours,
+        told=means.told,
+    ).scores
+
+
+def _cas(
+    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
+) -> Score:
+    """CAS of each set, beside what as many real training images reach."""
+    count, epochs = len(samples[0].images), settings.cas_epochs
+    held_out = (real.test_images, real.test_labels)
+    rows = np.random.default_rng(0).permutation(len(real.train_images))[:count]
+    each = int(count * epochs)
+
+    def training(what: str, index: int) -> dict[str, Any]:
+        def heard(done: int, _: int, loss: float) -> None:
+            means.told(what, index * each + min(done, each), each * len(samples))
+
+        return {"epochs": epochs, "seed": index, "device": means.device, "progress": heard}
+
+    def ceiling() -> dict[str, np.ndarray]:
+        images, labels = real.train_images[rows], real.train_labels[rows]
+        found = [
+            trained_accuracy(
+                images,
+                labels,
+                *held_out,
+                len(real.classes),
+                **training("CAS, real images", index),
+            )[0]
+            for index in range(len(samples))
+        ]
+        return {"accuracy": np.array(found)}
+
+    code = classification_accuracy_score.__module__
+    name = f"cas:{real.identity}:{len(real.classes)}:{count}:{epochs}:{len(samples)}"
+    reached = means.kept(code, name, ceiling)["accuracy"].tolist()
+    found = [
+        classification_accuracy_score(
+            one.images,
+            one.labels,
+            *held_out,
+            real.classes,
+            ceiling=reached,
+            **training("CAS", index),
+        )
+        for index, one in enumerate(samples)
+        if one.labels is not None
+    ]
+    return combine(found, seeds=[one.seed for one in samples])

@@ -1,0 +1,16 @@
+"""The real images of a project's prepared data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.data import shards
+from pipeline.data.manifest import Manifest
+from pipeline.scores.inputs import RealImages
+
+
+def real_images(folder: Path) -> RealImages:
+    """Both splits of what `prepare` wrote into `folder`. Raises UserError where it is missing."""
+    manifest = Manifest.load(folder)
+    train, test = shards.read_split(folder, "train"), shards.read_split(folder, "test")
+    return RealImages(*train, *test, manifest.classes, manifest.data_digest)

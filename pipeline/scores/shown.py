@@ -1,0 +1,54 @@
+"""How far an evaluation is: a line for each step, bars where images are counted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipeline.parts.progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Shown:
+    """`pipeline.scores.inputs.Told` for people; a context manager, which ends the last bar."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """`console`: where bars go (`pipeline.parts.progress.console_for`)."""
+        self._console = console
+        self._what = ""
+        self._bar: TrainingProgress | None = None
+        self._last = (0.0, 0)
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` images of a piece of work; a step that counts none has 0 of 0."""
+        if total == 0:
+            self._end()
+            print(f"evaluate: {what}", flush=True)
+            return
+        if what != self._what:
+            self._end()
+            self._what, self._last = what, (time.monotonic(), 0)
+            self._bar = TrainingProgress({what: total}, self._console).__enter__()
+        assert self._bar is not None
+        self._bar.update(what, done, images_per_second=self._speed(done))
+
+    def _speed(self, done: int) -> float:
+        """Images a second since the last call; 0 where none or too many came (from a cache)."""
+        now, (then, before) = time.monotonic(), self._last
+        self._last = now, done
+        seconds = now - then
+        # A batch takes a while; what was kept is there at once.
+        return (done - before) / seconds if done > before and seconds > 0.01 else 0.0
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+        self._bar, self._what = None, ""

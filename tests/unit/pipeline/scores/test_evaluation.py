@@ -1,0 +1,161 @@
+"""The entry of an evaluation: what it imports, what it draws, what is asked for and what is had."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.code import closure
+from pipeline.errors import UserError
+from pipeline.params.settings import EvaluateConfig
+from pipeline.scores import diversity, evaluation, labels
+from pipeline.scores.distribution import FIGURES
+from pipeline.scores.evaluation import (
+    Means,
+    averaging,
+    drawn_sets,
+    judge_for,
+    sample_scores,
+    stack_scores,
+)
+from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.inputs import RealImages, Samples
+from pipeline.scores.similarity import Lpips
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+
+SETTINGS = EvaluateConfig(
+    num_samples=100, seeds=(1, 2), judge_epochs=5.0, cas=False, memory_images=50
+)
+MOVING = ("storage", "parts", "tracking", "report", "experiments", "execution", "stages", "data")
+OURS = ("feature_cache", "means", "prepared", "shown", "wheels", "headline", "studies")
+
+
+def none(*_: object) -> evaluation.Weights:
+    raise UserError("no source answered")
+
+
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
+    """Caches of this module, and no weights from elsewhere."""
+    folder = tmp_path_factory.mktemp("lent")
+    return Means(FeatureCache(folder), FeatureCache(folder), none, none, none)
+
+
+@pytest.fixture(scope="module")
+def few(real: RealImages) -> RealImages:
+    """Two digits: 400 images to train on, 100 to test on."""
+    train, test = (np.flatnonzero(y < 2) for y in (real.train_labels, real.test_labels))
+    return RealImages(
+        real.train_images[train],
+        real.train_labels[train],
+        real.test_images[test],
+        real.test_labels[test],
+        ("0", "1"),
+        "two digits",
+    )
+
+
+@pytest.fixture
+def stack() -> Stack:
+    """Two levels for two digits, with random weights."""
+    torch.manual_seed(3)
+    levels = (LevelConfig(z_dim=4), LevelConfig(z_dim=4, ema_half_life_images=500))
+    stack = Stack(StackConfig(ImageConfig(1, 28, 28, 2), EncoderConfig(cut=("fc",)), levels))
+    for parameter in stack.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.kaiming_normal_(parameter)
+    return stack.eval()
+
+
+def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> None:
+    found = closure("pipeline.scores.evaluation")
+    assert not {name for name in found if name.split(".")[1:2] in [[room] for room in MOVING]}
+    assert not {f"pipeline.scores.{name}" for name in OURS} & found
+    deciding = "judge judge_network inception inception_network similarity ndb labels levelwise"
+    assert {f"pipeline.scores.{name}" for name in deciding.split()} <= found
+    assert {"sgan.stack", "sgan.level", "sgan.metrics.frechet", "pipeline.scores.protocol"} <= found
+
+
+def test_every_score_of_a_stack(
+    stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
+    samples = drawn_sets(stack, SETTINGS)
+    assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
+    np.testing.assert_array_equal(samples[0].labels, np.arange(100) % 2)
+    scores = stack_scores(stack, samples, few, SETTINGS, lent)
+    keys = [score.key for score in scores]
+    assert len(keys) == len(set(keys)) == 37
+    assert {score.level for score in scores if score.metric == "q_explained"} == {0, 1}
+    assert {s.varies for s in scores if s.metric == "diversity"} == {"all z", "z_0", "z_1"}
+    for score in scores:
+        assert score.metric and score.unit and score.n, score.key
+        assert score.protocol["batch_norm"] == "running", score.key
+        assert score.protocol["ema"] == "level 1 (half-life 500 images)", score.key
+    again = stack_scores(stack, samples, few, SETTINGS, lent)  # all that is kept from the cache
+    assert [(s.value, s.sd, s.real, s.real_sd) for s in again] == [
+        (s.value, s.sd, s.real, s.real_sd) for s in scores
+    ]
+
+
+def test_batch_statistics_while_sampling(stack: Stack) -> None:
+    running = drawn_sets(stack, replace(SETTINGS, seeds=(1,)))[0].images
+    own = drawn_sets(stack, replace(SETTINGS, seeds=(1,), batch_norm="batch"))[0].images
+    assert (running != own).any()
+    assert averaging(stack) == "level 1 (half-life 500 images)"
+
+
+def test_what_cannot_be_had_is_a_row_and_labels_are_not_invented(
+    few: RealImages, lent: Means
+) -> None:
+    wanted = replace(SETTINGS, cas=True, lpips=True, inception=True)
+    images = [Samples(few.test_images, None, 0)]
+    rows = {score.key: score for score in sample_scores(images, few, wanted, lent)}
+    missing = {f"{key}_100" for key in ("is", *FIGURES)}
+    assert {key for key, row in rows.items() if row.value is None} == missing
+    assert {rows[key].text() for key in missing} == {"not measured: no source answered"}
+    assert not {"cas", "gan_test", "diversity_pixels", "diversity_lpips"} & set(rows)
+    with_labels = [Samples(few.test_images, few.test_labels, 0)]
+    rows = {s.key: s for s in sample_scores(with_labels, few, replace(wanted, cas=False), lent)}
+    assert rows["diversity_lpips"].why == "no source answered" and rows["gan_test"].value > 0.9
+
+
+def test_lpips_is_used_where_its_weights_are(few: RealImages, lent: Means, lpips: Lpips) -> None:
+    bring = replace(lent, lpips_weights=lambda: (lpips.state_dict(), "a package"))
+    images = [Samples(few.test_images, few.test_labels, 0)]
+    rows = sample_scores(images, few, replace(SETTINGS, lpips=True), bring)
+    score = next(row for row in rows if row.key == "diversity_lpips")
+    assert score.judge == Lpips.name and score.protocol["weights"] == "a package"
+
+
+def test_cas_over_two_sets_and_its_ceiling_from_the_cache(
+    few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, cas=True, cas_epochs=5.0)
+    parts = [slice(0, 100), slice(100, 200)]
+    sets = [Samples(few.train_images[p], few.train_labels[p], i) for i, p in enumerate(parts)]
+    said: list[tuple[str, int, int]] = []
+    heard = replace(lent, told=lambda *one: said.append(one))
+    (score,) = evaluation._costly(sets, few, settings, heard)
+    assert score.key == "cas" and score.repeats == 2 and score.sd is not None
+    assert score.real is not None and score.real_sd is not None
+    assert score.value == pytest.approx(score.real, abs=0.2)
+    assert score.protocol["seeds"] == [0, 1] and score.n == 100
+    assert {what for what, *_ in said} == {"CAS, real images", "CAS"}
+    assert {total for *_, total in said} == {1000}
+
+    trained: list[int] = []
+    train = labels.train_judge
+    monkeypatch.setattr(
+        labels, "train_judge", lambda *a, **k: trained.append(k["seed"]) or train(*a, **k)
+    )
+    (again,) = evaluation._costly(sets, few, settings, heard)
+    assert (again.value, again.real) == (score.value, score.real)
+    assert trained == [0, 1]  # the samples only
+
+
+def test_a_published_judge_that_cannot_be_had(few: RealImages, lent: Means) -> None:
+    with pytest.raises(UserError, match="no source answered"):
+        judge_for(few, replace(SETTINGS, judge="resnet56"), lent)

@@ -1,0 +1,40 @@
+"""Files that may hold the Inception trunk: refused where they do not, ours read back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.errors import UserError
+from pipeline.scores.inception_network import InceptionTrunk
+from pipeline.scores.inception_weights import inception_state
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        inception_state(str(tmp_path / "none.pth"))
+    for name in ("a.pth", "a.pt", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"not weights")
+        with pytest.raises(UserError, match="is no Inception 2015-12-05 file"):
+            inception_state(str(tmp_path / name))
+
+
+def test_a_pth_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (eval, (f"open({str(tmp_path / 'ran')!r}, 'w')",))
+
+    torch.save(Evil(), tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="is no Inception"):
+        inception_state(str(tmp_path / "evil.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_our_own_file_is_read_and_named(tmp_path: Path) -> None:
+    ours = InceptionTrunk().state_dict()
+    path = tmp_path / "trunk.safetensors"
+    save_file(ours, path)
+    state, source = inception_state(str(path))
+    assert source == str(path)
+    assert all(torch.equal(state[name], value) for name, value in ours.items())

@@ -1,0 +1,126 @@
+"""One protocol for judges of the data and for others: floors, what is left out, what is kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.scores.distribution import FIGURES
+from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.inception import NO_LAST_LAYER, Inception
+from pipeline.scores.inception_network import InceptionTrunk
+from pipeline.scores.inputs import RealImages, Samples
+from pipeline.scores.judge import Judge
+from pipeline.scores.protocol import Reference, measure, real_outputs
+
+ALL = Reference(drawn=False)
+
+
+@pytest.fixture(scope="module")
+def inception() -> Inception:
+    torch.manual_seed(0)
+    return Inception(InceptionTrunk().state_dict(), "test")
+
+
+def tiny(images: np.ndarray, cut: int) -> RealImages:
+    """Real data of one class: the first `cut` images to train on, the next as many to test on."""
+    labels = np.zeros(cut, np.int64)
+    return RealImages(images[:cut], labels, images[cut : 2 * cut], labels, ("all",), "digest")
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+
+
+def test_another_judge_gets_no_scores_of_its_classes(inception: Inception, tmp_path: Path) -> None:
+    images = noise(16)
+    real, sets = tiny(images, 8), [Samples(images[8:], np.zeros(8, np.int64), 1)]
+    found = measure(sets, real, inception, FeatureCache(tmp_path), reference=ALL, ema=True)
+    assert [score.metric for score in found.scores] == ["is", *FIGURES]
+    scores = {score.key: score for score in found.scores}
+    for key in FIGURES:
+        score = scores[f"{key}_8"]
+        assert score.value == pytest.approx(score.real, rel=1e-6), key
+        assert (score.protocol["n_real"], score.protocol["ema"]) == (8, True)
+        assert (score.judge, score.n) == ("Inception", 8)
+    assert scores["is_8"].why == NO_LAST_LAYER and scores["is_8"].real is None
+
+
+def test_sets_are_combined_and_told_of(inception: Inception, tmp_path: Path) -> None:
+    images = noise(24)
+    real, labels = tiny(images, 8), np.zeros(8, np.int64)
+    samples = [Samples(images[8:16], labels, 3), Samples(images[16:], labels, 4)]
+    said: list[tuple[str, int, int]] = []
+    found = measure(
+        samples,
+        real,
+        inception,
+        FeatureCache(tmp_path),
+        reference=ALL,
+        neighbours=2,
+        told=lambda *one: said.append(one),
+    )
+    fid = found.scores[1]
+    assert fid.key == "fid_8" and fid.repeats == 2 and fid.sd is not None
+    assert fid.protocol["seeds"] == [3, 4] and fid.real_sd is None  # its floor is one draw
+    ours = [one for one in said if one[0] == "Inception, samples"]
+    assert ours == [("Inception, samples", 8, 16), ("Inception, samples", 16, 16)]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_run_goes_on_from_the_last_portion(
+    inception: Inception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inception, "portion", 2)
+    images = noise(10)
+    real, kept = tiny(images, 5), FeatureCache(tmp_path)
+    whole = inception.features(images[:5])
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done > 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        real_outputs("train", 5, real, inception, kept, stop)
+    assert len(list(tmp_path.iterdir())) == 1
+    said: list[tuple[str, int, int]] = []
+    computed: list[int] = []
+    outputs = inception.outputs
+    monkeypatch.setattr(
+        inception, "outputs", lambda part, told: computed.append(len(part)) or outputs(part, told)
+    )
+    found, logits = real_outputs("train", 5, real, inception, kept, lambda *one: said.append(one))
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+    assert computed == [2, 1] and logits is None  # not the first two images
+    assert said[0] == ("Inception, train", 2, 5) and said[-1] == ("Inception, train", 5, 5)
+    assert len(real_outputs("train", 2, real, inception, kept)[0]) == 2
+    assert computed == [2, 1]
+
+
+def test_drawn_references_are_another_part_for_each_seed(
+    real: RealImages, judge: Judge, tmp_path: Path
+) -> None:
+    reference = Reference()
+    one, other = (reference.train(2000, 300, seed) for seed in (1, 2))
+    assert len(set(one)) == 300 and set(one) != set(other)
+    assert reference.draws([1, 2]) == [1, 2] and ALL.draws([1, 2]) == [0]
+    assert Reference(drawn=False, limit=50).train(2000, 300, 1).tolist() == list(range(50))
+    sets = [Samples(real.test_images[:300], real.test_labels[:300], seed) for seed in (1, 2)]
+    found = measure(sets, real, judge, FeatureCache(tmp_path))
+    assert [score.metric for score in found.scores] == [
+        "gan_test", "is", *FIGURES, "fid_within_classes"]  # fmt: skip
+    assert all(score.real_sd is not None for score in found.scores)
+    assert found.train.shape == (2000, 128) and found.first.shape == (300, 128)
+
+
+def test_sets_that_do_not_belong_together(real: RealImages, judge: Judge, tmp_path: Path) -> None:
+    one = Samples(real.test_images[:20], real.test_labels[:20], 1)
+    for bad in (replace(one, labels=None), replace(one, labels=one.labels[:3])):  # type: ignore[index]
+        with pytest.raises(UserError, match="labels"):
+            measure([one, bad], real, judge, FeatureCache(tmp_path))
