@@ -8,7 +8,7 @@ import pytest
 from pipeline.report.contents import Curves, Figure, PublishedScore, ReportData
 from pipeline.report.grids import grid
 from pipeline.report.record import StageFact
-from pipeline.scores.score import Score, not_measured
+from pipeline.scores.score import Score
 
 JUDGE = {"judge": "judge CNN", "judge_sha256": "abc"}
 
@@ -22,6 +22,7 @@ def data(tmp_path: Path) -> ReportData:
     gan_test = Score(
         name="GAN-test (judge CNN)",
         key="gan_test",
+        metric="gan_test",
         value=0.97,
         sd=0.001,
         repeats=3,
@@ -32,6 +33,7 @@ def data(tmp_path: Path) -> ReportData:
     fid = Score(
         name="FID (judge CNN, 10k)",
         key="fid_judge_10k",
+        metric="fid",
         value=1.5,
         sd=0.02,
         repeats=3,
@@ -39,10 +41,13 @@ def data(tmp_path: Path) -> ReportData:
         better="lower",
         protocol=JUDGE,
     )
+    inception = Score(
+        name="IS (Inception, 50k)", key="is_50k", value=None, why="no <last> layer", metric="is"
+    )
     return ReportData(
         title="MNIST <joint> & more",
         revision="0123abc (dirty)",
-        scores=[gan_test, fid, not_measured("IS (Inception, 50k)", "is_50k", "no <last> layer")],
+        scores=[gan_test, fid, inception],
         headline=["gan_test", "fid_judge_10k"],
         figures=[
             Figure("Samples", grid(images, 2), "Four random pictures", "two rows"),
