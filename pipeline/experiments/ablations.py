@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
+from pipeline.params.loading import from_values
 from pipeline.parts.part import code_version
 from pipeline.scores.feature_cache import code_of
 from pipeline.scores.headline import (
@@ -96,9 +97,7 @@ class Experiment:
     @property
     def images(self) -> int:
         """Images that G_0 sees in all its training."""
-        joint = self.params["joint"]
-        level = self.params["levels"]["0"]["total_images"]
-        return int(level + (joint["total_images"] if joint["enabled"] else 0))
+        return from_values(dict(self.params)).images_of_g0
 
 
 def planned(
@@ -116,7 +115,7 @@ def planned(
         raise UserError(f"--only {' '.join(unknown)}: must be among {', '.join(known)}")
     base = (f"data={data}", f"budget={budget}")
     full = _compose(root, base)
-    images = full["levels"]["0"]["total_images"] + full["joint"]["total_images"]
+    images = from_values(full).images_of_g0
     chosen = [setting for setting in SETTINGS if not only or setting.name in only]
     found = []
     for seed in seeds:
