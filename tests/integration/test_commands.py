@@ -1,6 +1,8 @@
 """The subcommands that are not stages, in a project that was really trained."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -177,7 +179,7 @@ def server(lived: Any, free_port: int) -> Iterator[str]:
         _wait(address, process)
         yield address
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # asked to end, it takes 20 s and more
         process.wait(20)
 
 

@@ -12,32 +12,32 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alo
 def apart(project, stack: Path) -> dict[str, float]:
     """Mean distance of each G_i's and D_i's weights in a stack from those of the level alone.
 
-    Weights begin with a deviation of 0.02, so two draws are some 0.02 apart.
+    In units of the weights' own deviation: two draws of one normal are 1.13 apart.
     """
     whole, found = load_file(stack), {}
     for level in (0, 1):
         alone = load_file(project.root / f"artifacts/levels/level{level}.safetensors")
         for net in ("generator", "discriminator"):
             weights = [
-                (whole[f"levels.{name}"] - value).abs().mean().item()
+                ((whole[f"levels.{name}"] - value).abs().mean() / value.std()).item()
                 for name, value in alone.items()
                 if name.startswith(f"{level}.{net}") and value.dim() > 1
             ]
             assert len(weights) >= 3
-            found[f"{net} {level}"] = max(weights)
+            found[f"{net} {level}"] = sum(weights) / len(weights)
     return found
 
 
 def test_from_scratch_is_not_from_the_levels(project):
     stack = project.root / "artifacts/joint/stack.safetensors"
     before = load_file(stack)
-    assert max(apart(project, stack).values()) < 0.003  # 15 steps of 0.0001 from the levels
+    assert max(apart(project, stack).values()) < 0.2  # 15 steps from the levels
     keys = project.keys("joint")
 
     project.edit(joint={"init": "scratch"})
     assert "joint: trained" in project.sgan("joint")
     after = apart(project, stack)
-    assert all(0.01 < distance < 0.1 for distance in after.values()), after
+    assert min(after.values()) > 0.6, after
     assert len(project.keys("joint") - keys) == 1
 
     # It trains as joint training does: each level's losses are there, and E is as it was.
