@@ -18,7 +18,7 @@ from pipeline.report.differences import (
 )
 from pipeline.report.grids import grid
 from pipeline.report.record import StageFact
-from pipeline.scores.score import Score, not_measured, within_spread
+from pipeline.scores.score import Score, within_spread
 
 
 def score(value: float, sd: float | None = 0.1, better: Any = "lower", sha: str = "a") -> Score:
@@ -73,7 +73,7 @@ def test_bars_of_a_card_share_their_scale(data: ReportData) -> None:
     assert distance.first is fid and distance.shown is fid
     assert [title for title, _ in distance.measured] == [data.title, "other"]
     assert distance.largest == 3.0
-    missing = replace(data, scores=[not_measured(s.name, s.key, "?") for s in data.scores])
+    missing = replace(data, scores=[Score(s.name, s.key, None, why="?") for s in data.scores])
     assert headline_scores([missing, missing]) == []
 
 

@@ -12,7 +12,7 @@ from pipeline.report.contents import Curves, Figure, PublishedScore, ReportData
 from pipeline.report.grids import grid
 from pipeline.report.pages import environment, write_comparison, write_report
 from pipeline.report.record import StageFact
-from pipeline.scores.score import Score, not_measured
+from pipeline.scores.score import Score
 
 VOID = {"meta", "img", "br", "line", "link", "input", "hr"}
 
@@ -172,7 +172,7 @@ def hostile(text: str) -> ReportData:
     return ReportData(
         title=text,
         revision=text,
-        scores=[score, not_measured(text, f"other {text}", text)],
+        scores=[score, Score(text, f"other {text}", None, why=text)],
         headline=["gan_test"],
         summary=text,
         figures=[Figure(text, grid(np.zeros((1, 8, 8, 1), np.uint8), 1), text, text, text)],
