@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import from_values
-from pipeline.parts.part import code_version
+from pipeline.parts.part import KINDS, code_version
 from pipeline.scores.feature_cache import code_of
 from pipeline.scores.headline import (
     DIVERSITY,
@@ -90,7 +90,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The DVC experiment's name, and the lineage of its MLflow runs."""
-        text = f"{params_digest(self.params)}:{_code()}"
+        text = f"{params_digest(self.params)}:{_code(self.params['encoder']['architecture'])}"
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.setting.name.replace('_', '-')}-s{self.seed}-{digest}"
 
@@ -135,9 +135,9 @@ def _compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 @cache
-def _code() -> str:
+def _code(architecture: str) -> str:
     """SHA-256 (hex) of the code that decides what is trained and how it is measured."""
-    trained = "".join(map(code_version, ("encoder", "level", "joint")))
+    trained = "".join(code_version(kind, architecture) for kind in KINDS)
     return hashlib.sha256(f"{trained}:{code_of(_MEASURING)}".encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.code import closure_digest
 from sgan.config import (
@@ -18,6 +18,7 @@ from sgan.config import (
 )
 
 Kind = Literal["encoder", "level", "joint"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

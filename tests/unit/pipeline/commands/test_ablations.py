@@ -100,7 +100,7 @@ def test_names_tell_parameters_and_code_apart(
     smoke = planned(ROOT, "mnist", "smoke", [1], ["full"])[0]
     assert smoke.name != names[0]
     assert planned(ROOT, "mnist", "ablation", [1], ["full"])[0].name == names[0]
-    monkeypatch.setattr(ablations, "_code", lambda: "another")
+    monkeypatch.setattr(ablations, "_code", lambda architecture: "another")
     assert three[0].name != names[0]
 
 

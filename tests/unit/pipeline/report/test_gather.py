@@ -57,8 +57,8 @@ def test_the_paper_s_table_has_our_row_where_data_and_judge_are_the_same(
     mnist = build_report(left(tmp_path / "a", data), FACTS)
     assert mnist.published == PAPER and "none for mnist" in mnist.published_caption
     cifar = replace(FACTS, data="cifar10")
-    inception = Score("IS (Inception, 10k)", "is_10k", 8.1)
-    judged = Score("IS (judge CNN, 10k)", "is_judge_10k", 9.1)
+    inception = Score("IS (Inception, 10k)", "is_10k", 8.1, metric="is", judge="Inception")
+    judged = Score("IS (judge CNN, 10k)", "is_judge_10k", 9.1, metric="is", judge="judge CNN")
     measured = replace(data, scores=[judged, inception])
     keys = [
         build_report(left(tmp_path / name, run), cifar).published[0].key
