@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from pipeline.params.compose import compose
+from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages
-from pipeline.scores.judge import Judge, train_judge
+from pipeline.scores.judge import Judge, kept_judge
 from pipeline.scores.similarity import CONVOLUTIONS, Lpips
 from pipeline.stages import prepare
 
@@ -44,12 +45,13 @@ def real(mnist_small: Path) -> RealImages:
 def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path]) -> Judge:
     """A judge with about 96.5 % test accuracy."""
 
-    def train(folder: Path) -> None:
-        images, labels = real.train_images, real.train_labels
-        judge = train_judge(images, labels, num_classes=10, epochs=4, batch=50)
-        judge.save(folder / "judge.safetensors")
+    def get(folder: Path) -> Judge:
+        return kept_judge(real, FeatureCache(folder), epochs=8)
 
-    return Judge.load(once("judge", train) / "judge.safetensors")
+    def make(folder: Path) -> None:
+        get(folder)
+
+    return get(once("judge", make))
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def stack() -> Stack:
 
 
 def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> None:
-    found = closure("pipeline.scores.evaluation")
+    found = set(closure("pipeline.scores.evaluation"))
     assert not {name for name in found if name.split(".")[1:2] in [[room] for room in MOVING]}
     assert not {f"pipeline.scores.{name}" for name in OURS} & found
     deciding = "judge judge_network inception inception_network similarity ndb labels levelwise"

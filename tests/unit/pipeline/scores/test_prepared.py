@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data import shards
+from pipeline.data import shard_writer
 from pipeline.data.dataset import Dataset, data_digest
 from pipeline.errors import UserError
 from pipeline.params.settings import DataConfig
@@ -21,7 +21,7 @@ def test_both_splits_come_back(real: RealImages, tmp_path: Path) -> None:
         real.test_labels[:20],
         real.classes,
     )
-    shards.write(dataset, tmp_path, DataConfig(name="mnist", shard_images=10, block_images=5))
+    shard_writer.write(dataset, tmp_path, DataConfig(name="mnist", shard_images=10, block_images=5))
     found = real_images(tmp_path)
     np.testing.assert_array_equal(found.train_images, dataset.train_images)
     np.testing.assert_array_equal(found.test_labels, dataset.test_labels)
