@@ -121,7 +121,7 @@ def test_the_worker_trains_by_nothing_but_its_recipe() -> None:
     """Otherwise code that decides could stand where no key sees it."""
     worker = (ROOT / "pipeline/parts/worker.py").read_text()
     imported = set(re.findall(r"from (sgan[\w.]*) import", worker))
-    assert imported == {"sgan.training", "sgan.training.comm", "sgan.training.loop", "sgan.weights"}
+    assert imported == {"sgan.training", "sgan.training.comm", "sgan.training.loop"}
     assert 'import_module(f"pipeline.parts.recipes.{' in worker
 
 
