@@ -3,14 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from pipeline.data import features
+from pipeline.data import feature_writer, features
 from pipeline.errors import UserError
 from pipeline.parts.part import Identity
 from pipeline.parts.recipes import level
 from sgan.config import EncoderConfig, LevelConfig
+from sgan.encoder import Encoder
 from sgan.errors import WeightsError
 from sgan.training.assembly import independent
 from sgan.training.batches import TensorBatches
@@ -49,6 +51,17 @@ def test_its_columns_are_those_that_the_task_needs(index, needed, config, files,
     assert upper.keys() == {1}
     assert torch.equal(upper[1], features.read(files["features"], "h1"))
     assert torch.equal(y, torch.arange(24) % 10)
+
+
+def test_a_level_of_three_takes_no_other_levels_columns(config, part, tmp_path) -> None:
+    three = replace(config, encoder=EncoderConfig(cut=("conv2", "fc")), levels=(LevelConfig(),) * 3)
+    encoder = Encoder(three.image, three.encoder).state_dict()
+    arrays = {name: np.ones((24, 2), np.float32) for name in ("h1", "h2")}
+    path = tmp_path / "features.arrow"
+    feature_writer.write(path, {**arrays, "y": np.arange(24)})
+    for index, needed in ((0, {1}), (1, {1, 2}), (2, {2})):
+        mine = part(Identity.of_level(three, index, {}), features=str(path))
+        assert level.columns(mine, independent(three, index, encoder))[0].keys() == needed
 
 
 def test_files_that_are_missing_or_of_other_nets_are_told(config, part, tmp_path) -> None:
