@@ -21,7 +21,7 @@ class DataSettings(Protocol):
     image_size: pixels; custom sets only: centre-cropped to a square and resized to this side.
     on_bad_image: error or skip (skipped images are counted).
     test_fraction: share of each class held out where a custom set has no test split.
-    sha256: digests by array name (see ``ARRAYS``) that replace the pinned ones.
+    sha256: digests by array name (see `ARRAYS`) that replace the pinned ones.
     shard_images, block_images: images per shard and per block within it.
     max_train, max_test: keep the first n images of a split, after the digest check.
     """
@@ -68,7 +68,7 @@ class Dataset:
     skipped: int = 0
 
     def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images and labels of ``train`` or ``test``."""
+        """Images and labels of `train` or `test`."""
         return getattr(self, f"{name}_images"), getattr(self, f"{name}_labels")
 
     def digests(self) -> dict[str, str]:
@@ -88,7 +88,7 @@ class Provenance:
     """Where a data set came from.
 
     origin: package, URL or path that the bytes were read from.
-    digests: SHA-256 of each decoded array, before ``max_train`` and ``max_test``.
+    digests: SHA-256 of each decoded array, before `max_train` and `max_test`.
     pinned: True where these were compared with known digests and found equal.
     failed: the places tried before, each with its reason.
     """
@@ -106,7 +106,7 @@ class Provenance:
 
 
 def array_sha256(array: np.ndarray) -> str:
-    """SHA-256 (hex) of the raw bytes of ``array`` in C order, without a copy where it is so."""
+    """SHA-256 (hex) of the raw bytes of `array` in C order, without a copy where it is so."""
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
@@ -122,9 +122,9 @@ def data_digest(dataset: Dataset) -> str:
 
 
 def check_images(images: np.ndarray, where: str) -> np.ndarray:
-    """``images`` as uint8 [N, H, W, C]; [N, H, W] gains a channel axis.
+    """`images` as uint8 [N, H, W, C]; [N, H, W] gains a channel axis.
 
-    Raises UserError for another dtype, shape or number of channels, naming ``where``.
+    Raises UserError for another dtype, shape or number of channels, naming `where`.
     """
     if images.dtype != np.uint8:
         raise UserError(
@@ -142,9 +142,9 @@ def check_images(images: np.ndarray, where: str) -> np.ndarray:
 
 
 def check_labels(labels: np.ndarray, count: int, where: str) -> np.ndarray:
-    """``labels`` as int64 [count], all >= 0; [N, 1] is flattened.
+    """`labels` as int64 [count], all >= 0; [N, 1] is flattened.
 
-    Raises UserError for another dtype or length, or a negative label, naming ``where``.
+    Raises UserError for another dtype or length, or a negative label, naming `where`.
     """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

@@ -49,14 +49,14 @@ def write(
 class Writer:
     """Writes features that come in batches, with one batch in memory at a time.
 
-    The batches go to scratch files mapped from the folder of ``path`` (so the disk holds the data
+    The batches go to scratch files mapped from the folder of `path` (so the disk holds the data
     twice for a moment, and memory only pages that the system may drop) and become one record
     batch in the end. A context manager: the file appears, atomically, when the block ends without
     an exception.
 
     rows: N, which the batches must add up to.
-    columns: shape of one row by name, such as ``{"h1": (256,)}``; () for a number per row.
-    dtypes: ``float32`` (default) or ``int64`` by name.
+    columns: shape of one row by name, such as `{"h1": (256,)}`; () for a number per row.
+    dtypes: `float32` (default) or `int64` by name.
     Raises ValueError for a batch of another shape or dtype, or another number of rows in all.
     """
 

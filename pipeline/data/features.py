@@ -56,7 +56,7 @@ def columns(path: str | Path) -> dict[str, tuple[int, ...]]:
 
 
 def metadata(path: str | Path) -> dict[str, str]:
-    """The strings given to :func:`write`. Raises UserError for a missing or damaged file."""
+    """The strings given to `write`. Raises UserError for a missing or damaged file."""
     about: dict[bytes, bytes] = _open(path).schema.metadata or {}
     return {name.decode(): value.decode() for name, value in about.items()}
 

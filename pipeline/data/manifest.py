@@ -28,7 +28,7 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``prepare`` wrote.
+    """What `prepare` wrote.
 
     name: the data set's name. classes: names by label.
     image_shape: (C, H, W).
@@ -54,7 +54,7 @@ class Manifest:
         return sum(shard.rows for shard in self.shards(split))
 
     def shard_sizes(self, split: str) -> list[int]:
-        """Images in each shard of a split, in row order: what ``epoch_order`` takes."""
+        """Images in each shard of a split, in row order: what `epoch_order` takes."""
         return [shard.rows for shard in self.shards(split)]
 
     def shards(self, split: str) -> list[Shard]:
@@ -69,7 +69,7 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: str | Path) -> "Manifest":
-        """Read ``manifest.parquet`` of a local folder or an s3:// prefix.
+        """Read `manifest.parquet` of a local folder or an s3:// prefix.
 
         Raises UserError where it is missing or damaged.
         """
@@ -112,5 +112,5 @@ class Manifest:
 
 
 def join(directory: str | Path, name: str) -> str:
-    """``directory/name`` for a local folder or an s3:// prefix."""
+    """`directory/name` for a local folder or an s3:// prefix."""
     return f"{str(directory).rstrip('/')}/{name}"

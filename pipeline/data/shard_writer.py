@@ -23,7 +23,7 @@ def write(
     settings: DataSettings,
     provenance: Provenance | None = None,
 ) -> Manifest:
-    """Write ``train-00000.tar`` …, ``test-00000.tar`` … and ``manifest.parquet``.
+    """Write `train-00000.tar` …, `test-00000.tar` … and `manifest.parquet`.
 
     Each file is written atomically and the manifest last; shards that it does not list are
     removed. Memory: one block beyond the data set.
@@ -115,7 +115,7 @@ def _npy(array: np.ndarray) -> bytes:
 def to_parquet(
     manifest: Manifest, class_counts: dict[str, list[list[int]]], path: str | Path
 ) -> None:
-    """Write the manifest to ``path``; ``class_counts`` holds a list per shard, by split."""
+    """Write the manifest to `path`; `class_counts` holds a list per shard, by split."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

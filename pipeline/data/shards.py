@@ -1,6 +1,6 @@
 """WebDataset shards of blocks, read whole or as a stream; `shard_writer` writes them.
 
-A shard is a tar of blocks; a block is ``x.npy`` (uint8 [B, H, W, C]) and ``y.npy`` (int64 [B]).
+A shard is a tar of blocks; a block is `x.npy` (uint8 [B, H, W, C]) and `y.npy` (int64 [B]).
 Blocks read some twenty times faster than one member per image.
 """
 
@@ -56,7 +56,7 @@ def stream(
     batch_size: int,
     skip: int = 0,
 ) -> Iterator[Batch]:
-    """Batches of one epoch in exactly the order of ``sgan.training.order.epoch_order``.
+    """Batches of one epoch in exactly the order of `sgan.training.order.epoch_order`.
 
     directory: a local folder or an s3:// prefix.
     window: shards in memory at once, >= 1 (beside them, one batch and one block).
@@ -104,8 +104,8 @@ def _empty(manifest: Manifest, rows: int) -> tuple[np.ndarray, np.ndarray]:
 def _groups(
     directory: str | Path, manifest: Manifest, split: str, order: np.ndarray, window: int, skip: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each group of ``window`` shards: its rows in the order of ``order`` (without the first
-    ``skip`` of the epoch), the group's images and labels, and the rows' places among these.
+    """For each group of `window` shards: its rows in the order of `order` (without the first
+    `skip` of the epoch), the group's images and labels, and the rows' places among these.
 
     The images and labels are buffers that the next group overwrites.
     """
@@ -156,7 +156,7 @@ class _Hashing:
 
 
 def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarray) -> None:
-    """Fill ``images`` and ``labels`` (one shard's rows) and check the file's digest."""
+    """Fill `images` and `labels` (one shard's rows) and check the file's digest."""
     try:
         with open_bytes(address) as raw:
             hashing = _Hashing(raw)

@@ -116,13 +116,14 @@ class Stage:
         manifest = self.manifest()
         return {"data": manifest.data_digest, "shards": str(manifest.shard_sizes("train"))}
 
+    def encoder_inputs(self) -> dict[str, str]:
+        """What a key says of the data, and of E that was trained on it."""
+        return {**self.data_inputs(), "encoder": file_sha256(self.path(paths.ENCODER_WEIGHTS))}
+
     def level_inputs(self) -> dict[str, str]:
         """What a level's key says of its inputs: the data, E, and what E made of the images."""
-        return {
-            **self.data_inputs(),
-            "encoder": file_sha256(self.path(paths.ENCODER_WEIGHTS)),
-            "features": file_sha256(self.path(paths.FEATURES_FILE)),
-        }
+        features = file_sha256(self.path(paths.FEATURES_FILE))
+        return {**self.encoder_inputs(), "features": features}
 
     def part(self, identity: "Identity", **placed: Any) -> "Part":
         """A part where this environment runs and stores it.

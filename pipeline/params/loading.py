@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.params.file import read, shown
-from pipeline.params.sections import alternatives, check, line, unknown_key
+from pipeline.params.sections import check, line, unknown_key
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from pipeline.paths import PARAMS, project_root
 from sgan.config import (
@@ -19,6 +19,7 @@ from sgan.config import (
     JointConfig,
     LevelConfig,
     StackConfig,
+    alternatives,
     to_dict,
 )
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from pipeline.params.file import shown
-from sgan.config import ConfigError
+from sgan.config import ConfigError, alternatives
 
 Section = TypeVar("Section")
 
@@ -110,8 +110,3 @@ def _plural(hint: Any) -> str:
         names = ", ".join(_WORDS[part].split()[-1] for part in get_args(hint))
         return f"[{names}] pairs"
     return _PLURALS[hint]
-
-
-def alternatives(parts: list[str]) -> str:
-    """`a, b or c`."""
-    return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

@@ -22,7 +22,7 @@ class Report:
     """Progress of one part at one moment.
 
     Attributes:
-        part: name of the part, e.g. ``level0``.
+        part: name of the part, e.g. `level0`.
         images_seen: training images seen since the part's first step, resumed ones included.
         total_images: images the part will have seen when it is done.
         metrics: mean of each metric over the steps since the report before this one.
@@ -57,7 +57,7 @@ class MetricHub:
         metrics: dict[str, float],
         images_per_second: float,
     ) -> None:
-        """Takes one report; arguments as the fields of :class:`Report`."""
+        """Takes one report; arguments as the fields of `Report`."""
         now_ms = int(time.time() * 1000)
         record = Report(part, images_seen, total_images, metrics, images_per_second, now_ms)
         with self._lock:
@@ -74,8 +74,8 @@ class PartSink:
     """The training loop's end: averages metrics and sends them now and then.
 
     Context manager; leaving it sends what is left, after an exception too. A sender that fails
-    costs a warning, never the training. Picklable while its ``send`` is (see
-    :class:`ActorSender`).
+    costs a warning, never the training. Picklable while its `send` is (see
+    `ActorSender`).
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class PartSink:
             part: name of the part.
             total_images: images the part will have seen when it is done.
             send: takes (part, images_seen, total_images, metrics, images_per_second); for example
-                ``MetricHub().report`` or ``ActorSender(actor)``.
+                `MetricHub().report` or `ActorSender(actor)`.
             images_seen: images seen before this process took over (a resumed checkpoint), so that
                 the speed counts only what is done here.
             interval_s: shortest time between two reports, in seconds.
@@ -173,7 +173,7 @@ class PartSink:
 
 
 class ActorSender:
-    """Sends reports to a :class:`MetricHub` that is a Ray actor, without waiting for it.
+    """Sends reports to a `MetricHub` that is a Ray actor, without waiting for it.
 
     Picklable, so it travels to a task together with the actor's handle. Calls from one process
     arrive in order, so waiting for the last one waits for all.

@@ -35,10 +35,13 @@ def run() -> None:
 
 
 def joint_part(stage: Stage) -> Part:
-    """The joint training, keyed by the levels that it starts from."""
+    """The joint training, keyed by the levels that it starts from; and by the features, unless it
+    is off and nothing is trained on them."""
     from pipeline.parts.part import Identity
 
-    config, inputs = stage.stack_config(), stage.level_inputs()
+    trained = stage.params.joint.enabled
+    config = stage.stack_config()
+    inputs = stage.level_inputs() if trained else stage.encoder_inputs()
     for i in range(len(config.levels)):
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(

@@ -31,10 +31,10 @@ class Lineage:
 
     Attributes:
         name: what a person reads in the tracking UI.
-        tag_value: value of the tag ``sgan.lineage`` by which every stage finds the same parent run.
-        git_revision: full commit hash, or ``"nogit"`` outside a repository with a commit.
+        tag_value: value of the tag `sgan.lineage` by which every stage finds the same parent run.
+        git_revision: full commit hash, or `"nogit"` outside a repository with a commit.
         git_dirty: True if tracked files differ from that commit (the pipeline's own outputs aside).
-        dvc_exp_name: name of the DVC experiment, None outside ``dvc exp run``.
+        dvc_exp_name: name of the DVC experiment, None outside `dvc exp run`.
         params_digest: SHA-256 (hex) of the parameters that decide the result.
     """
 
@@ -47,14 +47,14 @@ class Lineage:
 
 
 def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
-    """The lineage of the execution that is under way in the workspace ``root``.
+    """The lineage of the execution that is under way in the workspace `root`.
 
-    The tag is ``DVC_EXP_NAME`` where DVC sets it, else ``<short revision>-<12 digits of the
-    parameters' digest>``. A missing git, a directory that is no repository and a repository
-    without a commit all give the revision ``nogit``.
+    The tag is `DVC_EXP_NAME` where DVC sets it, else `<short revision>-<12 digits of the
+    parameters' digest>`. A missing git, a directory that is no repository and a repository
+    without a commit all give the revision `nogit`.
 
     Args:
-        params: the whole content of params.yaml, JSON-like. The section ``runtime`` is left out.
+        params: the whole content of params.yaml, JSON-like. The section `runtime` is left out.
         root: the workspace, an existing directory.
     """
     digest = params_digest(params)
@@ -120,7 +120,7 @@ def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tupl
 
 
 def params_digest(params: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of ``params`` as canonical JSON, whatever the order of its keys."""
+    """SHA-256 (hex) of `params` as canonical JSON, whatever the order of its keys."""
     kept = {key: value for key, value in params.items() if key not in _ENVIRONMENT_SECTIONS}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -147,7 +147,7 @@ def _user() -> str | None:
 
 
 def _plain(name: str) -> str:
-    """``name`` with only characters that a tag filter takes without quoting rules."""
+    """`name` with only characters that a tag filter takes without quoting rules."""
     return re.sub(r"[^\w.\-+/]", "_", name)
 
 

@@ -54,7 +54,7 @@ class Opener(Protocol):
 
 
 class StageRun:
-    """A run of a stage or of a part of it (``levels/level0``), open until :meth:`finish`.
+    """A run of a stage or of a part of it (`levels/level0`), open until `finish`.
 
     As a context manager it ends FINISHED, FAILED on an exception and KILLED on
     KeyboardInterrupt or SystemExit; runs opened below it end with it. An unreachable server never
@@ -91,8 +91,8 @@ class StageRun:
         """A run below this one for a trained part; an unfinished one of the same key goes on.
 
         Args:
-            name: as shown, e.g. ``levels/level0``.
-            part_key: the part's content key (tag ``sgan.part_key``).
+            name: as shown, e.g. `levels/level0`.
+            part_key: the part's content key (tag `sgan.part_key`).
             params: nested settings of the part.
             tags: further tags.
         """
@@ -109,7 +109,7 @@ class StageRun:
     def log_metrics(self, points: Iterable[tuple[str, float, int]]) -> None:
         """Logs (key, value, step) points in calls of at most 1000; step counts images seen.
 
-        While the tracking server is away the points wait, for :meth:`finish` at the latest.
+        While the tracking server is away the points wait, for `finish` at the latest.
 
         Raises:
             UserError: MLflow refuses a key or value (not: the server is away).
@@ -124,11 +124,11 @@ class StageRun:
             self._send_waiting()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Logs nested ``params`` flattened with dots, in calls of at most 100.
+        """Logs nested `params` flattened with dots, in calls of at most 100.
 
         MLflow's parameters cannot change. Where a resumed run meets another value (its part key
         agrees, so the result does not depend on it), the first value stays and the new one
-        becomes the tag ``sgan.resumed_with.<key>``.
+        becomes the tag `sgan.resumed_with.<key>`.
         """
         from mlflow.entities import Param
 
@@ -156,17 +156,17 @@ class StageRun:
                 self._tracker.client.log_batch(self.run_id, tags=chunk)
 
     def log_artifact(self, path: Path, directory: str | None = None) -> None:
-        """Copies one file to the run, into ``directory`` of its artifacts."""
+        """Copies one file to the run, into `directory` of its artifacts."""
         with self._tracker.answering():
             self._tracker.client.log_artifact(self.run_id, str(path), directory)
 
     def log_artifacts(self, path: Path, directory: str | None = None) -> None:
-        """Copies the content of the folder ``path`` to the run, into ``directory``."""
+        """Copies the content of the folder `path` to the run, into `directory`."""
         with self._tracker.answering():
             self._tracker.client.log_artifacts(self.run_id, str(path), directory)
 
     def log_dict(self, content: Mapping[str, Any], file: str) -> None:
-        """Writes ``content``, redacted, as a ``.json`` or ``.yaml`` file of the run."""
+        """Writes `content`, redacted, as a `.json` or `.yaml` file of the run."""
         with self._tracker.answering():
             self._tracker.client.log_dict(self.run_id, redact_tree(content), file)
 
@@ -239,7 +239,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """``params`` as one level of strings with dotted keys: ``{"levels.1.lr": "0.0001"}``.
+    """`params` as one level of strings with dotted keys: `{"levels.1.lr": "0.0001"}`.
 
     Dataclasses count as mappings; lists, None and booleans become JSON. Credentials are hidden,
     and values over MLflow's 6000 characters are cut, with a note of their length.
@@ -257,7 +257,7 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def tag_values(tags: Mapping[str, Any]) -> dict[str, str]:
-    """``tags`` as MLflow takes them: redacted strings of at most 5000 characters, no None."""
+    """`tags` as MLflow takes them: redacted strings of at most 5000 characters, no None."""
     return {key: _as_text(value, _LONGEST_TAG) for key, value in tags.items() if value is not None}
 
 
@@ -272,5 +272,5 @@ def _as_text(value: Any, longest: int = _LONGEST_VALUE) -> str:
 
 
 def _plain_key(key: str) -> str:
-    """``key`` with what MLflow refuses in names replaced by an underscore."""
+    """`key` with what MLflow refuses in names replaced by an underscore."""
     return re.sub(r"[^\w.\-/: ]", "_", key)

@@ -2,7 +2,7 @@
 
 Runs form a tree: one parent per lineage (an execution of the pipeline), below it one run per
 stage, below that one per trained part. A stage process finds the parent by the tag
-``sgan.lineage``, so that the processes of one ``dvc repro`` share it.
+`sgan.lineage`, so that the processes of one `dvc repro` share it.
 """
 
 import logging
@@ -53,20 +53,20 @@ class Tracker:
     """Opens an experiment and gives out its runs.
 
     Attributes:
-        client: the ``mlflow.MlflowClient``, bound to the tracking URI; no global state is set.
+        client: the `mlflow.MlflowClient`, bound to the tracking URI; no global state is set.
         experiment_id: id of the experiment.
         shown_uri: the tracking URI without credentials, fit to print.
     """
 
     def __init__(self, root: Path, experiment: str = "sgan", uri: str | None = None) -> None:
-        """Opens ``experiment``, creating it (and a fresh database) under a lock if need be.
+        """Opens `experiment`, creating it (and a fresh database) under a lock if need be.
 
         Args:
-            root: the workspace. In a temporary workspace of ``dvc exp run --queue`` or ``--temp``
+            root: the workspace. In a temporary workspace of `dvc exp run --queue` or `--temp`
                 the runs go to the project that it belongs to.
             experiment: name of the MLflow experiment.
-            uri: tracking URI; None takes ``MLFLOW_TRACKING_URI``, and without that
-                ``<root>/mlflow.db`` with artifacts in ``<root>/mlartifacts``.
+            uri: tracking URI; None takes `MLFLOW_TRACKING_URI`, and without that
+                `<root>/mlflow.db` with artifacts in `<root>/mlartifacts`.
 
         Raises:
             UserError: the server does not answer (told within seconds) or refuses, the database
@@ -123,7 +123,7 @@ class Tracker:
         step: int = 0,
         status: str = "FINISHED",
     ) -> None:
-        """Ends the parent run, with the execution's final ``metrics`` at ``step``.
+        """Ends the parent run, with the execution's final `metrics` at `step`.
 
         A stage that fails ends it too, as FAILED or KILLED; the next stage opens it again.
         """
@@ -147,9 +147,11 @@ class Tracker:
         """A run of one stage below the parent; an unfinished one of the same lineage goes on.
 
         Args:
-            stage: name of the stage, which the run is called (tag ``sgan.stage``).
+            lineage: the execution.
+            stage: name of the stage, which the run is called (tag `sgan.stage`).
             params: nested settings to log with the run.
-            part_key: of the part that the stage trains (tag ``sgan.part_key``), so that only an
+            tags: further tags, e.g. `{"sgan.data_digest": digest}`.
+            part_key: of the part that the stage trains (tag `sgan.part_key`), so that only an
                 unfinished run of that key goes on.
             began: when the stage began, seconds since the epoch; None is now.
             label: what tells the run from others of its stage, shown behind its name.
@@ -183,7 +185,7 @@ class Tracker:
     def log_model(
         self, run: StageRun, name: str, stack_path: Path, **options: Any
     ) -> "LoggedStack":
-        """Logs a trained stack as an MLflow model: :func:`pipeline.tracking.models.log_model`."""
+        """Logs a trained stack as an MLflow model: `pipeline.tracking.models.log_model`."""
         from pipeline.tracking.models import log_model
 
         with self.answering():
@@ -194,7 +196,7 @@ class Tracker:
     def open_part(
         self, stage: StageRun, name: str, part_key: str, tags: Mapping[str, Any]
     ) -> StageRun:
-        """The run of a part below ``stage``: what :meth:`StageRun.child` uses."""
+        """The run of a part below `stage`: what `StageRun.child` uses."""
         identity = {"sgan.role": "part", "sgan.part": name, "sgan.part_key": part_key}
         more = {**stage.inherited_tags, **tags, "mlflow.parentRunId": stage.run_id}
         run_id = self._resume_or_create(stage.lineage, name, identity, more)
@@ -249,7 +251,7 @@ class Tracker:
         return found
 
     def _newest(self, lineage: Lineage, tags: Mapping[str, str]) -> "Run | None":
-        """The newest run of ``lineage`` with these tags."""
+        """The newest run of `lineage` with these tags."""
         wanted = {"sgan.lineage": lineage.tag_value, **tags}
         found = self.client.search_runs(
             [self.experiment_id],

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.errors import UserError
+from sgan.errors import WeightsError
 
 ROOT = Path(__file__).resolve().parents[3]
 STAGES = ["prepare", "encoder", "features", "levels", "joint", "evaluate", "report"]
@@ -91,7 +92,12 @@ def test_a_wrong_command_line_ends_with_2_and_its_usage(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    ("raised", "code"), [(UserError("no such thing; do that"), 2), (KeyboardInterrupt(), 130)]
+    ("raised", "code"),
+    [
+        (UserError("no such thing; do that"), 2),
+        (WeightsError("no such thing; do that"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_exit_codes(monkeypatch, capsys, raised, code):
     def run(_):

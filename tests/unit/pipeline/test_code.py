@@ -6,11 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.code import ROOT, ClosureError, closure, closure_digest, data_files
-from pipeline.execution.deps import code_deps, stale, write
-from pipeline.stages import DECIDED_BY
 from sgan.config import ARCHITECTURES
 
 PARTS = ("encoder", "level", "joint")
@@ -121,7 +118,7 @@ def test_the_worker_trains_by_nothing_but_its_recipe() -> None:
     """Otherwise code that decides could stand where no key sees it."""
     worker = (ROOT / "pipeline/parts/worker.py").read_text()
     imported = set(re.findall(r"from (sgan[\w.]*) import", worker))
-    assert imported == {"sgan.training", "sgan.training.comm", "sgan.training.loop", "sgan.weights"}
+    assert imported == {"sgan.training", "sgan.training.comm", "sgan.training.loop"}
     assert 'import_module(f"pipeline.parts.recipes.{' in worker
 
 
@@ -153,44 +150,6 @@ def test_an_architecture_in_a_new_file_is_in_the_keys_of_its_parts(tree: Path) -
 def test_every_architecture_has_its_module() -> None:
     for architecture in ARCHITECTURES.values():
         assert (ROOT / "sgan/architectures" / f"{architecture.module}.py").is_file()
-
-
-@pytest.mark.parametrize("stage", list(DECIDED_BY))
-def test_dvc_watches_the_code_that_a_stage_uses_and_no_other(stage: str) -> None:
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    listed = {dep for dep in deps if dep.startswith(("sgan/", "pipeline/"))}
-    assert listed == set(code_deps(stage, DECIDED_BY[stage]))
-    assert f"pipeline/stages/{stage}.py" in listed
-
-
-def test_only_the_report_depends_on_how_it_looks() -> None:
-    users = {
-        stage: [dep for dep in code_deps(stage, entries) if dep.startswith("pipeline/report/")]
-        for stage, entries in DECIDED_BY.items()
-    }
-    assert {stage for stage, deps in users.items() if "pipeline/report/pages.py" in deps} == {
-        "report"
-    }
-    looks = [dep for dep in users["report"] if not dep.endswith(".py")]
-    assert "pipeline/report/templates/page.css" in looks
-    assert not set(looks) & set(users["evaluate"])
-
-
-def test_dvc_yaml_is_written_with_its_comments(tmp_path: Path) -> None:
-    for package in ("sgan", "pipeline"):
-        (tmp_path / package).symlink_to(ROOT / package)
-    text = (ROOT / "dvc.yaml").read_text()
-    path = tmp_path / "dvc.yaml"
-    path.write_text(
-        text.replace("      - sgan/losses.py\n", "", 1).replace(
-            "      - pipeline/stages/prepare.py\n",
-            "      - pipeline/stages/prepare.py\n      - sgan/ema.py\n",
-        )
-    )
-    assert stale(path, DECIDED_BY) == {"prepare": ["-sgan/ema.py"], "levels": ["+sgan/losses.py"]}
-    write(path, DECIDED_BY)
-    assert path.read_text() == text
-    assert stale(path, DECIDED_BY) == {}
 
 
 def project(root: Path, **files: str) -> Path:

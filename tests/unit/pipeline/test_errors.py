@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 from pipeline.cli import main
-from pipeline.errors import UserError
+from pipeline.errors import UserError, weights_told
+from sgan.errors import WeightsError
 
 
 def test_it_is_no_kind_of_error_that_other_code_catches() -> None:
@@ -30,3 +31,17 @@ def test_the_command_line_prints_one_line_and_ends_with_2(
     assert said.out == ""
     assert said.err.startswith("error: ") and said.err.count("\n") == 1
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(("about", "message"), [("", "x: missing"), ("joint", "joint: x: missing")])
+def test_a_weights_error_is_told(about: str, message: str) -> None:
+    with pytest.raises(UserError) as caught, weights_told(about):
+        raise WeightsError("x: missing")
+    assert str(caught.value) == message
+    assert isinstance(caught.value.__cause__, WeightsError)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(ValueError, match="another") as caught, weights_told("joint"):
+        raise ValueError("another mistake")
+    assert not isinstance(caught.value, UserError)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline import paths
 from pipeline.cli import main
-from pipeline.data import shards
+from pipeline.data import shard_writer, shards
 from pipeline.data.dataset import Dataset
 from pipeline.params.settings import DataConfig
 from sgan.weights import load_stack, save_stack
@@ -43,7 +43,7 @@ def at_home(weights: Path) -> Path:
     labels = np.arange(60) % 10
     dataset = Dataset(images, labels, images[:20], labels[:20], tuple("abcdefghij"))
     settings = DataConfig(name="custom", source="/x")
-    digest = shards.write(dataset, Path.cwd() / paths.DATA, settings).data_digest
+    digest = shard_writer.write(dataset, Path.cwd() / paths.DATA, settings).data_digest
     path = Path("stack.safetensors")
     save_stack(path, load_stack(weights), {"inputs": {"data": digest}})
     return path

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.manifest import FILE, Manifest, Shard, join, read_bytes, to_parquet
+from pipeline.data.manifest import FILE, Manifest, Shard, join
+from pipeline.data.shard_writer import to_parquet
 from pipeline.errors import UserError
 
 SPLITS = {
@@ -89,5 +90,3 @@ def test_counts_for_another_number_of_shards_are_a_mistake_of_ours(tmp_path: Pat
 def test_addresses() -> None:
     assert join("/a/b/", "c") == "/a/b/c"
     assert join("s3://bucket/data", "c") == "s3://bucket/data/c"
-    with pytest.raises(FileNotFoundError):
-        read_bytes("/no/such/file")

@@ -12,7 +12,6 @@ import yaml
 from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution.stage import file_sha256, opened, part_metrics
-from sgan.weights import WeightsError
 
 
 def edit(project: Path, section: str, **values: object) -> None:
@@ -95,13 +94,6 @@ def test_the_experiment_s_name_is_the_environment_s(project: Path, monkeypatch) 
     with opened("encoder") as stage:
         found = stage.tracker.client.get_experiment(stage.tracker.experiment_id)
     assert found.name == "mine"
-
-
-def test_weights_that_do_not_fit_are_the_person_s_and_other_errors_ours(project: Path) -> None:
-    with pytest.raises(UserError, match="of another stack"), opened("encoder"):
-        raise WeightsError("e.safetensors: of another stack")
-    with pytest.raises(ValueError, match="ours"), opened("encoder"):
-        raise ValueError("ours")
 
 
 def test_a_part_alone_has_the_machine_unless_it_is_a_cluster_s_or_told(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline import paths
-from pipeline.data import shards
+from pipeline.data import shard_writer
 from pipeline.data.dataset import Dataset
 from pipeline.errors import UserError
 from pipeline.params.settings import DataConfig
@@ -54,7 +54,8 @@ def test_the_data_it_was_trained_on_gives_its_names_and_images(empty: Path) -> N
     labels = np.arange(40) % 10
     names = tuple(f"digit {k}" for k in range(10))
     dataset = Dataset(images, labels, images[:10], labels[:10], names)
-    manifest = shards.write(dataset, empty / paths.DATA, DataConfig(name="custom", source="/x"))
+    settings = DataConfig(name="custom", source="/x")
+    manifest = shard_writer.write(dataset, empty / paths.DATA, settings)
     model = trained(weights_of(empty, manifest.data_digest))
     assert model.classes == names
     found, given = model.split("test")

@@ -11,6 +11,7 @@ import torch
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution.stage import opened
 from pipeline.stages import joint
 from sgan.weights import load_stack
 
@@ -37,3 +38,14 @@ def test_without_the_levels_it_says_so(project: Path, edit, encoder) -> None:
     with pytest.raises(UserError, match=r"level0\.safetensors does not exist; run `dvc repro`"):
         joint.run()
     assert not (project / paths.STACK_WEIGHTS).exists()
+
+
+def test_only_what_is_trained_needs_the_features(project: Path, edit, levels) -> None:
+    with pytest.raises(UserError, match=r"features\.arrow does not exist; run `dvc repro`"):
+        joint.run()
+    with opened("joint") as stage:
+        without = stage.encoder_inputs()
+        edit("joint", enabled=False)
+    with opened("joint") as stage:
+        inputs = joint.joint_part(stage).identity.inputs
+    assert inputs.keys() == {*without, "level0", "level1"}

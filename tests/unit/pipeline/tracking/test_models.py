@@ -8,6 +8,7 @@ import yaml
 from pipeline.errors import UserError
 from pipeline.tracking import models
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_encoder, save_stack
 
@@ -67,7 +68,7 @@ def test_an_encoder_alone_draws_nothing(tracker, run, root):
     from sgan.encoder import Encoder
 
     save_encoder(root / "e.safetensors", Encoder(ImageConfig(1, 28, 28, 10), EncoderConfig()), {})
-    with pytest.raises(UserError, match=r"e\.safetensors"):
+    with pytest.raises(WeightsError, match=r"e\.safetensors: holds 'encoder' weights"):
         tracker.log_model(run, "stack", root / "e.safetensors")
     assert tracker.client.search_logged_models([tracker.experiment_id]) == []
 

@@ -11,6 +11,7 @@ from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.uri import lock_path, owning_project
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_stack
 
@@ -226,7 +227,7 @@ def test_a_model_registered_in_a_database(tracker, line, root, monkeypatch):
 
 def test_a_file_that_holds_no_stack(tracker, line, root):
     run = tracker.stage(line, "evaluate")
-    with pytest.raises(UserError, match=r"mlflow\.db"):
+    with pytest.raises(WeightsError, match=r"mlflow\.db: not a readable"):
         tracker.log_model(run, "stack", root / "mlflow.db")
     with pytest.raises(UserError, match="registered_name"):
         tracker.log_model(run, "stack", root / "mlflow.db", alias="champion")
