@@ -69,24 +69,24 @@ def parser() -> argparse.ArgumentParser:
             description=f"{text[0].upper()}{text[1:]}. A DVC stage: reads params.yaml and the "
             "outputs of the stages before it, in the folder of the project.",
         )
-        stage.set_defaults(run=_stage(name))
+        stage.set_defaults(handler=_stage(name))
     for module in _COMMANDS:
         import_module(f"pipeline.commands.{module}").add(commands)
     return top
 
 
 def _stage(name: str) -> Callable[[argparse.Namespace], None]:
-    def run(_: argparse.Namespace) -> None:
-        import_module(f"pipeline.stages.{name}").run()
+    def handler(_: argparse.Namespace) -> None:
+        import_module(f"pipeline.stages.{name}").main()
 
-    return run
+    return handler
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for bad input, 128 + n after signal n."""
     try:
         try:
-            return _run(argv)
+            return _handled(argv)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # `sgan compare | head`
@@ -94,14 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _handled(argv: Sequence[str] | None) -> int:
     # Threads that spin while they wait make a busy machine two to three times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = parser().parse_args(argv)
     _stay_in_workspace()
     try:
         with weights_told():
-            arguments.run(arguments)
+            arguments.handler(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -53,10 +53,10 @@ def add(commands: Any) -> None:
         metavar="FILE.md",
         help="table to write, with FILE.json beside it (default: docs/ablations-DATA.md)",
     )
-    command.set_defaults(run=_run)
+    command.set_defaults(handler=_main)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _main(arguments: argparse.Namespace) -> None:
     from pipeline.experiments.ablations import planned
 
     root = paths.project_root()

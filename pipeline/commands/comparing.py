@@ -24,20 +24,20 @@ def add(commands: Any) -> None:
         "compare",
         help="parameters and scores of executions side by side",
         **options.taught(
-            "Print the parameters in which runs differ, and every score with its spread, its "
-            "difference from the first run, and whether that exceeds the spread (twice the joint "
-            "standard deviation over seeds: give evaluate.seeds several). A run is an MLflow run "
-            "id, the name of a DVC experiment or of an execution, the beginning of one, or the "
-            "path of a scores.json.",
+            "Print the parameters in which executions differ, and every score with its spread, "
+            "its difference from the first one, and whether that exceeds the spread (twice the "
+            "joint standard deviation over seeds: give evaluate.seeds several). An execution is "
+            "named by its name, its DVC experiment, the id of its MLflow run, the beginning of "
+            "one of these, or the path of a scores.json.",
             "sgan compare full-s1 no-entropy-s1 --out compared.html",
         ),
     )
-    command.add_argument("runs", nargs="+", metavar="RUN", help="two or more")
+    command.add_argument("runs", nargs="+", metavar="EXECUTION", help="two or more")
     command.add_argument("--out", type=Path, metavar="FILE.html", help="page to write as well")
-    command.set_defaults(run=_run)
+    command.set_defaults(handler=_main)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _main(arguments: argparse.Namespace) -> None:
     from pipeline.experiments.executions import load_runs
     from pipeline.report.differences import changed_params
 

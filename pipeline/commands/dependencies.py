@@ -18,10 +18,10 @@ def add(commands: Any) -> None:
         "into dvc.yaml's deps. Run it after a change of imports; `make lint` checks it.",
     )
     command.add_argument("--check", action="store_true", help="only say what is out of date")
-    command.set_defaults(run=_run)
+    command.set_defaults(handler=_main)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _main(arguments: argparse.Namespace) -> None:
     from pipeline.execution import deps
 
     path: Path = paths.project_root() / "dvc.yaml"

@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="safetensors file to write (default: the first FILE with that suffix)",
     )
-    command.set_defaults(run=_import)
+    command.set_defaults(handler=_import)
 
 
 def _import(arguments: argparse.Namespace) -> None:

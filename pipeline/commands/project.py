@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         help="what the last `dvc repro` made, and what to try next",
         description="Print the newest results of this project and where they lie.",
     )
-    summary.set_defaults(run=_summary)
+    summary.set_defaults(handler=_summary)
     compose = commands.add_parser(
         "compose",
         help="write params.yaml from the groups in conf/",
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         "overrides", nargs="*", help="Hydra overrides: budget=paper levels.1.z_dim=32"
     )
     compose.add_argument("--out", type=Path, default=paths.PARAMS, help="default: params.yaml")
-    compose.set_defaults(run=_compose)
+    compose.set_defaults(handler=_compose)
 
 
 def _compose(arguments: argparse.Namespace) -> None:

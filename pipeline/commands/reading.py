@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
     reconstruct.add_argument("--draws", type=int, default=3, help="of the noise (default: 3)")
     reconstruct.add_argument("--n", type=int, default=12, help="images at most (default: 12)")
     options.add_sheet(reconstruct)
-    reconstruct.set_defaults(run=_reconstruct)
+    reconstruct.set_defaults(handler=_reconstruct)
 
     neighbours = commands.add_parser(
         "neighbours",
@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
     neighbours.add_argument("--label", help="class, number or name; default: all in turn")
     neighbours.add_argument("--n", type=int, default=12, help="samples (default: 12)")
     options.add_sheet(neighbours)
-    neighbours.set_defaults(run=_neighbours)
+    neighbours.set_defaults(handler=_neighbours)
 
 
 def _reconstruct(arguments: argparse.Namespace) -> None:

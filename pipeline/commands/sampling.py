@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     sample.add_argument("--n", type=int, default=64, help="images (default: 64)")
     sample.add_argument("--columns", type=int, help="images per row; default: a square grid")
     options.add_sheet(sample)
-    sample.set_defaults(run=_sample)
+    sample.set_defaults(handler=_sample)
 
     vary = commands.add_parser(
         "vary",
@@ -43,13 +43,13 @@ def add(commands: Any) -> None:
             "sgan interpolate --level 1 --columns 16 --out poses.png",
         ),
     )
-    for command, run in ((vary, _vary), (interpolate, _interpolate)):
+    for command, handler in ((vary, _vary), (interpolate, _interpolate)):
         command.add_argument("--level", type=int, required=True, help="i of z_i; 0 is the image's")
         command.add_argument("--label", help="class, number or name; default: a row of each")
         command.add_argument("--rows", type=int, default=4, help="rows with --label (default: 4)")
         command.add_argument("--columns", type=int, default=12, help="images a row (default: 12)")
         options.add_sheet(command)
-        command.set_defaults(run=run)
+        command.set_defaults(handler=handler)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

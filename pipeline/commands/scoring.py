@@ -59,10 +59,10 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     command.add_argument("--out", type=Path, metavar="FILE.json", help="scores to write")
     command.add_argument("--report", type=Path, metavar="FILE.html", help="page to write")
-    command.set_defaults(run=_run)
+    command.set_defaults(handler=_main)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _main(arguments: argparse.Namespace) -> None:
     if arguments.images is None:
         valued = ("data", "source", "judge", "judge_epochs", "out", "report")
         given = [n for n in valued if getattr(arguments, n) is not None]
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{given[0].replace('_', '-')} goes with --images FOLDER")
         from pipeline.stages import evaluate
 
-        evaluate.run()
+        evaluate.main()
         return
     _score_folder(arguments)
 

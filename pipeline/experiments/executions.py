@@ -62,14 +62,14 @@ def load_runs(asked: Sequence[str], root: Path, downloads: Path) -> list[ReportD
             tracking server that does not answer.
     """
     found: list[ReportData] = []
-    runs: Runs | None = None
+    known: Executions | None = None
     for text in asked:
         file = scores_file(Path(text))
         if file is not None:
             found.append(from_file(file))
             continue
-        runs = runs or Runs(root)
-        found.append(runs.report(text, downloads))
+        known = known or Executions(root)
+        found.append(known.report(text, downloads))
     return _distinct(found)
 
 
@@ -84,7 +84,7 @@ def _distinct(runs: Sequence[ReportData]) -> list[ReportData]:
     return named
 
 
-class Runs:
+class Executions:
     """The executions in MLflow that were evaluated, newest first."""
 
     def __init__(self, root: Path) -> None:

@@ -6,7 +6,7 @@ from pipeline.parts.curve import write_curve
 from pipeline.storage.atomic import write_json
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/encoder, metrics/encoder.json and plots/encoder.csv."""
     with opened("encoder") as stage:
         import torch

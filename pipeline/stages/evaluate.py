@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
 
 
-def run() -> None:
+def main() -> None:
     """Writes metrics/evaluate.json, and into artifacts/evaluate the sheets, the scores and what
     `report` has to know of the run, as JSON. Nothing is drawn here but images of the stack."""
     with opened("evaluate") as stage:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/features/features.arrow: a column per h_i (0 < i < N), and y.
 
     Raises UserError where E or the data are missing or damaged; its MLflow run is FAILED then.

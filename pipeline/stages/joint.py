@@ -10,7 +10,7 @@ from pipeline.parts.part import Part
 from pipeline.storage.atomic import write_json
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/joint/stack.safetensors, metrics/joint.json and plots/joint.csv.
 
     With joint.enabled = false the levels are stacked as they are, untrained further.

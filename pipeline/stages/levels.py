@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.parts.part import Part
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/levels, metrics/levels.json and plots/levels/; reuses finished levels."""
     from sgan.config import to_dict
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/data and metrics/prepare.json.
 
     Raises UserError; then nothing is written, and the stage's MLflow run is FAILED.

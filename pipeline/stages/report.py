@@ -11,7 +11,7 @@ from pipeline.report.pages import write_report
 from pipeline.report.record import StageFact
 
 
-def run() -> None:
+def main() -> None:
     """Writes artifacts/report/report.html and logs it to an MLflow run of its own.
 
     Raises UserError where there is nothing to draw; its MLflow run is FAILED then.

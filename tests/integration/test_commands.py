@@ -133,10 +133,10 @@ def test_runs_are_compared_by_name_id_beginning_and_path(
 
 
 def test_a_run_s_report_has_its_curves_stages_and_parameters(lived: Any, tmp_path: Path) -> None:
-    from pipeline.experiments.executions import Runs
+    from pipeline.experiments.executions import Executions
 
     older, newer = names(lived)
-    runs = Runs(lived.root)
+    runs = Executions(lived.root)
     report = runs.report(older, tmp_path)
     assert {curves.title for curves in report.curves} == {
         "Level 0 alone",

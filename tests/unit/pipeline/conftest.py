@@ -82,5 +82,5 @@ def project(
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    prepare.run()
+    prepare.main()
     return tmp_path

@@ -50,7 +50,7 @@ def test_the_key_s_inputs_know_the_data_and_the_order_of_its_shards(project: Pat
         before = stage.data_inputs()
         assert stage.manifest().data_digest == before["data"]
     edit(project, "data", shard_images=700)
-    prepare.run()
+    prepare.main()
     with opened("encoder") as stage:
         after = stage.data_inputs()
     assert after["data"] == before["data"], "the same images"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.experiments.executions import Runs, load_runs
+from pipeline.experiments.executions import Executions, load_runs
 from pipeline.report.contents import ReportData
 from pipeline.report.record import Facts, StageFact, read_stages, write_record
 from pipeline.tracking.lineage import Lineage
@@ -48,12 +48,12 @@ def root(tmp_path_factory: pytest.TempPathFactory, scored: ReportData, recorded:
 
 
 @pytest.fixture
-def runs(root: Path) -> Runs:
+def runs(root: Path) -> Executions:
     """The executions of that database."""
-    return Runs(root)
+    return Executions(root)
 
 
-def test_one_is_found_by_name_id_and_beginning(runs: Runs) -> None:
+def test_one_is_found_by_name_id_and_beginning(runs: Executions) -> None:
     assert [one.title for one in runs.all] == ["no-entropy-s1", "full-s1"]
     full = runs.all[1]
     for text in ("full-s1", full.evaluate.info.run_id, full.parent, "full", full.parent[:8]):
@@ -68,19 +68,19 @@ def test_one_is_found_by_name_id_and_beginning(runs: Runs) -> None:
         ("zzzz", "neither a path nor in .*; newest: no-entropy-s1, full-s1"),
     ],
 )
-def test_an_unknown_one_names_the_nearest(runs: Runs, text: str, said: str) -> None:
+def test_an_unknown_one_names_the_nearest(runs: Executions, text: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         runs.find(text)
 
 
-def test_a_beginning_of_several_is_refused(runs: Runs) -> None:
+def test_a_beginning_of_several_is_refused(runs: Executions) -> None:
     runs.all = [replace(one, names=(*one.names, f"common-{one.title}")) for one in runs.all]
     with pytest.raises(UserError, match="several begin so: full-s1, no-entropy-s1"):
         runs.find("common")
 
 
 def test_an_execution_is_read_back_with_its_files(
-    runs: Runs, root: Path, scored: ReportData, tmp_path: Path
+    runs: Executions, root: Path, scored: ReportData, tmp_path: Path
 ) -> None:
     found = runs.report("full-s1", tmp_path)
     assert (found.title, found.revision) == ("full-s1", "0123456789 (dirty)")
@@ -99,7 +99,7 @@ def test_an_execution_is_read_back_with_its_files(
     assert curves.series == {"loss_g_adv": [(1, 1), (2, 0.5)]}  # not the sum, not the speed
 
 
-def test_scores_without_files_are_no_evaluation(runs: Runs, tmp_path: Path) -> None:
+def test_scores_without_files_are_no_evaluation(runs: Executions, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has scores of it but no files; .* run `dvc repro`"):
         runs.report("no-entropy-s1", tmp_path)
 
@@ -117,7 +117,7 @@ def test_files_need_no_mlflow(evaluated: Path, tmp_path: Path) -> None:
 
 
 def test_a_project_without_evaluations_says_so(tmp_path: Path, root: Path) -> None:
-    runs = Runs(root)
+    runs = Executions(root)
     runs.all, runs.unfinished = [], []
     with pytest.raises(UserError, match=r"no execution in .* was evaluated yet"):
         runs.find("anything")

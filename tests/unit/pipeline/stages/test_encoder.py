@@ -14,7 +14,7 @@ from sgan.weights import load_encoder, read_card
 def test_it_trains_once_and_then_finds_what_it_trained(project: Path, edit, runs, capsys) -> None:
     edit("encoder", total_images=600)
     edit("runtime", progress="none")
-    encoder.run()
+    encoder.main()
     metrics = json.loads((project / "metrics/encoder.json").read_text())
     assert metrics["images_seen"] == 600
     assert 0.1 <= metrics["test_accuracy"] <= 1
@@ -30,7 +30,7 @@ def test_it_trains_once_and_then_finds_what_it_trained(project: Path, edit, runs
 
     weights = (project / paths.ENCODER_WEIGHTS).read_bytes()
     (project / paths.ENCODER_WEIGHTS).unlink()
-    encoder.run()
+    encoder.main()
     assert (project / paths.ENCODER_WEIGHTS).read_bytes() == weights
     assert runs("encoder")[-1].data.tags["sgan.reused"] == "true"
     assert "encoder: test accuracy" in capsys.readouterr().out

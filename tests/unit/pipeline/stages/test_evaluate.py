@@ -15,7 +15,7 @@ from sgan.errors import WeightsError
 
 def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
     with pytest.raises(WeightsError, match=r"stack\.safetensors: no such weights file"):
-        evaluate.run()
+        evaluate.main()
     client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'sgan'")
     runs = {

@@ -16,7 +16,7 @@ from pipeline.stages import features
 def test_columns_are_what_the_encoder_says_in_the_images_order(
     project: Path, encoder, real: RealImages, runs
 ) -> None:
-    features.run()
+    features.main()
     h = columns.read(project / paths.FEATURES_FILE, "h1")
     y = columns.read(project / paths.FEATURES_FILE, "y")
     assert (h.shape, y.tolist()) == ((2000, 256), real.train_labels.tolist())
@@ -35,7 +35,7 @@ def test_columns_are_what_the_encoder_says_in_the_images_order(
 
 def test_without_an_encoder_its_run_has_failed(project: Path, runs) -> None:
     with pytest.raises(UserError, match=r"encoder\.safetensors"):
-        features.run()
+        features.main()
     (run,) = runs("features")
     assert run.info.status == "FAILED"
     assert not (project / paths.FEATURES_FILE).exists()

@@ -18,7 +18,7 @@ from sgan.weights import load_stack
 
 def test_switched_off_it_stacks_the_levels(project: Path, edit, levels, encoder, capsys) -> None:
     edit("joint", enabled=False)
-    joint.run()
+    joint.main()
     stack = load_stack(project / paths.STACK_WEIGHTS)
     for i, alone in enumerate(levels):
         own = alone.level(i).state_dict()
@@ -36,13 +36,13 @@ def test_switched_off_it_stacks_the_levels(project: Path, edit, levels, encoder,
 def test_without_the_levels_it_says_so(project: Path, edit, encoder) -> None:
     edit("joint", enabled=False)
     with pytest.raises(UserError, match=r"level0\.safetensors does not exist; run `dvc repro`"):
-        joint.run()
+        joint.main()
     assert not (project / paths.STACK_WEIGHTS).exists()
 
 
 def test_only_what_is_trained_needs_the_features(project: Path, edit, levels) -> None:
     with pytest.raises(UserError, match=r"features\.arrow does not exist; run `dvc repro`"):
-        joint.run()
+        joint.main()
     with opened("joint") as stage:
         without = stage.encoder_inputs()
         edit("joint", enabled=False)

@@ -45,14 +45,14 @@ def test_a_second_time_gives_the_same_bytes(project: Path) -> None:
 
     before = files()
     (project / paths.DATA / "train-99999.tar").write_bytes(b"of an earlier, larger set")
-    prepare.run()
+    prepare.main()
     assert files() == before
 
 
 def test_a_source_that_is_not_there_has_a_failed_run_and_leaves_the_data(edit, runs) -> None:
     edit("data", source="no/such/folder")
     with pytest.raises(UserError, match="no/such/folder"):
-        prepare.run()
+        prepare.main()
     done, failed = runs("prepare")
     assert (done.info.status, failed.info.status) == ("FINISHED", "FAILED")
     assert failed.data.params["data.source"] == "no/such/folder"

@@ -27,7 +27,7 @@ def test_the_page_shows_every_stage_and_its_run_is_finished(project: Path) -> No
     stages = [StageFact("prepare", 1.0), StageFact("evaluate", 12.0, ["prepare"])]
     score = Score("GAN-test (judge CNN)", "gan_test", 0.97, real=0.99)
     write_record(project / paths.EVALUATE, [score], [], stages, FACTS)
-    report.run()
+    report.main()
     page = (project / paths.REPORT_PAGE).read_text("utf-8")
     runs = runs_of(project)
     for said in ("SGAN on mnist", "0.970", "evaluate, 12 s, after prepare", "after evaluate"):
@@ -42,7 +42,7 @@ def test_the_page_shows_every_stage_and_its_run_is_finished(project: Path) -> No
 
 def test_without_an_evaluation_its_run_is_failed(project: Path) -> None:
     with pytest.raises(UserError, match="nothing was evaluated yet; run `dvc repro`"):
-        report.run()
+        report.main()
     runs = runs_of(project)
     assert {runs[name].info.status for name in ("report", "parent")} == {"FAILED"}
     assert not (project / paths.REPORT_PAGE).exists()
