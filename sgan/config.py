@@ -20,18 +20,20 @@ class Architecture:
 
     `module` of sgan/architectures/ builds them; `points` are where E can be cut, in forward order;
     `image_shape` (C, H, W) is the one that they take, None for any square of 28 to 128 pixels.
+    `has_width`: whether `encoder.width` says how wide they are, or their table does.
     """
 
     module: str
     points: tuple[str, ...]
     image_shape: tuple[int, int, int] | None = None
+    has_width: bool = False
 
 
 ARCHITECTURES = {
     "mnist": Architecture("mnist", ("conv1", "conv2", "fc"), (1, 28, 28)),
     "svhn": Architecture("cifar10", ("conv1", "conv2", "fc"), (3, 32, 32)),
     "cifar10": Architecture("cifar10", ("conv1", "conv2", "fc"), (3, 32, 32)),
-    "pyramid": Architecture("pyramid", ("conv1", "conv2", "conv3", "fc")),
+    "pyramid": Architecture("pyramid", ("conv1", "conv2", "conv3", "fc"), has_width=True),
 }
 
 

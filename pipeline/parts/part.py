@@ -59,7 +59,8 @@ class Identity:
     @classmethod
     def of_encoder(cls, config: StackConfig, inputs: Mapping[str, str]) -> "Identity":
         """E's training. inputs: digests of the data."""
-        return cls("encoder", replace(config, levels=()), inputs)
+        encoder = replace(config.encoder, width=_width_of(config.encoder))
+        return cls("encoder", StackConfig(config.image, encoder), inputs)
 
     @classmethod
     def of_level(cls, config: StackConfig, level: int, inputs: Mapping[str, str]) -> "Identity":
@@ -154,7 +155,12 @@ class Part:
 
 def _nets_of(encoder: EncoderConfig) -> EncoderConfig:
     """What counts of E once it is trained: its nets."""
-    return EncoderConfig(encoder.architecture, encoder.cut, encoder.width)
+    return EncoderConfig(encoder.architecture, encoder.cut, _width_of(encoder))
+
+
+def _width_of(encoder: EncoderConfig) -> int:
+    """The width where it shapes the nets, else always the same."""
+    return encoder.width if ARCHITECTURES[encoder.architecture].has_width else EncoderConfig.width
 
 
 @cache

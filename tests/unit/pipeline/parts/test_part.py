@@ -58,8 +58,15 @@ def test_how_the_encoder_was_trained_is_in_no_levels_key_but_its_nets_are() -> N
     assert level(config=longer).key == level().key
     assert joint(longer).key == joint().key
     assert Identity.of_encoder(longer, INPUTS).key != Identity.of_encoder(STACK, INPUTS).key
+    pyramid = replace(STACK, encoder=EncoderConfig("pyramid"))
+    wider = replace(STACK, encoder=EncoderConfig("pyramid", width=64))
+    assert len({level(config=one).key for one in (STACK, pyramid, wider)}) == 3
+
+
+def test_a_width_that_shapes_no_net_is_in_no_key() -> None:
     wider = replace(STACK, encoder=replace(STACK.encoder, width=64))
-    assert level(config=wider).key != level().key
+    assert level(config=wider).key == level().key
+    assert Identity.of_encoder(wider, INPUTS).key == Identity.of_encoder(STACK, INPUTS).key
 
 
 @pytest.mark.parametrize(
