@@ -1,6 +1,7 @@
 """The command line: `sgan …` and `python -m pipeline …`."""
 
 import argparse
+import ast
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import UserError, weights_told
+from pipeline.stages import ORDER
 from pipeline.tracking.uri import owning_project
 
 _DESCRIPTION = """\
@@ -30,15 +32,7 @@ environment:
   MLFLOW_TRACKING_URI  an MLflow server (default: sqlite:///mlflow.db)
   SGAN_STORAGE         folder or s3:// prefix of checkpoints (default: .runs)
 """
-_STAGES = {
-    "prepare": "find the data set, check its digest, write WebDataset shards and a manifest",
-    "encoder": "pretrain E as a classifier (paper, section 3.1)",
-    "features": "encode the training split once into Arrow, a column per h_i",
-    "levels": "train every level's GAN side by side on Ray (paper, section 3.2)",
-    "joint": "fine-tune all levels together (paper, section 3.3)",
-    "evaluate": "",  # a command with options, in `scoring`
-    "report": "draw the page of the scores, sheets and curves",
-}
+_WITH_OPTIONS = {"evaluate": "scoring"}  # a stage -> the module of commands/ that it is in
 _COMMANDS = (
     "comparing",
     "sampling",
@@ -59,10 +53,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in _STAGES.items():
-        if not text:
-            import_module("pipeline.commands.scoring").add(commands)
+    for name in ORDER:
+        if name in _WITH_OPTIONS:
+            import_module(f"pipeline.commands.{_WITH_OPTIONS[name]}").add(commands)
             continue
+        text = _help(name)
         stage = commands.add_parser(
             name,
             help=text,
@@ -73,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
     for module in _COMMANDS:
         import_module(f"pipeline.commands.{module}").add(commands)
     return top
+
+
+def _help(stage: str) -> str:
+    """What a stage does: the first line of its module, read without the imports that it runs."""
+    module = Path(__file__).parent / "stages" / f"{stage}.py"
+    told = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    return told.splitlines()[0].removeprefix(f"{stage}: ").removesuffix(".")
 
 
 def _stage(name: str) -> Callable[[argparse.Namespace], None]:

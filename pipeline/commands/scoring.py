@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import options, paths
 from pipeline.errors import UserError
+from pipeline.params.named_sets import NAMED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.scores.inputs import RealImages
     from pipeline.scores.score import Score
 
-_DATA = ("mnist", "fashion_mnist", "cifar10", "svhn", "custom")
+_DATA = (*NAMED, "custom")
 _JUDGES = ("cnn", "resnet56", "vgg16_bn")
 _COSTLY = ("lpips", "cas", "inception")
 

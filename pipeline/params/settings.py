@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.params.named_sets import ARRAYS, NAMED
-from sgan.config import ConfigError
+from sgan.config import ConfigError, alternatives
 
 _SEED_LIMIT = 2**31 - 1
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -36,7 +36,7 @@ def _above(config: object, names: str, low: float) -> None:
 class DataConfig:
     """Which images, and how they are kept: pipeline.data.dataset.DataSettings, and the centring."""
 
-    name: Literal["mnist", "fashion_mnist", "cifar10", "svhn", "custom"] = "mnist"
+    name: str = "mnist"  # one of NAMED, or custom
     # Path or address (file, http, https, s3) to use instead of the usual places; custom needs it.
     source: str | None = None
     format: Literal["auto", "idx", "npz", "folder", "parquet", "webdataset"] = "auto"
@@ -52,6 +52,9 @@ class DataConfig:
     centre: Literal["none", "pixel_mean"] = "none"
 
     def __post_init__(self) -> None:
+        known = (*NAMED, "custom")
+        if self.name not in known:
+            raise ConfigError("name", self.name, alternatives(map(repr, known)))
         if self.name == "custom" and not self.source:
             allowed = "a path or address of the images, as data.name is 'custom'"
             raise ConfigError("source", self.source, allowed)
@@ -127,7 +130,8 @@ class RuntimeConfig:
     """Where things run. Never a part of a key, of a digest, or of what DVC depends on."""
 
     storage: str | None = None  # checkpoints: path or s3://; null: SGAN_STORAGE, else .runs
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # auto: the accelerator that torch finds, else the CPU; by name: that one, or an error
+    device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
     # Data-parallel workers of a level or of joint training; or by part: {"0": 2, "joint": 2}
     workers_per_level: int | dict[str, int] = 1
     cpus_per_worker: float | None = None  # that Ray sets aside; null: a level's share of the cores

@@ -111,7 +111,7 @@ class Placement:
         storage: address of checkpoints and results.
         workers, cpus, gpus: data-parallel workers, and what Ray sets aside for each; gpus None
             shares what the cluster has among the parts.
-        device: auto, cpu or cuda.
+        device: as `RuntimeConfig.device`.
         checkpoint_seconds: between checkpoints.
         resident_bytes: image sets up to this size are held on the training device.
     """

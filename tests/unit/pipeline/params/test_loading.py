@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,30 @@ import yaml
 
 from pipeline.errors import UserError
 from pipeline.params.loading import SECTIONS, from_values, load
+from pipeline.params.named_sets import NAMED
 from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from pipeline.tracking.lineage import params_digest
-from sgan.config import EncoderConfig, JointConfig, LevelConfig, StackConfig
+from sgan.config import (
+    ARCHITECTURES,
+    EncoderConfig,
+    JointConfig,
+    LevelConfig,
+    StackConfig,
+    alternatives,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
-LEVEL_KEYS = (
-    "z_dim, total_images, batch_size, lambda_adv, lambda_cond, lambda_ent, lambda_class, "
-    "d_objective, g_objective, cond_loss, q_output, halve_d, instance_noise, hidden_noise, "
-    "dropout, g_steps, reuse_fakes, d_init, z_gain, lr_g, lr_d, beta1, beta2, adam_eps, "
-    "lr_schedule, ema_half_life_images, spectral_norm, r1_gamma, augment_pixels, precision, seed"
-)
+LEVEL_KEYS = ", ".join(field.name for field in fields(LevelConfig))
+ARCHITECTURE = alternatives(map(repr, ARCHITECTURES))
+
+
+def taking(*shape: int) -> str:
+    """The architectures that take images of a shape (C, H, W), in words."""
+    return alternatives(
+        repr(name) for name, one in ARCHITECTURES.items() if one.image_shape in (shape, None)
+    )
+
+
 G_STEPS = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
 LEVELS = "a mapping from the levels' numbers ('0' is the image) to their settings"
 UNFIT = "levels that do not fit the encoder, as encoder.cut ="
@@ -124,12 +138,12 @@ NOT_A_CHOICE = [
     (
         "data.name",
         "cifar",
-        "data.name = 'cifar': must be 'mnist', 'fashion_mnist', 'cifar10', 'svhn' or 'custom'",
+        f"data.name = 'cifar': must be {alternatives(map(repr, (*NAMED, 'custom')))}",
     ),
     (
         "encoder.architecture",
         "minst",
-        "encoder.architecture = 'minst': must be 'mnist', 'svhn', 'cifar10' or 'pyramid'",
+        f"encoder.architecture = 'minst': must be {ARCHITECTURE}",
     ),
     (
         "levels.1.cond_loss",
@@ -137,7 +151,11 @@ NOT_A_CHOICE = [
         "levels.1.cond_loss = 'crossentropy': must be 'auto', 'mse' or 'cross_entropy'",
     ),
     ("joint.init", "random", "joint.init = 'random': must be 'levels' or 'scratch'"),
-    ("runtime.device", "gpu", "runtime.device = 'gpu': must be 'auto', 'cpu' or 'cuda'"),
+    (
+        "runtime.device",
+        "gpu",
+        "runtime.device = 'gpu': must be 'auto', 'cpu', 'cuda', 'xpu' or 'mps'",
+    ),
 ]
 IMPOSSIBLE = [
     ("levels.1.lr_g", -1, "levels.1.lr_g = -1: must be > 0 and <= 1"),
@@ -231,13 +249,13 @@ CONTRADICTIONS = [
     (
         "encoder.architecture",
         "cifar10",
-        "encoder.architecture = 'cifar10': must be 'mnist' or 'pyramid' for data.name = 'mnist', "
+        f"encoder.architecture = 'cifar10': must be {taking(1, 28, 28)} for data.name = 'mnist', "
         "whose images are 1x28x28",
     ),
     (
         "data.name",
         "svhn",
-        "encoder.architecture = 'mnist': must be 'svhn', 'cifar10' or 'pyramid' for data.name = "
+        f"encoder.architecture = 'mnist': must be {taking(3, 32, 32)} for data.name = "
         "'svhn', whose images are 3x32x32",
     ),
     (

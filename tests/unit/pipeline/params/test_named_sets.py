@@ -12,7 +12,7 @@ def test_a_set_is_described_whole(name: str) -> None:
     found = NAMED[name]
     height, width, channels = found.shape
     assert height == width and channels in (1, 3)
-    assert len(set(found.classes)) == len(found.classes) == 10
+    assert len(set(found.classes)) == len(found.classes) >= 2
     assert found.files and found.url.endswith("/")
     assert found.npm is None or re.fullmatch(r"[a-z0-9-]+@\d+\.\d+\.\d+", found.npm)
 
