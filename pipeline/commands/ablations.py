@@ -175,7 +175,7 @@ def _scores_of_one(
     from dvc.api import read
     from dvc.exceptions import DvcException
 
-    from pipeline.experiments.comparison import SCORES, read_scores
+    from pipeline.report.record import SCORES, scores_in
 
     done = (o for e in experiments if (o := found.get(e.name)) and o.metrics)
     revision = next((outcome.revision for outcome in done), None)
@@ -185,7 +185,7 @@ def _scores_of_one(
         text = read(str(paths.EVALUATE / SCORES), str(paths.project_root()), revision)
     except (DvcException, OSError):
         return []
-    return read_scores(text, f"{SCORES} at {revision[:7]}")
+    return scores_in(text, f"{SCORES} at {revision[:7]}")
 
 
 def _write(

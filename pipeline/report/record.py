@@ -76,15 +76,21 @@ def write_record(
 
 def read_scores(file: Path, shown: str = "") -> list[Score]:
     """Scores of a file. Raises UserError, calling it `shown` (default: its path), where there is
-    none or it is something else."""
+    none, or it is something else."""
     shown = shown or str(file)
     try:
-        listed = json.loads(file.read_text(encoding="utf-8"))
+        return scores_in(file.read_text(encoding="utf-8"), shown)
+    except FileNotFoundError:
+        raise UserError(f"{shown} does not exist; run `dvc repro`, which makes it") from None
+
+
+def scores_in(text: str, shown: str) -> list[Score]:
+    """Scores from JSON. Raises UserError, calling it `shown`, where it is something else."""
+    try:
+        listed = json.loads(text)
         if not isinstance(listed, list):
             raise UserError(f"{shown}: no list of scores; name a scores.json of evaluate")
         return [Score.from_dict(values) for values in listed]
-    except FileNotFoundError:
-        raise UserError(f"{shown} does not exist; run `dvc repro`, which makes it") from None
     except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{shown}: not the scores of an evaluation ({error})") from error
 
