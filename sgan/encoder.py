@@ -14,10 +14,9 @@ from sgan.config import (
     EncoderConfig,
     ImageConfig,
     StackConfig,
-    stack_config_from_dict,
     to_dict,
 )
-from sgan.weights_file import read_card, read_tensors, write
+from sgan.weights_file import fill, read_config, read_tensors, write
 
 
 class Encoder(nn.Module):
@@ -74,7 +73,7 @@ def save_encoder(path: Path, encoder: Encoder, about: Mapping[str, Any]) -> None
 
 def load_encoder(path: Path, device: str | torch.device = "cpu") -> Encoder:
     """E from `save_encoder`'s file, in eval mode. Raises WeightsError."""
-    config = stack_config_from_dict(read_card(path, "encoder")["config"])
+    config = read_config(path, "encoder")
     encoder = Encoder(config.image, config.encoder)
-    encoder.load_state_dict(read_tensors(path))
+    fill(encoder, read_tensors(path), f"{path}: not the tensors of its model card")
     return encoder.freeze().to(device)

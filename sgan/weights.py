@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sgan.config import stack_config_from_dict, to_dict
+from sgan.config import to_dict
 from sgan.encoder import load_encoder, save_encoder
 from sgan.errors import WeightsError
 from sgan.stack import Stack
-from sgan.weights_file import read_card, read_tensors, write
+from sgan.weights_file import fill, read_card, read_config, read_tensors, write
 
 __all__ = [
     "WeightsError",
@@ -41,8 +41,8 @@ def save_stack(path: Path, stack: Stack, about: Mapping[str, Any]) -> None:
 
 def load_stack(path: Path, device: str | torch.device = "cpu") -> Stack:
     """The whole stack from `save_stack`'s file, in eval mode. Raises WeightsError."""
-    stack = Stack(stack_config_from_dict(read_card(path, "stack")["config"]))
-    stack.load_state_dict(read_tensors(path))
+    stack = Stack(read_config(path, "stack"))
+    fill(stack, read_tensors(path), f"{path}: not the tensors of its model card")
     return stack.eval().to(device)
 
 
@@ -62,7 +62,7 @@ def load_levels_into(stack: Stack, path: Path) -> None:
     Raises WeightsError, also where the file's nets have other shapes than the stack's.
     """
     for index, tensors in load_levels(path).items():
-        try:
-            stack.level(index).load_state_dict(tensors)
-        except (KeyError, RuntimeError) as error:
-            raise WeightsError(f"{path}: level {index} does not fit this stack: {error}") from error
+        misfit = f"{path}: level {index} does not fit this stack"
+        if index not in stack.active:
+            raise WeightsError(f"{misfit}, which has levels {list(stack.active)}")
+        fill(stack.level(index), tensors, misfit)

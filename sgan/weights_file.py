@@ -10,8 +10,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from sgan.config import ConfigError, StackConfig, stack_config_from_dict
 from sgan.errors import WeightsError
 
 CARD = "sgan"
@@ -40,6 +41,28 @@ def read_card(path: Path, kind: str | None = None) -> dict[str, Any]:
     if kind and card["kind"] != kind:
         raise WeightsError(f"{path}: holds {card['kind']!r} weights; {kind!r} are needed here")
     return card
+
+
+def read_config(path: Path, kind: str) -> StackConfig:
+    """The nets that the model card describes. Raises WeightsError as `read_card`, and where the
+    card has settings that this version does not know, or lacks some that it needs."""
+    values = read_card(path, kind)["config"]
+    try:
+        return stack_config_from_dict(values)
+    except (TypeError, KeyError, ConfigError) as error:
+        raise WeightsError(
+            f"{path}: its model card is of another version of sgan ({error}); train again, or read "
+            "it with the version that wrote it"
+        ) from error
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], misfit: str) -> None:
+    """Load tensors into a module. Raises WeightsError, beginning with `misfit`, where they are not
+    the module's."""
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise WeightsError(f"{misfit}: {error}") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sgan.config import JointConfig, StackConfig
 from sgan.encoder import Encoder
-from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask
 from sgan.training.comm import Comm
+from sgan.weights_file import fill
 
 
 def independent(
@@ -73,7 +73,7 @@ def joint(
     stack = Stack(config, settings=adapted).set_encoder(trained)
     if settings.init == "levels":
         for i in stack.active:
-            _load(stack.level(i), levels[i], f"level {i}")
+            fill(stack.level(i), levels[i], f"the weights of level {i} do not fit this stack")
     return AdversarialTask(
         stack, adapted, joint=True, lower_weight=settings.lower_weight, device=device, comm=comm
     )
@@ -84,12 +84,6 @@ def _encoder(config: StackConfig, state: Mapping[str, Tensor]) -> Mapping[str, T
 
     E is built before the levels are: a seed has always drawn their first weights after E's.
     """
-    return _load(Encoder(config.image, config.encoder), state, "the encoder").state_dict()
-
-
-def _load(module: torch.nn.Module, state: Mapping[str, Tensor], name: str) -> torch.nn.Module:
-    try:
-        module.load_state_dict(dict(state))
-    except RuntimeError as error:
-        raise WeightsError(f"the weights of {name} do not fit this stack: {error}") from error
-    return module
+    encoder = Encoder(config.image, config.encoder)
+    fill(encoder, state, "the weights of the encoder do not fit this stack")
+    return encoder.state_dict()

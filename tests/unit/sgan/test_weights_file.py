@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sgan.config import EncoderConfig, ImageConfig, StackConfig, to_dict
 from sgan.errors import WeightsError
-from sgan.weights_file import read_card, read_tensors, write
+from sgan.weights_file import fill, read_card, read_config, read_tensors, write
 
 
 def test_tensors_and_card_come_back(tmp_path: Path) -> None:
@@ -74,3 +75,25 @@ def test_other_peoples_safetensors_and_other_formats(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2)}, tmp_path / "new", {"sgan": json.dumps({"format": 99})})
     with pytest.raises(WeightsError, match="card format 99; this version reads 1"):
         read_card(tmp_path / "new")
+
+
+def test_a_card_of_another_version_is_told(tmp_path: Path) -> None:
+    config = to_dict(StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig()))
+    write(tmp_path / "w", "encoder", {}, config, {})
+    assert read_config(tmp_path / "w", "encoder").encoder == EncoderConfig()
+    for changed in (
+        {**config, "encoder": {**config["encoder"], "lambda_new": 1.0}},
+        {**config, "encoder": {**config["encoder"], "architecture": "tiny"}},
+        {name: value for name, value in config.items() if name != "image"},
+    ):
+        write(tmp_path / "w", "encoder", {}, changed, {})
+        with pytest.raises(WeightsError, match=r"w: its model card is of another version of sgan"):
+            read_config(tmp_path / "w", "encoder")
+
+
+def test_tensors_that_are_not_a_modules_are_told() -> None:
+    module = torch.nn.Linear(2, 3)
+    fill(module, {"weight": torch.ones(3, 2), "bias": torch.zeros(3)}, "misfit")
+    assert torch.equal(module.weight, torch.ones(3, 2))
+    with pytest.raises(WeightsError, match=r"(?s)^x\.safetensors: no fit: .*size mismatch"):
+        fill(module, {"weight": torch.ones(2, 2), "bias": torch.zeros(3)}, "x.safetensors: no fit")
