@@ -195,7 +195,8 @@ def _train(folder: Path) -> None:
     Leaves the project in `folder`/sgan and, beside it, the stages that ran.
     """
     project = Project.create(folder / "sgan")
-    project.sgan("compose", "data=mnist_small", "budget=smoke")
+    # One thread each: two that share a core with another test process wait for each other.
+    project.sgan("compose", "data=mnist_small", "budget=smoke", "runtime.cpus_per_worker=1.0")
     project.commit("small data, small budget")
     ran = project.repro()
     (folder / "ran.json").write_text(json.dumps(ran))

@@ -37,9 +37,11 @@ FID_100 = 171.958  # of the first 100 test images against the first 100 training
 
 @pytest.fixture(scope="module", autouse=True)
 def cache() -> Iterator[None]:
-    """The project's own cache, so that a second run downloads nothing; and every core."""
+    """The project's own cache, so that a second run downloads nothing; and every core, where no
+    other test process uses them."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    torch.set_num_threads((os.cpu_count() or 1) if alone else 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SGAN_CACHE", str(ROOT / ".cache" / "sgan"))
         yield
