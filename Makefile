@@ -22,10 +22,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 ARGS ?=
 PORT ?= 5000
-# Test processes: one more than cores, since a third of the integration tests' time is waiting; at
-# most five, since a test may start a cluster of its own.
-WORKERS ?= $(shell python3 -c 'import os; print(min(5, (os.cpu_count() or 1) + 1))')
-PYTEST = python -m pytest -n $(WORKERS)
+# Test processes: one a core, at most four, since a test may start a cluster of its own.
+WORKERS ?= logical
+PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
 BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 
 .PHONY: help setup repro test test-unit test-integration lint format lock ui bench ablations clean clean-all

@@ -15,7 +15,7 @@ from pipeline.parts.worker import train_part
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 BATCH = 100
-LEVELS = {"level0": 3000, "level1": 60_000}  # images; some 8 s and more on a core each
+LEVELS = {"level0": 4000, "level1": 80_000}  # images; some 8 s and more on a core each
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
@@ -35,9 +35,9 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
     before = {name: project.keys(name) for name in LEVELS}
     dvc = project.start("dvc", "repro", log="dvc.log")
     until(
-        lambda: dvc.poll() is not None or all(len(project.checkpoint_steps(n)) > 1 for n in LEVELS),
+        lambda: dvc.poll() is not None or all(map(project.checkpoint_steps, LEVELS)),
         120,
-        "two checkpoints of both levels, and so reports of them",
+        "checkpoints of both levels",
     )
     log = project.root / "dvc.log"
     assert dvc.poll() is None, log.read_text()
@@ -102,7 +102,7 @@ def test_a_stage_that_does_not_train_ends_when_told_to(project, until):
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize(("level", "total_images"), [(0, 800), (1, 10_000)])
+@pytest.mark.parametrize(("level", "total_images"), [(0, 800), (1, 20_000)])
 def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_images):
     """Tensor for tensor: killed twice, on one thread of a CPU in float32."""
     from safetensors.torch import load_file
