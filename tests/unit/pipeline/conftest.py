@@ -46,7 +46,7 @@ def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path])
     """A judge with about 96.5 % test accuracy."""
 
     def get(folder: Path) -> Judge:
-        return kept_judge(real, FeatureCache(folder), epochs=5)
+        return kept_judge(real, FeatureCache(folder), epochs=4)
 
     def make(folder: Path) -> None:
         get(folder)
