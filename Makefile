@@ -67,6 +67,7 @@ lint: $(READY) ## check style, formatting, types, and which package imports whic
 	ruff format --check
 	mypy
 	lint-imports --no-logo --cache-dir .mypy_cache/imports
+	python -m pipeline deps --check
 
 format: $(READY) ## apply the formatter and the safe fixes
 	ruff check --fix

@@ -88,14 +88,18 @@ def closure_digest(
 def data_files(modules: Mapping[str, Path]) -> list[Path]:
     """The files other than code (templates, styles) that lie below a module and that it names: by
     a string that is the file's name, or the name of a folder that it lies in."""
-    found: set[Path] = set()
+    words: dict[Path, set[str]] = {}
     for name, path in modules.items():
-        words = _read(path, name).words
-        for file in path.parent.rglob("*"):
-            below = file.relative_to(path.parent).parts
-            kept = file.suffix not in (".py", ".pyc") and "__pycache__" not in below
-            if kept and words.intersection(below) and file.is_file():
-                found.add(file)
+        words.setdefault(path.parent, set()).update(_read(path, name).words)
+    found = {
+        file
+        for folder, named in words.items()
+        for file in folder.rglob("*")
+        if file.suffix not in (".py", ".pyc")
+        and "__pycache__" not in file.parts
+        and named.intersection(file.relative_to(folder).parts)
+        and file.is_file()
+    }
     return sorted(found)
 
 
