@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.data import shard_writer
+from pipeline.data.dataset import Dataset
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -86,3 +89,36 @@ def serve():
     for server in running:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """230 training and 30 test images of 6x5x3 in four classes, random."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (260, 6, 5, 3), np.uint8)
+    labels = rng.integers(0, 4, 260)
+    return Dataset(images[:230], labels[:230], images[230:], labels[230:], ("a", "b", "c", "d"))
+
+
+@pytest.fixture
+def small(settings):
+    """Settings that cut `dataset` into shards of 50 and blocks of 20."""
+    return settings(name="custom", shard_images=50, block_images=20)
+
+
+@pytest.fixture
+def written(dataset, small, tmp_path) -> Path:
+    """The folder of the shards of `dataset`."""
+    shard_writer.write(dataset, tmp_path / "data", small)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    """Columns of 70 rows: a vector, a map, labels."""
+    rng = np.random.default_rng(0)
+    return {
+        "h1": rng.normal(size=(70, 16)).astype(np.float32),
+        "h2": rng.normal(size=(70, 3, 4, 5)).astype(np.float32),
+        "y": rng.integers(0, 10, 70),
+    }

@@ -7,16 +7,6 @@ import torch
 from pipeline.data import feature_writer, features
 
 
-@pytest.fixture
-def arrays():
-    rng = np.random.default_rng(0)
-    return {
-        "h1": rng.normal(size=(70, 16)).astype(np.float32),
-        "h2": rng.normal(size=(70, 3, 4, 5)).astype(np.float32),
-        "y": rng.integers(0, 10, 70),
-    }
-
-
 def test_batches_give_the_same_bytes_as_whole_arrays(arrays, tmp_path):
     feature_writer.write(tmp_path / "whole.arrow", arrays, {"k": "v"})
     shapes = {name: array.shape[1:] for name, array in arrays.items()}

@@ -9,16 +9,6 @@ from pipeline.data import feature_writer, features
 from pipeline.errors import UserError
 
 
-@pytest.fixture
-def arrays():
-    rng = np.random.default_rng(0)
-    return {
-        "h1": rng.normal(size=(70, 16)).astype(np.float32),
-        "h2": rng.normal(size=(70, 3, 4, 5)).astype(np.float32),
-        "y": rng.integers(0, 10, 70),
-    }
-
-
 def test_round_trip_of_vectors_maps_and_labels(arrays, tmp_path):
     path = tmp_path / "deep" / "features.arrow"
     feature_writer.write(path, arrays, {"encoder": "abc"})

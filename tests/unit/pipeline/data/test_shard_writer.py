@@ -10,25 +10,6 @@ from pipeline.data.dataset import Dataset, Provenance
 from pipeline.errors import UserError
 
 
-@pytest.fixture
-def dataset():
-    rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (260, 6, 5, 3), np.uint8)
-    labels = rng.integers(0, 4, 260)
-    return Dataset(images[:230], labels[:230], images[230:], labels[230:], ("a", "b", "c", "d"))
-
-
-@pytest.fixture
-def small(settings):
-    return settings(name="custom", shard_images=50, block_images=20)
-
-
-@pytest.fixture
-def written(dataset, small, tmp_path):
-    shard_writer.write(dataset, tmp_path / "data", small)
-    return tmp_path / "data"
-
-
 def test_manifest_says_what_is_there(dataset, written):
     manifest = shards.Manifest.load(written)
     assert manifest.shard_sizes("train") == [50, 50, 50, 50, 30]

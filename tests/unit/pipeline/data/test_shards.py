@@ -11,25 +11,6 @@ from pipeline.errors import UserError
 from sgan.training.order import epoch_order
 
 
-@pytest.fixture
-def dataset():
-    rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (260, 6, 5, 3), np.uint8)
-    labels = rng.integers(0, 4, 260)
-    return Dataset(images[:230], labels[:230], images[230:], labels[230:], ("a", "b", "c", "d"))
-
-
-@pytest.fixture
-def small(settings):
-    return settings(name="custom", shard_images=50, block_images=20)
-
-
-@pytest.fixture
-def written(dataset, small, tmp_path):
-    shard_writer.write(dataset, tmp_path / "data", small)
-    return tmp_path / "data"
-
-
 def test_round_trip_in_row_order(dataset, written):
     for split in ("train", "test"):
         images, labels = shards.read_split(written, split)
