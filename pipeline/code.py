@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipeline.errors import UserError
+
 PACKAGES = ("sgan", "pipeline")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-class ClosureError(ValueError):
+class ClosureError(UserError):
     """An entry that does not exist, or an import whose target cannot be told from the code."""
 
 

@@ -56,8 +56,9 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     draw_sheets(stack, real, samples[0], folder, settings.grid_columns)
     flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
-    flat |= headline_metrics(scores)
-    write_json(stage.path(paths.metrics_file("evaluate")), headline_metrics(scores))
+    headline = headline_metrics(scores)
+    flat |= headline
+    write_json(stage.path(paths.metrics_file("evaluate")), headline)
     step = stage.params.images_of_g0
     run.log_metrics([(key, value, step) for key, value in flat.items()])
     record(stage, run, scores)
