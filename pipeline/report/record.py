@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.scores.score import Score
 from pipeline.storage.atomic import write_json
+
+Found = TypeVar("Found")
 
 SCORES = "scores.json"
 PREVIOUS = "previous_scores.json"
@@ -100,13 +102,8 @@ def read_stages(folder: Path) -> list[StageFact]:
 
     Raises UserError for a file that is something else.
     """
-    file = folder / STAGES
-    if not file.is_file():
-        return []
-    try:
-        return [StageFact(**fact) for fact in json.loads(file.read_text(encoding="utf-8"))]
-    except (json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{file}: not the stages of an evaluation ({error})") from error
+    found = _read(folder / STAGES, "stages", lambda facts: [StageFact(**fact) for fact in facts])
+    return found or []
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -114,10 +111,13 @@ def read_facts(folder: Path) -> Facts | None:
 
     Raises UserError for a file that is something else.
     """
-    file = folder / FACTS
+    return _read(folder / FACTS, "facts", lambda facts: Facts(**facts))
+
+
+def _read(file: Path, what: str, make: Callable[[Any], Found]) -> Found | None:
     if not file.is_file():
         return None
     try:
-        return Facts(**json.loads(file.read_text(encoding="utf-8")))
+        return make(json.loads(file.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{file}: not the facts of an evaluation ({error})") from error
+        raise UserError(f"{file}: not the {what} of an evaluation ({error})") from error

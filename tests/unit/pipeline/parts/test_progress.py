@@ -4,7 +4,6 @@ import re
 import pytest
 from rich.console import Console
 
-from pipeline.parts import progress
 from pipeline.parts.progress import (
     PartProgress,
     TrainingProgress,
@@ -12,21 +11,6 @@ from pipeline.parts.progress import (
     human_seconds,
     loss_summary,
 )
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
-    return clock
 
 
 def plain():

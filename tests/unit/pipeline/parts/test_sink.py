@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from pipeline.parts import sink as sink_module
 from pipeline.parts.sink import ActorSender, MetricHub, PartSink
 
 
@@ -36,23 +35,6 @@ def test_nothing_is_sent_within_the_interval_and_the_mean_at_the_end():
     assert metrics == {"level0/loss_d": 3.0, "level0/loss_g_adv": 4.0}
     assert speed > 0
     assert sender.flushed == 1
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(sink_module, "time", clock)
-    return clock
 
 
 def test_sends_once_per_interval_and_starts_each_mean_afresh(clock):
