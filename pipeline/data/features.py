@@ -1,10 +1,15 @@
-"""Encoded features in one Arrow IPC file: a column per h_i, mapped into memory without a copy."""
+"""Encoded features in one Arrow IPC file: a column per h_i, mapped into memory without a copy.
+
+The file lies at a path, or at an address whose scheme is registered (`pipeline.data.opening`): what
+is opened there as an Arrow buffer is used where it is, anything else is read whole.
+"""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.opening import open_bytes
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,14 +69,26 @@ def metadata(path: str | Path) -> dict[str, str]:
 def _open(path: str | Path) -> "pa.RecordBatch":
     import pyarrow as pa
 
-    if not Path(path).is_file():
-        raise UserError(f"{path} does not exist. Run `dvc repro features` first.")
     try:
-        reader: Any = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader: Any = pa.ipc.open_file(_source(str(path)))
         if reader.num_record_batches != 1:
             raise pa.ArrowInvalid(f"{reader.num_record_batches} record batches, expected one")
         batch = reader.get_batch(0)
         batch.validate()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Run `dvc repro features` first.") from None
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: truncated or damaged features ({error}). {REPAIR}") from error
     return batch
+
+
+def _source(address: str) -> "pa.NativeFile":
+    import pyarrow as pa
+
+    if "://" not in address:
+        return pa.memory_map(address)
+    stream = open_bytes(address)
+    if isinstance(stream, pa.NativeFile):
+        return stream
+    with stream:
+        return pa.BufferReader(stream.read())

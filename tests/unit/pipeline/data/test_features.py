@@ -1,11 +1,13 @@
+import io
 import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
-from pipeline.data import feature_writer, features
+from pipeline.data import feature_writer, features, opening
 from pipeline.errors import UserError
 
 
@@ -26,7 +28,7 @@ def test_read_maps_the_file_without_a_copy(tmp_path):
     feature_writer.write(path, {"h": np.zeros((50_000, 1000), np.float32)})
     program = f"""
 import resource, torch
-from pipeline.data import feature_writer, features
+from pipeline.data import feature_writer, features, opening
 features.read({str(path)!r}, "h")[0].sum()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 kept = features.read({str(path)!r}, "h")
@@ -60,3 +62,19 @@ def test_read_errors(arrays, tmp_path):
         with pytest.raises(UserError, match=r"f\.arrow: truncated or damaged features"):
             features.read(path, "h1")
         feature_writer.write(path, arrays)
+
+
+def test_an_address_is_opened_by_its_scheme_and_a_buffer_is_used_where_it_is(
+    arrays, tmp_path, monkeypatch
+):
+    path = tmp_path / "f.arrow"
+    feature_writer.write(path, arrays)
+    content = np.fromfile(path, np.uint8)
+    monkeypatch.setattr(opening, "_openers", {})
+    opening.register("object", lambda address: pa.BufferReader(pa.py_buffer(content)))
+    opening.register("plain", lambda address: io.BytesIO(path.read_bytes()))
+    for scheme in ("object", "plain"):
+        tensor = features.read(f"{scheme}://digest/f.arrow", "h1")
+        assert torch.equal(tensor, torch.from_numpy(arrays["h1"]))
+    start = features.read("object://digest/f.arrow", "h1").data_ptr() - content.ctypes.data
+    assert 0 < start < content.nbytes
