@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
+from pipeline.cluster import connection
 from pipeline.errors import UserError
-from pipeline.parts import cluster
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard, guarded
 from pipeline.storage.store import Storage
@@ -162,7 +162,7 @@ class Stage:
     def cpus_alone(self) -> float:
         """Cores for a part that has nothing beside it: what `runtime` says, else one of a
         cluster's, else all of this machine's."""
-        here = 1.0 if cluster.wanted() else float(os.cpu_count() or 1)
+        here = 1.0 if connection.wanted() else float(os.cpu_count() or 1)
         return self.params.runtime.cpus_per_worker or here
 
     def train(

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.parts import cluster
+from pipeline.cluster import connection
+from pipeline.parts import running
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
@@ -67,13 +68,13 @@ def train_parts(
             else:
                 stale.append(part)
         try:
-            if stale and (cluster.wanted() or (fan_out and len(stale) > 1)):
-                with cluster.connected():
-                    ready = cluster.preflight(stale, progress.status)
-                    results |= cluster.train(ready, on_report, on_done, guard.should_stop)
+            if stale and (connection.wanted() or (fan_out and len(stale) > 1)):
+                with connection.connected():
+                    ready = running.preflight(stale, progress.status)
+                    results |= running.train(ready, on_report, on_done, guard.should_stop)
             else:
                 results |= _here(stale, on_report, on_done, guard)
-        except cluster.Stopped:
+        except running.Stopped:
             progress.status(_STOP_NOTE)
             raise SystemExit(128 + guard.signal_number) from None
     return results
@@ -97,6 +98,6 @@ def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> 
         try:
             results[part.name] = train_part(part, send, should_stop=guard.should_stop)
         except TrainingStopped:
-            raise cluster.Stopped from None
+            raise running.Stopped from None
         on_done(part.name, results[part.name])
     return results

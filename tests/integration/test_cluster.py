@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.cluster import connection
 from pipeline.errors import UserError
-from pipeline.parts import cluster
+from pipeline.parts import running
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.storage.store import Storage
 from sgan.training.comm import TorchComm
@@ -24,10 +25,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 def train(parts, on_report=lambda report: None, should_stop=lambda: False):
-    """`cluster.train` on the cluster that is connected; returns (results, names as they ended)."""
+    """`running.train` on the cluster that is connected; returns (results, names as they ended)."""
     ended = []
-    ready = cluster.preflight(parts, lambda text: None)
-    results = cluster.train(ready, on_report, lambda name, _: ended.append(name), should_stop)
+    ready = running.preflight(parts, lambda text: None)
+    results = running.train(ready, on_report, lambda name, _: ended.append(name), should_stop)
     return results, ended
 
 
@@ -68,7 +69,7 @@ class Witness(TorchComm):
 
 
 def one_rank(config):
-    """What `cluster._one_of_many` does, which then leaves its weights in the folder `sender`."""
+    """What `running._one_of_many` does, which then leaves its weights in the folder `sender`."""
     import torch
     from ray.train.torch import get_device
 
@@ -82,7 +83,7 @@ def one_rank(config):
 @pytest.fixture(scope="class")
 def two_cpus():
     """A local Ray that hands out two CPUs."""
-    with cluster.connected(cpus=2):
+    with connection.connected(cpus=2):
         yield
 
 
@@ -131,9 +132,9 @@ class TestOneMachine:
     def test_parts_that_do_not_fit_together_wait_in_turn(self, make_part):
         said = []
         parts = [make_part(1, 1000, cpus=2.0), make_part(0, 100, cpus=2.0)]
-        ready = cluster.preflight(parts, said.append)
+        ready = running.preflight(parts, said.append)
         assert said == ["4 CPU asked for, 2 there: some parts will wait in turn"]
-        results = cluster.train(ready, lambda report: None, lambda *_: None, lambda: False)
+        results = running.train(ready, lambda report: None, lambda *_: None, lambda: False)
         assert {name: result["images_seen"] for name, result in results.items()} == {
             "level0": 100,
             "level1": 1000,
@@ -149,7 +150,7 @@ class TestOneMachine:
     def test_being_told_to_stop_leaves_checkpoints_and_no_worker(self, make_part, until):
         part = make_part(1, total_images=5_000_000)
         checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
-        with pytest.raises(cluster.Stopped):
+        with pytest.raises(running.Stopped):
             train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
         until(lambda: not ray_tasks("level1"), 10, "the worker is gone")
         step, _ = checkpoints.load("cpu")
@@ -164,8 +165,8 @@ class TestOneMachine:
 
         part = make_part(1, total_images=1000, workers=2)
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        monkeypatch.setattr(cluster, "_one_of_many", one_rank)
-        result = cluster._together(part, str(tmp_path))
+        monkeypatch.setattr(running, "_one_of_many", one_rank)
+        result = running._together(part, str(tmp_path))
         assert result["images_seen"] == 1000
         first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
         names = list(Stack(part.identity.config, (1,)).levels.state_dict())
@@ -184,7 +185,7 @@ class TestOneMachine:
     def test_being_told_to_stop_leaves_no_worker(self, make_part, until):
         part = make_part(1, total_images=5_000_000, workers=2)
         checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
-        with pytest.raises(cluster.Stopped):
+        with pytest.raises(running.Stopped):
             train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
         until(lambda: not training(), 15, "both workers are gone")
 
@@ -268,7 +269,7 @@ class TestACluster:
         def on_report(_):
             busy.append((two_nodes.tasks(0), two_nodes.tasks(1)))
 
-        with cluster.connected():
+        with connection.connected():
             until(lambda: ray.cluster_resources().get("CPU") == 2, 60, "two nodes with a CPU each")
             results, _ = train(parts, on_report)
             with pytest.raises(UserError, match="has 2 in all: lower it, or add nodes"):
@@ -290,13 +291,14 @@ class TestACluster:
     @pytest.mark.timeout(60)  # Ray itself would ask again for ever
     def test_an_address_of_no_cluster_is_refused_at_once(self, monkeypatch, address, message):
         monkeypatch.setenv("RAY_ADDRESS", address)
-        with pytest.raises(UserError, match=message), cluster.connected():
+        with pytest.raises(UserError, match=message), connection.connected():
             pytest.fail("connected")
 
     @pytest.mark.slow  # Ray asks again for 20 s
     def test_a_wrong_token_is_refused_in_one_line(self, two_nodes, monkeypatch):
         monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
-        program = "from pipeline.parts import cluster\nwith cluster.connected(): print('connected')"
+        connect = "with connection.connected(): print('connected')"
+        program = f"from pipeline.cluster import connection\n{connect}"
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "RAY_AUTH_TOKEN": "0" * 64},

@@ -14,8 +14,9 @@ PARTS = ("encoder", "level", "joint")
 MNIST = {"sgan.architectures": "mnist"}
 MOVING = (
     "pipeline/storage",
+    "pipeline/cluster",
     "pipeline/tracking",
-    "pipeline/parts/cluster.py",
+    "pipeline/parts/running.py",
     "pipeline/parts/checkpoints.py",
     "pipeline/parts/progress.py",
     "pipeline/parts/sink.py",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cluster import connection
 from pipeline.errors import UserError
-from pipeline.parts import cluster
 
 
 @pytest.fixture
@@ -25,27 +25,27 @@ def listening():
 
 def test_the_environment_says_whether_there_is_a_cluster(monkeypatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert not cluster.wanted()
+    assert not connection.wanted()
     monkeypatch.setenv("RAY_ADDRESS", "")
-    assert not cluster.wanted()
+    assert not connection.wanted()
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert cluster.wanted()
+    assert connection.wanted()
 
 
 def test_addresses_that_may_answer(listening) -> None:
     for address in (listening, f"ray://{listening}", "auto", "local"):
-        cluster._check_answers(address)
+        connection._check_answers(address)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "host:", ":6379", "ray://host", "host:port"])
 def test_addresses_of_another_form(address) -> None:
     with pytest.raises(UserError, match=rf"RAY_ADDRESS={address}: must be host:port"):
-        cluster._check_answers(address)
+        connection._check_answers(address)
 
 
 def test_an_address_where_nobody_is(free_port) -> None:
     with pytest.raises(UserError, match=r"does not answer \(.*refused\)\. Start it, or unset"):
-        cluster._check_answers(f"[127.0.0.1]:{free_port}")
+        connection._check_answers(f"[127.0.0.1]:{free_port}")
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def no_token(monkeypatch, tmp_path: Path) -> Path:
 
 
 def test_a_local_ray_gets_a_token_that_is_written_nowhere(no_token: Path) -> None:
-    cluster._ensure_token()
+    connection._ensure_token()
     first = os.environ.pop("RAY_AUTH_TOKEN")
-    cluster._ensure_token()
+    connection._ensure_token()
     assert len(first) == 64 and os.environ["RAY_AUTH_TOKEN"] != first
     assert list(no_token.iterdir()) == []
 
@@ -74,18 +74,13 @@ def test_a_person_s_own_token_is_taken(no_token: Path, monkeypatch, where: str) 
     else:
         monkeypatch.setenv(where, "mine")
     before = os.environ.get("RAY_AUTH_TOKEN")
-    cluster._ensure_token()
+    connection._ensure_token()
     assert os.environ.get("RAY_AUTH_TOKEN") == before
 
 
 def test_signals_are_ours_again_after_ray_took_them() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    with cluster._own_signal_handlers():
+    with connection._own_signal_handlers():
         for number in before:
             signal.signal(number, signal.SIG_IGN)
     assert {number: signal.getsignal(number) for number in before} == before
-
-
-def test_a_person_reads_the_last_line_of_a_traceback() -> None:
-    error = RuntimeError("Traceback (most recent call last):\n  File ...\nOSError: disk full\n")
-    assert cluster._last_line(error) == "OSError: disk full"

@@ -1,4 +1,4 @@
-"""Ray: connect or start, check the resources, train parts side by side, cancel when asked.
+"""Parts on Ray: check the resources, train parts side by side, cancel when asked.
 
 A part with one worker is a plain task, which Ray restarts elsewhere within seconds of its worker's
 or node's death; a part with several runs under Ray Train. Both call `worker.train_part`, which
@@ -6,110 +6,21 @@ owns the checkpoints, so both go on where they were.
 """
 
 import math
-import os
-import secrets
-import signal
-import socket
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.cluster.nodes import pinned_here
 from pipeline.errors import UserError
 from pipeline.parts.part import Part, Placement
 from pipeline.parts.sink import ActorSender, MetricHub, Report
 
 _RESTARTS = 3
 _POLL_S = 0.5
-_ANSWER_S = 5.0
 
 
 class Stopped(Exception):
     """Training was cancelled because the stage was asked to stop."""
-
-
-def wanted() -> bool:
-    """Whether the environment names a cluster (RAY_ADDRESS), to which then every part goes."""
-    return bool(os.environ.get("RAY_ADDRESS"))
-
-
-@contextmanager
-def connected(cpus: int | None = None) -> Iterator[None]:
-    """A Ray session: the cluster at RAY_ADDRESS, else a local one, ended afterwards.
-
-    Args:
-        cpus: cores that a local Ray may hand out; all by default.
-
-    Raises:
-        UserError: the cluster does not answer, or refuses this driver's token.
-    """
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        _check_answers(address)
-    else:
-        _ensure_token()
-    import ray
-
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        with _own_signal_handlers():
-            if address:
-                ray.init(address=address, **quiet)
-            else:
-                # Without "local" it would join whatever Ray another person started here.
-                own: dict[str, Any] = {
-                    "num_cpus": cpus or os.cpu_count(),
-                    "include_dashboard": False,
-                }
-                ray.init(address="local", **own, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-        raise UserError(f"{where} cannot be used: {error}. Check it with `ray status`") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_answers(address: str) -> None:
-    """Raises UserError where nothing listens at the address: Ray would wait for it for ever."""
-    if address in ("auto", "local"):
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(
-            f"RAY_ADDRESS={address}: must be host:port of a cluster's head, or 'auto' for the one "
-            "that was started on this machine; unset it to train on a local Ray"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
-    except OSError as error:
-        raise UserError(
-            f"the Ray cluster at RAY_ADDRESS={address} does not answer ({error}). Start it, or "
-            "unset RAY_ADDRESS to train on a local Ray"
-        ) from error
-
-
-@contextmanager
-def _own_signal_handlers() -> Iterator[None]:
-    """Puts the signal handlers back afterwards: Ray's end the process without a word to MLflow."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ensure_token() -> None:
-    """A local Ray gets a token of its own, which its processes inherit; nothing is written."""
-    places = (os.environ.get("RAY_AUTH_TOKEN"), os.environ.get("RAY_AUTH_TOKEN_PATH"))
-    if not any(places) and not (Path.home() / ".ray" / "auth_token").exists():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
@@ -169,7 +80,7 @@ def train(
     """
     import ray
 
-    hub: Any = ray.remote(num_cpus=0)(MetricHub).remote()
+    hub: Any = ray.remote(num_cpus=0)(MetricHub).options(**pinned_here()).remote()
     names = {_submit(part, hub): part.name for part in parts}
     results: dict[str, dict[str, Any]] = {}
     pending = list(names)
