@@ -1,8 +1,8 @@
 """Checkpoints and results of a part in storage: atomic, keyed, the newest step wins."""
 
+import io
 import pickle
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,9 @@ class Checkpoints:
         """Write the state after `step` steps; older checkpoints go once it is there."""
         import torch
 
-        with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
-            local = Path(folder) / "state.pt"
-            torch.save(dict(state), local)
-            self.storage.put_file(local, f"{self.folder}/step-{step:010d}.pt")
+        content = io.BytesIO()
+        torch.save(dict(state), content)
+        self.storage.write(f"{self.folder}/step-{step:010d}.pt", content.getvalue())
         for old, key in self._steps()[:-2]:
             if old < step:
                 self.storage.delete(key)
@@ -51,17 +50,15 @@ class Checkpoints:
         import torch
 
         for step, key in reversed(self._steps()):
-            with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
-                local = Path(folder) / "state.pt"
-                try:
-                    self.storage.get_file(key, local)
-                except FileNotFoundError:  # another worker has newer ones by now
-                    continue
-                try:
-                    return step, torch.load(local, map_location=device, weights_only=True)
-                except _DAMAGED as error:
-                    reason = (str(error) or type(error).__name__).splitlines()[0]
-                    print(f"checkpoint {key} cannot be read ({reason}); trying an older one")
+            try:
+                content = io.BytesIO(self.storage.read(key)[0])
+            except FileNotFoundError:  # another worker has newer ones by now
+                continue
+            try:
+                return step, torch.load(content, map_location=device, weights_only=True)
+            except _DAMAGED as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                print(f"checkpoint {key} cannot be read ({reason}); trying an older one")
         return None
 
     def finish(self, weights: Path, result: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.storage.atomic import atomic_path
+from pipeline.storage.backend import NoConditionalWrites
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -220,6 +221,52 @@ def put_bytes(content: bytes, uri: str) -> None:
     bucket, key = parse(uri)
     with _explained(uri):
         client().put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def get_versioned(uri: str) -> tuple[bytes, str]:
+    """The whole object and its entity tag. Raises as `Reader`."""
+    with Reader(uri) as reader, io.BufferedReader(reader, buffer_size=1 << 20) as stream:
+        return stream.read(), reader.etag
+
+
+def create(content: bytes, uri: str) -> bool:
+    """Store `content` where there is no object; whether it was this writer's.
+
+    Raises UserError where S3 refuses, NoConditionalWrites where the server knows no such writes.
+    """
+    return _put_if(content, uri, IfNoneMatch="*")
+
+
+def replace_if(content: bytes, uri: str, etag: str) -> bool:
+    """Store `content` where the object still has this entity tag. Otherwise as `create`."""
+    return _put_if(content, uri, IfMatch=etag)
+
+
+def _put_if(content: bytes, uri: str, **condition: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    bucket, key = parse(uri)
+    with _explained(uri):
+        try:
+            client().put_object(Bucket=bucket, Key=key, Body=content, **condition)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if code == "NotImplemented" or status == 501:
+                raise NoConditionalWrites(f"{uri}: {error}") from error
+            # 409: another conditional write of this key is under way. A 412 may be an answer to a
+            # repetition of this very request, whose first answer was lost.
+            if status not in (404, 409, 412) or code == "NoSuchBucket":
+                raise
+            return status == 412 and _holds(uri, content)
+    return True
+
+
+def _holds(uri: str, content: bytes) -> bool:
+    try:
+        return get_bytes(uri) == content
+    except FileNotFoundError:
+        return False
 
 
 def exists(uri: str) -> bool:

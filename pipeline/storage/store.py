@@ -1,7 +1,6 @@
-"""Storage of checkpoints and other keyed files: a local folder or an S3 prefix, one interface."""
+"""Storage of checkpoints and other keyed files: the one class that the rest of the house uses."""
 
 import json
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
@@ -9,99 +8,83 @@ from urllib.request import url2pathname
 
 from pipeline.errors import UserError
 from pipeline.paths import project_root
-from pipeline.storage import s3
-from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
+from pipeline.storage.atomic import write_bytes
+from pipeline.storage.backend import Backend
+from pipeline.storage.folder import Folder
+from pipeline.storage.prefix import Prefix
 
 
 class Storage:
-    """Files by key below `uri`: a path (relative to the project root), file:// or s3://.
+    """Files by key in a place: a path (relative to the project root), file://, s3://, or a backend.
 
-    Keys are relative POSIX paths such as `levels/level0/<digest>/state.safetensors`. Every
-    write is atomic: a reader sees the old content or the new, never a part. Objects can be
-    pickled and sent to workers.
+    Keys are relative POSIX paths such as `levels/level0/<digest>/result.json`. Every write is
+    atomic: a reader sees the old content or the new, never a part. Objects can be pickled and sent
+    to workers. A file is held in memory while it is written or read.
 
-    Raises UserError for another scheme or a key that leaves the storage.
+    Attributes:
+        uri: the address, for messages and for another process to open.
+
+    Raises UserError for another scheme, for a key that leaves the storage, and for what a person
+    can mend: a full disk, a server that is away.
     """
 
-    def __init__(self, uri: str | Path) -> None:
-        text = str(uri)
-        parsed = urlparse(text)
-        self._root: Path | None = None
-        if parsed.scheme == "s3":
-            s3.parse(text)
-            self.uri = text.rstrip("/")
-            return
-        if parsed.scheme == "file":
-            text = url2pathname(parsed.path)
-        elif "://" in text:
-            raise UserError(
-                f"storage {text!r}: unknown scheme {parsed.scheme!r}; use a path, file:// or s3://"
-            )
-        self._root = (project_root() / Path(text).expanduser()).resolve()
-        self.uri = str(self._root)
+    def __init__(self, where: "str | Path | Backend") -> None:
+        self._backend: Backend = _backend(str(where)) if isinstance(where, str | Path) else where
+        self.uri = self._backend.uri
 
     def __repr__(self) -> str:
         return f"Storage({self.uri!r})"
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Content and version of `key`, for `replace_if`. Raises FileNotFoundError."""
+        return self._backend.read(_checked(key))
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write `content` to `key`, replacing what is there."""
+        self._backend.write(_checked(key), content)
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write `content` where there is nothing at `key`; whether it was this writer's.
+
+        Raises NoConditionalWrites where the place cannot do that.
+        """
+        return self._backend.create(_checked(key), content)
+
+    def replace_if(self, key: str, content: bytes, version: str) -> bool:
+        """Write `content` where `key` still has `version`; whether it was this writer's. False
+        where there is nothing. Raises NoConditionalWrites where the place cannot do that."""
+        return self._backend.replace_if(_checked(key), content, version)
 
     def put_file(self, local: Path | str, key: str) -> None:
         """Copy the file `local` to `key`, replacing what is there.
 
         Raises FileNotFoundError where `local` is missing.
         """
-        if self._root is None:
-            s3.put_file(Path(local), self._address(key))
-            return
-        with atomic_path(self._path(key)) as temporary:
-            shutil.copyfile(local, temporary)
+        self.write(key, Path(local).read_bytes())
 
     def get_file(self, key: str, local: Path | str) -> None:
         """Copy `key` to the file `local`, atomically. Raises FileNotFoundError."""
-        if self._root is None:
-            s3.get_file(self._address(key), Path(local))
-            return
-        source = self._path(key)
-        if not source.is_file():
-            raise FileNotFoundError(f"{source} does not exist")
-        with atomic_path(Path(local)) as temporary:
-            shutil.copyfile(source, temporary)
+        write_bytes(Path(local), self.read(key)[0])
 
     def exists(self, key: str) -> bool:
         """Whether there is a file at exactly `key`."""
-        if self._root is None:
-            return s3.exists(self._address(key))
-        return self._path(key).is_file()
+        return self._backend.exists(_checked(key))
 
-    def list(self, prefix: str = "") -> list[str]:
-        """Keys of all files below the folder `prefix` (all files where empty), sorted."""
-        if self._root is None:
-            folder = self._address(prefix) if prefix else self.uri
-            base = len(s3.parse(self.uri)[1] and s3.parse(self.uri)[1] + "/")
-            return [entry.key[base:] for entry in s3.list_objects(folder + "/")]
-        folder_path = self._path(prefix) if prefix else self._root
-        return sorted(
-            path.relative_to(self._root).as_posix()
-            for path in folder_path.rglob("*")
-            if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX)
-        )
+    def list(self, folder: str = "") -> list[str]:
+        """Keys of all files below a folder (all files where empty), sorted."""
+        return self._backend.list(_checked(folder) if folder else "")
 
     def delete(self, key: str) -> None:
-        """Delete the file at `key`; a missing one is fine. Empty folders stay: another process
-        may be about to write into one."""
-        if self._root is None:
-            s3.delete(self._address(key))
-            return
-        self._path(key).unlink(missing_ok=True)
+        """Delete the file at `key`; a missing one is fine."""
+        self._backend.delete(_checked(key))
 
     def read_json(self, key: str) -> Any:
         """The JSON value at `key`.
 
         Raises FileNotFoundError where it is missing and UserError where it is not JSON.
         """
+        content, _ = self.read(key)
         try:
-            if self._root is None:
-                content = s3.get_bytes(self._address(key))
-            else:
-                content = self._path(key).read_bytes()
             return json.loads(content)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(
@@ -110,21 +93,29 @@ class Storage:
 
     def write_json(self, key: str, value: Any) -> None:
         """Write `value` as JSON to `key`, atomically. Raises TypeError for other types."""
-        content = json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
-        if self._root is None:
-            s3.put_bytes(content, self._address(key))
-        else:
-            write_bytes(self._path(key), content)
+        self.write(key, json_bytes(value))
 
-    def _relative(self, key: str) -> str:
-        path = PurePosixPath(key)
-        if not path.parts or path.is_absolute() or ".." in path.parts:
-            raise UserError(f"storage key {key!r}: must be a relative path without '..'")
-        return path.as_posix()
 
-    def _path(self, key: str) -> Path:
-        assert self._root is not None
-        return self._root / self._relative(key)
+def json_bytes(value: Any) -> bytes:
+    """JSON as it lies in storage: sorted, for a person too. Raises TypeError for other types."""
+    return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
 
-    def _address(self, key: str) -> str:
-        return f"{self.uri}/{self._relative(key)}"
+
+def _backend(uri: str) -> Backend:
+    parsed = urlparse(uri)
+    if parsed.scheme == "s3":
+        return Prefix(uri)
+    if parsed.scheme == "file":
+        uri = url2pathname(parsed.path)
+    elif "://" in uri:
+        raise UserError(
+            f"storage {uri!r}: unknown scheme {parsed.scheme!r}; use a path, file:// or s3://"
+        )
+    return Folder((project_root() / Path(uri).expanduser()).resolve())
+
+
+def _checked(key: str) -> str:
+    path = PurePosixPath(key)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise UserError(f"storage key {key!r}: must be a relative path without '..'")
+    return path.as_posix()

@@ -1,6 +1,7 @@
 """Checkpoints in storage: the newest readable one wins, and a finished part keeps none."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -88,15 +89,19 @@ def test_all_damaged_means_from_the_start(checkpoints, tmp_path):
     assert checkpoints.load("cpu") is None
 
 
-def test_a_write_that_fails_leaves_the_older_ones(checkpoints, tmp_path, monkeypatch):
+@pytest.fixture
+def full_disk():
+    """From `full_disk(n)` on no file of this process may grow beyond n bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_write_that_fails_leaves_the_older_ones(checkpoints, tmp_path, full_disk):
     checkpoints.save(10, state(10))
     checkpoints.save(20, state(20))
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("shutil.copyfile", full)
-    with pytest.raises(OSError, match="No space left"):
+    full_disk(1000)
+    with pytest.raises(OSError, match="File too large"):
         checkpoints.save(30, state(30))
     assert files(tmp_path) == ["step-0000000010.pt", "step-0000000020.pt"]
 
