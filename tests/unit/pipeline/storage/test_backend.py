@@ -60,7 +60,7 @@ def test_listing_is_by_folder_and_deleting_twice_is_fine(place: Backend) -> None
 
 
 def test_what_is_not_there_is_named(place: Backend) -> None:
-    with pytest.raises(FileNotFoundError, match="runs/none does not exist|store/none does not"):
+    with pytest.raises(FileNotFoundError, match=r"(runs|store)/none does not exist"):
         place.read("none")
 
 
