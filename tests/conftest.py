@@ -85,9 +85,11 @@ def pytest_collection_modifyitems(
 
 
 def _group(item: pytest.Item) -> str:
-    """Its file, or what is shared: who needs the judge would only wait for another to train it."""
-    judged = "judge" in item.fixturenames  # type: ignore[attr-defined]
-    return "the judge" if judged else str(item.path.relative_to(ROOT))
+    """Its file, or what is shared: who needs the judge would only wait for another to train it,
+    and a second cluster would only take the first one's cores."""
+    shared = {"judge": "the judge", "nodes_apart": "the nodes"}
+    names = [name for name in shared if name in item.fixturenames]  # type: ignore[attr-defined]
+    return shared[names[0]] if names else str(item.path.relative_to(ROOT))
 
 
 def _turn(item: pytest.Item) -> int:

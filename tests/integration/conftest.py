@@ -21,6 +21,8 @@ import psutil
 import pytest
 import yaml
 
+from tests.cluster_rig import Cluster, cluster, why_not
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("pipeline", "sgan", "conf", "tests/data", ".dvc/config")
 CODE += ("dvc.yaml", "params.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
@@ -173,6 +175,17 @@ def wait_until(true: Callable[[], Any], seconds: float, what: str) -> Any:
             return found
         time.sleep(0.05)
     pytest.fail(f"{what}: not within {seconds:g} s")
+
+
+@pytest.fixture(scope="session")
+def nodes_apart() -> Iterator[Cluster]:
+    """Three Ray nodes of a core each, of which the two that are not the tests' share no files with
+    them. Tests that use it run in one process and may not kill its nodes."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with cluster(nodes=3, cpus=1) as nodes:
+        yield nodes
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -19,64 +16,18 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_stack
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import MlflowServer
 
 pytestmark = pytest.mark.integration
 
 
-class Server:
-    """An ``mlflow server`` on 127.0.0.1 that a test can stop and start again."""
-
-    def __init__(self, folder: Path, port: int):
-        self.folder = folder
-        self.uri = f"http://127.0.0.1:{port}"
-        self._port = port
-        self._process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        command += ["--port", str(self._port), "--workers", "1"]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
-        command += ["--artifacts-destination", str(self.folder / "artifacts")]
-        with open(self.folder / "server.log", "a") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=2).read()
-                return
-            except OSError:
-                assert self._process.poll() is None, (self.folder / "server.log").read_text()
-                time.sleep(0.3)
-        raise AssertionError((self.folder / "server.log").read_text())
-
-    def stop(self) -> None:
-        import psutil
-
-        if self._process is None:
-            return
-        own = psutil.Process(self._process.pid)
-        tree = [*own.children(recursive=True), own]
-        for process in tree:  # asked to end, it takes 20 s and more
-            process.kill()
-        psutil.wait_procs(tree, timeout=20)
-        self._process.wait(timeout=20)
-        self._process = None
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, mlflow_database):
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(tmp_path_factory.mktemp("server"), port)
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
     shutil.copy(mlflow_database, server.folder / "server.db")
     server.start()
     yield server
-    server.stop()
+    server.kill()
 
 
 @pytest.fixture
@@ -118,7 +69,7 @@ def test_metrics_wait_while_the_server_is_away(server, tracker, tmp_path, caplog
     line = lineage({"outage": 1}, tmp_path)
     run = tracker.stage(line, "encoder")
     run.log_metrics([("encoder/loss", 3.0, 100)])
-    server.stop()
+    server.kill()
     attempts = []
     log_batch = tracker.client.log_batch
 
