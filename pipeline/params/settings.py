@@ -132,8 +132,6 @@ class RuntimeConfig:
     storage: str | None = None  # checkpoints: path or s3://; null: SGAN_STORAGE, else .runs
     # auto: the accelerator that torch finds, else the CPU; by name: that one, or an error
     device: Literal["auto", "cpu", "cuda", "xpu", "mps"] = "auto"
-    # Data-parallel workers of a level or of joint training; or by part: {"0": 2, "joint": 2}
-    workers_per_level: int | dict[str, int] = 1
     cpus_per_worker: float | None = None  # that Ray sets aside; null: a level's share of the cores
     # null: as many as let all levels run at once, and none without a GPU. Fractions share one.
     gpus_per_worker: float | None = None
@@ -141,23 +139,8 @@ class RuntimeConfig:
     progress: Literal["auto", "plain", "none"] = "auto"  # auto: bars on a terminal, else lines
 
     def __post_init__(self) -> None:
-        workers = self.workers_per_level
-        for level, count in workers.items() if isinstance(workers, dict) else []:
-            if not level.isdecimal() and level != "joint":
-                allowed = "workers by level, and for 'joint': {'0': 2, 'joint': 2}"
-                raise ConfigError("workers_per_level", workers, allowed)
-            if count < 1:
-                raise ConfigError(f"workers_per_level.{level}", count, ">= 1")
-        if isinstance(workers, int):
-            _at_least(self, "workers_per_level", 1)
         _above(self, "cpus_per_worker checkpoint_seconds", 0)
         _at_least(self, "gpus_per_worker", 0)
-
-    def workers(self, level: int | None) -> int:
-        """Workers of a level, or of joint training (None); 1 where the mapping names none."""
-        if isinstance(self.workers_per_level, dict):
-            return self.workers_per_level.get("joint" if level is None else str(level), 1)
-        return self.workers_per_level
 
     def storage_uri(self) -> str:
         """Where checkpoints go: `storage`, else the variable SGAN_STORAGE, else `.runs`."""

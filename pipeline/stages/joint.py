@@ -46,7 +46,6 @@ def joint_part(stage: Stage) -> Part:
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(
         Identity.of_joint(config, stage.params.joint, inputs),
-        workers=stage.params.runtime.workers(None),
         cpus=stage.cpus_alone(),
         gpus=stage.params.runtime.gpus_per_worker,
     )

@@ -54,7 +54,6 @@ def level_parts(stage: Stage) -> "list[Part]":
     return [
         stage.part(
             Identity.of_level(config, i, inputs),
-            workers=runtime.workers(i),
             cpus=runtime.cpus_per_worker or share,
             gpus=runtime.gpus_per_worker,
         )

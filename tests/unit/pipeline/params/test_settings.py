@@ -10,11 +10,7 @@ from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
 from sgan.config import ConfigError
 
 
-def test_workers_and_storage_have_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = (0, 1, None)  # None: joint training
-    assert [RuntimeConfig(workers_per_level=2).workers(i) for i in parts] == [2, 2, 2]
-    some = RuntimeConfig(workers_per_level={"0": 4, "joint": 3})
-    assert [some.workers(i) for i in parts] == [4, 1, 3]
+def test_storage_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert RuntimeConfig().storage_uri() == ".runs"
     monkeypatch.setenv("SGAN_STORAGE", "s3://bucket/runs")
     assert RuntimeConfig().storage_uri() == "s3://bucket/runs"
@@ -44,7 +40,6 @@ def test_a_published_set_has_its_shape_and_classes_and_a_custom_one_none_yet() -
         (EvaluateConfig, {"seeds": (1, 2**31)}, "seeds"),
         (EvaluateConfig, {"num_samples": 100, "neighbours": 100}, "neighbours"),
         (EvaluateConfig, {"cas_epochs": 0.0}, "cas_epochs"),
-        (RuntimeConfig, {"workers_per_level": {"0": 1, "joint": 0}}, "workers_per_level.joint"),
         (RuntimeConfig, {"cpus_per_worker": 0.0}, "cpus_per_worker"),
     ],
 )
