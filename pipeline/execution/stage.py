@@ -159,10 +159,11 @@ class Stage:
         """A finished part's weights, into the workspace."""
         Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(target)
 
-    def cpus_alone(self) -> float:
-        """Cores for a part that has nothing beside it: what `runtime` says, else one of a
-        cluster's, else all of this machine's."""
-        here = 1.0 if connection.wanted() else float(os.cpu_count() or 1)
+    def cpus_alone(self, workers: int = 1) -> float:
+        """Cores for each worker of a part that has nothing beside it: what `runtime` says, else
+        one of a cluster's, else its share of this machine's."""
+        share = max(1, (os.cpu_count() or 1) // workers)
+        here = 1.0 if connection.wanted() else float(share)
         return self.params.runtime.cpus_per_worker or here
 
     def train(

@@ -33,7 +33,7 @@ def train_parts(
         runs: the MLflow run of each part.
         guard: asked between steps whether to stop.
         fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
-            unless RAY_ADDRESS names a cluster.
+            unless RAY_ADDRESS names a cluster or a part has several workers.
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
 
     Raises:
@@ -68,7 +68,8 @@ def train_parts(
             else:
                 stale.append(part)
         try:
-            if stale and (connection.wanted() or (fan_out and len(stale) > 1)):
+            several = any(part.workers > 1 for part in stale) or (fan_out and len(stale) > 1)
+            if stale and (connection.wanted() or several):
                 with connection.connected():
                     ready = running.preflight(stale, progress.status)
                     results |= running.train(ready, on_report, on_done, guard.should_stop)

@@ -46,7 +46,7 @@ def joint_part(stage: Stage) -> Part:
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(
         Identity.of_joint(config, stage.params.joint, inputs),
-        cpus=stage.cpus_alone(),
+        cpus=stage.cpus_alone(stage.params.joint.workers),
         gpus=stage.params.runtime.gpus_per_worker,
     )
 

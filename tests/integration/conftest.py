@@ -265,12 +265,27 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """`make_part(level, storage=None, total_images=…, **fields)`: a level on the material."""
+    """`make_part(level, total_images, storage=None, workers=1, batch_norm="per_rank", **fields)`:
+    a level on the material; `fields` are its placement's."""
     from pipeline.parts.part import Identity, Part, Placement
     from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
-    def make(level: int, total_images: int, storage: Path | None = None, **fields: Any) -> Part:
-        config = LevelConfig(z_dim=8, batch_size=50, total_images=total_images, lr_g=5e-4)
+    def make(
+        level: int,
+        total_images: int,
+        storage: Path | None = None,
+        workers: int = 1,
+        batch_norm: Any = "per_rank",
+        **fields: Any,
+    ) -> Part:
+        config = LevelConfig(
+            z_dim=8,
+            batch_size=50,
+            total_images=total_images,
+            lr_g=5e-4,
+            workers=workers,
+            batch_norm=batch_norm,
+        )
         stack = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (config, config)
         )

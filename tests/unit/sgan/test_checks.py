@@ -42,7 +42,7 @@ def test_a_number_outside_its_range(value: float) -> None:
 
 
 def test_a_range_without_its_lower_end() -> None:
-    with pytest.raises(ConfigError, match="must be > 0$"):
+    with pytest.raises(ConfigError, match=r"must be > 0$"):
         require_number(Some(rate=0.0), "rate", 0, open_low=True)
 
 

@@ -105,7 +105,8 @@ def test_workers_are_in_the_key_and_what_batch_norm_does_across_several(kind: st
     two = of_workers(kind, workers=2)
     assert alone == of_workers(kind, batch_norm="per_rank")
     assert (alone.workers, two.workers) == (1, 2)
-    assert len({alone.key, two.key, of_workers(kind, workers=2, batch_norm="synchronised").key}) == 3
+    synchronised = of_workers(kind, workers=2, batch_norm="synchronised")
+    assert len({alone.key, two.key, synchronised.key}) == 3
 
 
 @pytest.mark.parametrize(
