@@ -8,10 +8,15 @@ program.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from sgan.checks import ConfigError as ConfigError
+from sgan.checks import alternatives as alternatives
+from sgan.checks import require, require_g_steps, require_number, require_workers
+
+BatchNorm = Literal["per_rank", "synchronised"]
 
 
 @dataclass(frozen=True)
@@ -37,47 +42,6 @@ ARCHITECTURES = {
 }
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be: names the field, the value and what is allowed."""
-
-    def __init__(self, field_name: str, value: object, allowed: str) -> None:
-        self.field_name, self.value, self.allowed = field_name, value, allowed
-        super().__init__(f"{field_name} = {value!r}: must be {allowed}")
-
-
-def alternatives(parts: Iterable[str]) -> str:
-    """`a, b or c`."""
-    *first, last = parts
-    return f"{', '.join(first)} or {last}" if first else last
-
-
-def _require(config: object, name: str, ok: bool, allowed: str) -> None:
-    if not ok:
-        raise ConfigError(name, getattr(config, name), allowed)
-
-
-def _require_number(
-    config: object, names: str, low: float, high: float = math.inf, *, open_low: bool = False
-) -> None:
-    """Each field in `names` (space-separated) is finite and in [low, high] (or (low, high])."""
-    allowed = f"{'>' if open_low else '>='} {low:g}" + (
-        f" and <= {high:g}" if math.isfinite(high) else ""
-    )
-    for name in names.split():
-        value = getattr(config, name)
-        inside = (value > low if open_low else value >= low) and value <= high
-        _require(config, name, math.isfinite(value) and inside, allowed)
-
-
-def _require_g_steps(config: LevelConfig | JointConfig) -> None:
-    pairs = config.g_steps or ()
-    thresholds = [t for t, _ in pairs]
-    ok = bool(pairs) and thresholds == sorted(thresholds, reverse=True)
-    ok = ok and thresholds[-1] == 0 and all(1 <= n <= 100 for _, n in pairs)
-    rule = "pairs [threshold, steps] with falling thresholds down to 0 and 1 to 100 steps"
-    _require(config, "g_steps", ok, rule)
-
-
 @dataclass(frozen=True)
 class ImageConfig:
     """What h_0 is.
@@ -94,9 +58,9 @@ class ImageConfig:
     centre: Literal["none", "pixel_mean"] = "none"
 
     def __post_init__(self) -> None:
-        _require(self, "channels", self.channels in (1, 3), "1 or 3")
-        _require_number(self, "num_classes", 2)
-        _require(self, "width", self.width == self.height, f"equal to height ({self.height})")
+        require(self, "channels", self.channels in (1, 3), "1 or 3")
+        require_number(self, "num_classes", 2)
+        require(self, "width", self.width == self.height, f"equal to height ({self.height})")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -123,19 +87,22 @@ class EncoderConfig:
     shift_pixels: int = 0  # random translation by up to this many pixels (ours)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 1
+    workers: int = 1  # data-parallel; each takes batch_size / workers images of a step
+    batch_norm: BatchNorm = "per_rank"  # of several workers, see LevelConfig; pyramid's E has some
 
     def __post_init__(self) -> None:
         known = self.architecture in ARCHITECTURES
-        _require(self, "architecture", known, alternatives(map(repr, ARCHITECTURES)))
+        require(self, "architecture", known, alternatives(map(repr, ARCHITECTURES)))
         points = ARCHITECTURES[self.architecture].points
         in_order = tuple(p for p in points if p in self.cut)
-        _require(self, "cut", self.cut == in_order, f"a subset, in order, of {list(points)}")
-        _require_number(self, "width", 4, 512)
-        _require_number(self, "total_images batch_size", 1)
-        _require_number(self, "learning_rate", 0, 1, open_low=True)
-        _require_number(self, "weight_decay", 0, 1)
-        _require_number(self, "shift_pixels", 0, 16)
-        _require_number(self, "seed", 0, 2**31 - 1)
+        require(self, "cut", self.cut == in_order, f"a subset, in order, of {list(points)}")
+        require_number(self, "width", 4, 512)
+        require_number(self, "total_images batch_size", 1)
+        require_number(self, "learning_rate", 0, 1, open_low=True)
+        require_number(self, "weight_decay", 0, 1)
+        require_number(self, "shift_pixels", 0, 16)
+        require_number(self, "seed", 0, 2**31 - 1)
+        require_workers(self, self.workers, self.batch_size)
 
     @property
     def num_levels(self) -> int:
@@ -204,19 +171,27 @@ class LevelConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     seed: int = 1
 
+    # Data-parallel workers on the level: each takes batch_size / workers images of a step, and
+    # draws noise of its own
+    workers: int = 1
+    # Over which images of a step several workers' batch norm takes its statistics in training:
+    # each worker's own (as DDP does, without exchange), or all of them, as one worker would
+    batch_norm: BatchNorm = "per_rank"
+
     def __post_init__(self) -> None:
-        _require_number(self, "z_dim total_images", 1)
-        _require_number(self, "batch_size", 2)
-        _require_number(self, "lambda_adv lambda_cond lambda_ent lambda_class", 0)
-        _require_number(self, "instance_noise hidden_noise r1_gamma ema_half_life_images", 0)
-        _require_number(self, "augment_pixels", 0, 16)
-        _require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
-        _require_number(self, "lr_g lr_d adam_eps", 0, 1, open_low=True)
-        _require_number(self, "z_gain", 0, 100, open_low=True)
+        require_number(self, "z_dim total_images", 1)
+        require_number(self, "batch_size", 2)
+        require_number(self, "lambda_adv lambda_cond lambda_ent lambda_class", 0)
+        require_number(self, "instance_noise hidden_noise r1_gamma ema_half_life_images", 0)
+        require_number(self, "augment_pixels", 0, 16)
+        require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
+        require_number(self, "lr_g lr_d adam_eps", 0, 1, open_low=True)
+        require_number(self, "z_gain", 0, 100, open_low=True)
         for name in ("beta1", "beta2"):
-            _require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
-        _require_number(self, "seed", 0, 2**31 - 1)
-        _require_g_steps(self)
+            require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
+        require_number(self, "seed", 0, 2**31 - 1)
+        require_workers(self, self.workers, self.batch_size, least=2)
+        require_g_steps(self, self.g_steps)
 
 
 @dataclass(frozen=True)
@@ -245,27 +220,31 @@ class JointConfig:
     g_steps: tuple[tuple[float, int], ...] | None = None  # None: level 0's
     reuse_fakes: bool | None = None  # None: level 0's
     seed: int = 1
+    workers: int = 1  # data-parallel, see LevelConfig; not the levels'
+    batch_norm: BatchNorm = "per_rank"  # of several workers, see LevelConfig; not the levels'
 
     def __post_init__(self) -> None:
-        _require_number(self, "total_images", 1)
-        _require_number(self, "batch_size", 2)
-        _require_number(self, "lower_weight", 0, 1)
+        require_number(self, "total_images", 1)
+        require_number(self, "batch_size", 2)
+        require_number(self, "lower_weight", 0, 1)
         for name in ("lr_g", "lr_d"):
             if getattr(self, name) is not None:
-                _require_number(self, name, 0, 1, open_low=True)
+                require_number(self, name, 0, 1, open_low=True)
         for name in ("dropout", "instance_noise", "hidden_noise"):
             if getattr(self, name) is not None:
-                _require_number(self, name, 0, 0.99)
+                require_number(self, name, 0, 0.99)
         if self.g_steps is not None:
-            _require_g_steps(self)
-        _require_number(self, "seed", 0, 2**31 - 1)
+            require_g_steps(self, self.g_steps)
+        require_number(self, "seed", 0, 2**31 - 1)
+        require_workers(self, self.workers, self.batch_size, least=2)
 
     def levels(self, configs: Sequence[LevelConfig]) -> tuple[LevelConfig, ...]:
         """Every level's settings, level 0 first, as joint training uses them."""
         own = ("lr_g", "lr_d", "dropout", "instance_noise", "hidden_noise")
         common = ("precision", "g_steps", "reuse_fakes")
-        shared = {n: getattr(self, n) for n in ("total_images", "batch_size", "lr_schedule")}
-        shared |= {n: getattr(configs[0], n) for n in common} | {"seed": self.seed}
+        joints = ("total_images", "batch_size", "lr_schedule", "seed", "workers", "batch_norm")
+        shared = {n: getattr(self, n) for n in joints}
+        shared |= {n: getattr(configs[0], n) for n in common}
         given = {n: getattr(self, n) for n in own + common if getattr(self, n) is not None}
         return tuple(dataclasses.replace(c, **shared | given) for c in configs)
 

@@ -63,7 +63,7 @@ def batches(
 
     shares, manifest = shares or Shares(), Manifest.load(data)
     sizes, size, seed = manifest.shard_sizes("train"), task.batch_size, task.seed
-    _check(size, sum(sizes), shares.world_size, f"{section}.batch_size".lstrip("."))
+    _check(size, sum(sizes), shares.world_size, section)
     columns = {i: h if device.type == "cpu" else h.to(device) for i, h in (upper or {}).items()}
     common: dict[str, Any] = {
         "shard_sizes": sizes,
@@ -83,7 +83,9 @@ def batches(
     return ShardBatches(data, sum(sizes), columns, task, device, window, shares)
 
 
-def _check(batch_size: int, rows: int, world_size: int, setting: str) -> None:
+def _check(batch_size: int, rows: int, world_size: int, section: str) -> None:
+    within = f"{section}." if section else ""
+    setting = f"{within}batch_size"
     if batch_size > rows:
         raise UserError(
             f"{setting} = {batch_size}: must be at most the {rows} training images; lower it, or "
@@ -92,7 +94,7 @@ def _check(batch_size: int, rows: int, world_size: int, setting: str) -> None:
     if batch_size % world_size:
         raise UserError(
             f"{setting} = {batch_size}: must divide by the part's {world_size} workers "
-            "(runtime.workers_per_level); change either"
+            f"({within}workers); change either"
         )
 
 

@@ -162,7 +162,7 @@ def _levels(values: Any, encoder: EncoderConfig | None) -> tuple[dict[int, Level
 def _contradictions(sections: dict[str, Any]) -> list[str]:
     """What is wrong between sections that are each right."""
     data, encoder = sections["data"], sections["encoder"]
-    levels, runtime = sections["levels"], sections["runtime"]
+    levels = sections["levels"]
     problems = _image_problems(data, encoder)
     if data.max_train is not None:
         parts = {"encoder": encoder}
@@ -183,13 +183,6 @@ def _contradictions(sections: dict[str, Any]) -> list[str]:
     if judge != "cnn" and data.name != "cifar10":
         allowed = f"'cnn' for data.name = {data.name!r}: the published judges read CIFAR-10"
         problems.append(line("evaluate", ConfigError("judge", judge, allowed)))
-    if isinstance(runtime.workers_per_level, dict):
-        problems += [
-            f"runtime.workers_per_level.{level}: no such level; allowed: "
-            f"{', '.join(map(str, levels))}, joint"
-            for level in runtime.workers_per_level
-            if level not in {*map(str, levels), "joint"}
-        ]
     return problems
 
 

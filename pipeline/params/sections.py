@@ -19,6 +19,11 @@ Section = TypeVar("Section")
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
 _PLURALS = {int: "integers", float: "numbers", str: "names"}
+# What older files say, and where it is said now.
+_MOVED = {
+    "runtime.workers_per_level": "levels.N.workers, joint.workers and encoder.workers, as the "
+    "number of workers is part of the recipe",
+}
 
 
 def check(cls: type[Section], values: Any, path: str) -> tuple[Section | None, list[str]]:
@@ -51,7 +56,9 @@ def line(path: str, error: ConfigError) -> str:
 
 
 def unknown_key(path: str, key: str, allowed: Iterable[str]) -> str:
-    """The line for a key that nobody reads, with the nearest of those that are read."""
+    """The line for a key that nobody reads, with where it went or the nearest that is read."""
+    if f"{path}{key}" in _MOVED:
+        return f"{path}{key}: no such setting any more; it is now {_MOVED[f'{path}{key}']}"
     allowed = list(allowed)
     near = difflib.get_close_matches(key, allowed, n=1)
     hint = f" did you mean {near[0]!r}?" if near else ""

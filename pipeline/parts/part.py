@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from pipeline.code import closure_digest
 from sgan.config import (
@@ -17,12 +17,9 @@ from sgan.config import (
     to_dict,
 )
 
-if TYPE_CHECKING:
-    from pipeline.cluster.supply import Sent
-    from pipeline.storage.backend import Backend
-
 Kind = Literal["encoder", "level", "joint"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Settings = TypeVar("Settings", EncoderConfig, LevelConfig, JointConfig)
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,8 @@ class Identity:
     """All that fixes a part's result, and nothing else: its key follows from this and the code.
 
     Made by `of_encoder`, `of_level` and `of_joint`, which leave out what does not count: how E was
-    trained, where E's digest is among the inputs, and the settings of other levels.
+    trained, where E's digest is among the inputs; the settings of other levels, and in joint
+    training those that it has its own of; what batch norm does across workers, where there is one.
 
     Attributes:
         kind: the recipe, a module of `pipeline.parts.recipes`.
@@ -64,12 +62,12 @@ class Identity:
     def of_encoder(cls, config: StackConfig, inputs: Mapping[str, str]) -> "Identity":
         """E's training. inputs: digests of the data."""
         encoder = replace(config.encoder, width=_width_of(config.encoder))
-        return cls("encoder", StackConfig(config.image, encoder), inputs)
+        return cls("encoder", StackConfig(config.image, _across_workers(encoder)), inputs)
 
     @classmethod
     def of_level(cls, config: StackConfig, level: int, inputs: Mapping[str, str]) -> "Identity":
         """Level i alone. inputs: digests of data, encoder and features."""
-        own = config.levels[level]
+        own = _across_workers(config.levels[level])
         levels = tuple(own if i == level else LevelConfig() for i in range(len(config.levels)))
         nets = StackConfig(config.image, _nets_of(config.encoder), levels)
         return cls("level", nets, inputs, level=level)
@@ -78,9 +76,20 @@ class Identity:
     def of_joint(
         cls, config: StackConfig, joint: JointConfig, inputs: Mapping[str, str]
     ) -> "Identity":
-        """All levels together. inputs: digests of data, encoder, features and levels."""
-        nets = StackConfig(config.image, _nets_of(config.encoder), config.levels)
-        return cls("joint", nets, inputs, joint=joint)
+        """All levels together. inputs: digests of data, encoder, features and levels; the levels'
+        are left out where joint training starts from scratch."""
+        joint = _across_workers(joint)
+        levels = joint.levels(config.levels)
+        if joint.init == "levels":  # whose weights replace the first ones
+            levels = tuple(replace(level, d_init=LevelConfig.d_init) for level in levels)
+        elif joint.enabled:
+            inputs = {name: sha for name, sha in inputs.items() if not name.startswith("level")}
+        return cls(
+            "joint",
+            StackConfig(config.image, _nets_of(config.encoder), levels),
+            inputs,
+            joint=joint,
+        )
 
     @property
     def name(self) -> str:
@@ -104,6 +113,11 @@ class Identity:
         """Images seen by the end of the training."""
         return self.settings.total_images
 
+    @property
+    def workers(self) -> int:
+        """Data-parallel workers; in the key, as they draw noise of their own."""
+        return self.settings.workers
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -112,23 +126,17 @@ class Placement:
     Attributes:
         inputs: absolute paths or addresses by name: `data` (shards), `encoder`, `features`,
             `levelI`.
-        storage: address of checkpoints and results, or what reaches them (`storage.backend`).
-        objects: what `cluster.supply.opened` opens `object://` addresses by.
-        threads: that the numerics run on, on a CPU; the record tells, no key does.
-        workers, cpus, gpus: data-parallel workers, and what Ray sets aside for each; cpus None is
-            one for each thread, as far as one node has them, gpus None shares what the cluster
-            has among the parts.
+        storage: address of checkpoints and results.
+        cpus, gpus: what Ray sets aside for each worker; gpus None shares what the cluster has
+            among the parts.
         device: as `RuntimeConfig.device`.
         checkpoint_seconds: between checkpoints.
         resident_bytes: image sets up to this size are held on the training device.
     """
 
     inputs: Mapping[str, str]
-    storage: "str | Backend"
-    objects: "Mapping[str, Sent]" = field(default_factory=dict)
-    threads: int = 1
-    workers: int = 1
-    cpus: float | None = None
+    storage: str
+    cpus: float = 1.0
     gpus: float | None = None
     device: str = "auto"
     checkpoint_seconds: float = 20.0
@@ -157,6 +165,11 @@ class Part:
         """Storage prefix of this part's files: `<name>/<key>`."""
         return f"{self.name}/{self.key}"
 
+    @property
+    def workers(self) -> int:
+        """Data-parallel workers, each with `placement`'s cores and GPUs."""
+        return self.identity.workers
+
     def placed(self, **changes: object) -> "Part":
         """The same part with another placement; fields of `Placement` by name."""
         return replace(self, placement=replace(self.placement, **changes))  # type: ignore[arg-type]
@@ -165,6 +178,11 @@ class Part:
 def _nets_of(encoder: EncoderConfig) -> EncoderConfig:
     """What counts of E once it is trained: its nets."""
     return EncoderConfig(encoder.architecture, encoder.cut, _width_of(encoder))
+
+
+def _across_workers(settings: Settings) -> Settings:
+    """One worker's batch norm has nobody to be synchronised with."""
+    return settings if settings.workers > 1 else replace(settings, batch_norm="per_rank")
 
 
 def _width_of(encoder: EncoderConfig) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.cluster.nodes import pinned_here
 from pipeline.errors import UserError
-from pipeline.parts.part import Part, Placement
+from pipeline.parts.part import Part
 from pipeline.parts.sink import ActorSender, MetricHub, Report
 
 _RESTARTS = 3
@@ -35,21 +35,14 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
 
     total = ray.cluster_resources()
     have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
-    largest = max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
-    parts = [
-        p.placed(
-            gpus=_gpu_share(p.placement, have["GPU"], len(parts)),
-            cpus=p.placement.cpus or min(float(p.placement.threads), max(1.0, largest)),
-        )
-        for p in parts
-    ]
-    needs = {p.name: _need(p.placement) for p in parts}
+    parts = [p.placed(gpus=_gpu_share(p, have["GPU"], len(parts))) for p in parts]
+    needs = {p.name: _need(p) for p in parts}
     for name, need in needs.items():
         for kind, amount in need.items():
             if amount > have[kind]:
                 raise UserError(
-                    f"{name} asks for {amount:g} {kind} ({kind.lower()}s x workers, section "
-                    f"`runtime`) and the Ray cluster has {have[kind]:g} in all: lower it, or add "
+                    f"{name} asks for {amount:g} {kind} ({kind.lower()}s x its workers) "
+                    f"and the Ray cluster has {have[kind]:g} in all: lower it, or add "
                     "nodes"
                 )
     for kind in ("CPU", "GPU"):
@@ -59,18 +52,17 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
     return list(parts)
 
 
-def _need(placement: Placement) -> dict[str, float]:
-    workers = placement.workers
-    assert placement.cpus is not None
-    return {"CPU": placement.cpus * workers, "GPU": (placement.gpus or 0) * workers}
+def _need(part: Part) -> dict[str, float]:
+    each = {"CPU": part.placement.cpus, "GPU": part.placement.gpus or 0}
+    return {kind: amount * part.workers for kind, amount in each.items()}
 
 
-def _gpu_share(placement: Placement, gpus: float, parts: int) -> float:
+def _gpu_share(part: Part, gpus: float, parts: int) -> float:
     """GPUs for each worker of a part. A fraction is for one worker only: NCCL takes no two ranks
     on one GPU."""
-    if placement.gpus is not None or placement.device == "cpu":
-        return placement.gpus or 0.0
-    whole = gpus >= parts or placement.workers > 1
+    if part.placement.gpus is not None or part.placement.device == "cpu" or not gpus:
+        return part.placement.gpus or 0.0
+    whole = gpus >= parts or part.workers > 1
     return 1.0 if whole else math.floor(100 * gpus / parts) / 100
 
 
@@ -129,10 +121,10 @@ def _submit(part: Part, hub: Any) -> Any:
     import ray
 
     sender, place = ActorSender(hub), part.placement
-    if place.workers == 1:
-        task = ray.remote(
-            num_cpus=place.cpus or 1, num_gpus=place.gpus or 0, max_retries=_RESTARTS
-        )(_alone)
+    if part.workers == 1:
+        task = ray.remote(num_cpus=place.cpus, num_gpus=place.gpus or 0, max_retries=_RESTARTS)(
+            _alone
+        )
         return task.options(name=part.name).remote(part, sender)
     task = ray.remote(num_cpus=0, max_retries=_RESTARTS)(_together)
     return task.options(name=part.name).remote(part, sender)
@@ -166,7 +158,7 @@ def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
                         raise cause from None
                 if attempt > _RESTARTS:
                     raise UserError(
-                        f"{part.name}: its {part.placement.workers} workers failed {attempt} "
+                        f"{part.name}: its {part.workers} workers failed {attempt} "
                         f"times; the checkpoints are kept. The last time: {_last_line(error)}"
                     ) from error
     result = Checkpoints(Storage(part.placement.storage), part.folder).result()
@@ -181,12 +173,12 @@ def _trainer(part: Part, sender: ActorSender, folder: str) -> Any:
     from ray.train.torch import TorchTrainer
 
     place = part.placement
-    per_worker = {"CPU": place.cpus or 1} | ({"GPU": place.gpus} if place.gpus else {})
+    per_worker = {"CPU": place.cpus} | ({"GPU": place.gpus} if place.gpus else {})
     return TorchTrainer(
         _one_of_many,
         train_loop_config={"part": part, "sender": sender},
         scaling_config=ScalingConfig(
-            num_workers=place.workers, use_gpu=bool(place.gpus), resources_per_worker=per_worker
+            num_workers=part.workers, use_gpu=bool(place.gpus), resources_per_worker=per_worker
         ),
         run_config=RunConfig(
             name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",

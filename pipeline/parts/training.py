@@ -1,7 +1,6 @@
 """Train parts for a stage: where they run, what people see meanwhile, what MLflow gets."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
@@ -11,11 +10,9 @@ from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
 from pipeline.parts.progress import TrainingProgress, console_for
 from pipeline.parts.sink import Report
-from pipeline.parts.supplying import supplied
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
-    from pipeline.cluster.session import Session
     from pipeline.tracking.run import StageRun
 
 _STOP_NOTE = "Stopped; the checkpoints are kept, and the next `dvc repro` goes on from them."
@@ -28,7 +25,6 @@ def train_parts(
     *,
     fan_out: bool = False,
     progress_style: str = "auto",
-    session: "Callable[[], Session | None]" = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
 
@@ -37,10 +33,8 @@ def train_parts(
         runs: the MLflow run of each part.
         guard: asked between steps whether to stop.
         fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
-            unless RAY_ADDRESS names a cluster.
+            unless RAY_ADDRESS names a cluster or a part has several workers.
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
-        session: gives the cluster that RAY_ADDRESS names, by which workers get their inputs and
-            reach storage; on a local Ray they have the files.
 
     Raises:
         UserError: as `worker.train_part`.
@@ -74,15 +68,10 @@ def train_parts(
             else:
                 stale.append(part)
         try:
-            if stale and (connection.wanted() or (fan_out and len(stale) > 1)):
-                cluster = session()
-                with connection.connected() if cluster is None else nullcontext():
+            several = any(part.workers > 1 for part in stale) or (fan_out and len(stale) > 1)
+            if stale and (connection.wanted() or several):
+                with connection.connected():
                     ready = running.preflight(stale, progress.status)
-                    if cluster is not None:
-                        ready = [
-                            supplied(part, cluster.supply).placed(storage=cluster.storage)
-                            for part in ready
-                        ]
                     results |= running.train(ready, on_report, on_done, guard.should_stop)
             else:
                 results |= _here(stale, on_report, on_done, guard)

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.execution.stage import Stage, opened, part_metrics
+from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
 from pipeline.parts.curve import write_curve
 from pipeline.parts.part import Part
-from pipeline.parts.supplying import file_sha256
 from pipeline.storage.atomic import write_json
 
 
@@ -46,8 +45,9 @@ def joint_part(stage: Stage) -> Part:
     for i in range(len(config.levels)):
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
     return stage.part(
-        Identity.of_joint(config, stage.joint_config(), inputs),
-        workers=stage.params.runtime.workers(None),
+        Identity.of_joint(config, stage.params.joint, inputs),
+        cpus=stage.cpus_alone(stage.params.joint.workers),
+        gpus=stage.params.runtime.gpus_per_worker,
     )
 
 

@@ -1,5 +1,6 @@
 """levels: train every level's GAN independently, side by side on Ray (paper, section 3.2)."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
@@ -44,15 +45,17 @@ def main() -> None:
 
 
 def level_parts(stage: Stage) -> "list[Part]":
-    """One part per level."""
+    """One part per level, with its share of this machine where the params do not say."""
     from pipeline.parts.part import Identity
 
     config, inputs = stage.stack_config(), stage.level_inputs()
     runtime, count = stage.params.runtime, len(config.levels)
+    share = float(max(1, (os.cpu_count() or 1) // count))
     return [
         stage.part(
             Identity.of_level(config, i, inputs),
-            workers=runtime.workers(i),
+            cpus=runtime.cpus_per_worker or share,
+            gpus=runtime.gpus_per_worker,
         )
         for i in range(count)
     ]

@@ -24,7 +24,6 @@ import yaml
 from tests.cluster_rig import Cluster, cluster, why_not
 
 ROOT = Path(__file__).resolve().parents[2]
-ONE_THREAD = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
 CODE = ("pipeline", "sgan", "conf", "tests/data", ".dvc/config")
 CODE += ("dvc.yaml", "params.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
 UNWANTED = shutil.ignore_patterns("*.egg-info")  # compiled modules save each process a second
@@ -210,7 +209,7 @@ def _train(folder: Path) -> None:
     """
     project = Project.create(folder / "sgan")
     # One thread each: two that share a core with another test process wait for each other.
-    project.sgan("compose", "data=mnist_small", "budget=smoke", *ONE_THREAD)
+    project.sgan("compose", "data=mnist_small", "budget=smoke", "runtime.cpus_per_worker=1.0")
     project.commit("small data, small budget")
     ran = project.repro()
     (folder / "ran.json").write_text(json.dumps(ran))
@@ -266,12 +265,27 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """`make_part(level, storage=None, total_images=…, **fields)`: a level on the material."""
+    """`make_part(level, total_images, storage=None, workers=1, batch_norm="per_rank", **fields)`:
+    a level on the material; `fields` are its placement's."""
     from pipeline.parts.part import Identity, Part, Placement
     from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
-    def make(level: int, total_images: int, storage: Path | None = None, **fields: Any) -> Part:
-        config = LevelConfig(z_dim=8, batch_size=50, total_images=total_images, lr_g=5e-4)
+    def make(
+        level: int,
+        total_images: int,
+        storage: Path | None = None,
+        workers: int = 1,
+        batch_norm: Any = "per_rank",
+        **fields: Any,
+    ) -> Part:
+        config = LevelConfig(
+            z_dim=8,
+            batch_size=50,
+            total_images=total_images,
+            lr_g=5e-4,
+            workers=workers,
+            batch_norm=batch_norm,
+        )
         stack = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (config, config)
         )

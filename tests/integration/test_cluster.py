@@ -125,8 +125,8 @@ class TestOneMachine:
         with pytest.raises(UserError) as refused:
             train([make_part(1, total_images=1000, cpus=64.0)])
         assert str(refused.value) == (
-            "level1 asks for 64 CPU (cpus x workers, section `runtime`) and the Ray cluster has 2 "
-            "in all: lower it, or add nodes"
+            "level1 asks for 64 CPU (cpus x its workers) and the Ray cluster has 2 in all: "
+            "lower it, or add nodes"
         )
 
     def test_parts_that_do_not_fit_together_wait_in_turn(self, make_part):

@@ -148,6 +148,23 @@ def test_joint_settings_that_cannot_be(changes: dict) -> None:
     assert caught.value.field_name in changes
 
 
+def test_workers_take_equal_shares_of_a_batch() -> None:
+    assert LevelConfig(batch_size=6, workers=3).workers == 3
+    assert EncoderConfig(batch_size=3, workers=3).workers == 3
+    for cls, workers in ((LevelConfig, 6), (JointConfig, 4), (EncoderConfig, 5)):
+        with pytest.raises(ConfigError, match=r"must be a divisor of batch_size \(6\)") as caught:
+            cls(batch_size=6, workers=workers)
+        assert caught.value.field_name == "workers"
+
+
+def test_the_levels_workers_are_not_joints() -> None:
+    level = LevelConfig(workers=4, batch_norm="synchronised")
+    (alone,) = JointConfig().levels((level,))
+    assert (alone.workers, alone.batch_norm) == (1, "per_rank")
+    (two,) = JointConfig(workers=2, batch_norm="synchronised").levels((LevelConfig(),))
+    assert (two.workers, two.batch_norm) == (2, "synchronised")
+
+
 def test_joint_training_keeps_a_levels_own_settings_unless_it_names_them() -> None:
     level = LevelConfig(lr_g=3e-4, lr_d=2e-4, dropout=0.1, instance_noise=0.05, seed=5, z_dim=16)
     settings = JointConfig(

@@ -64,7 +64,7 @@ UNKNOWN = [
         32,
         "encoder.widht: unknown key; did you mean 'width'? allowed: architecture, cut, width, "
         "total_images, batch_size, learning_rate, weight_decay, horizontal_flip, shift_pixels, "
-        "precision, seed",
+        "precision, seed, workers, batch_norm",
     ),
     (
         "levels.0.zdim",
@@ -79,7 +79,7 @@ UNKNOWN = [
         True,
         "joint.enable: unknown key; did you mean 'enabled'? allowed: enabled, init, total_images, "
         "batch_size, lower_weight, lr_g, lr_d, lr_schedule, dropout, instance_noise, hidden_noise, "
-        "precision, g_steps, reuse_fakes, seed",
+        "precision, g_steps, reuse_fakes, seed, workers, batch_norm",
     ),
     (
         "evaluate.num_sample",
@@ -92,8 +92,13 @@ UNKNOWN = [
         "runtime.devices",
         "cpu",
         "runtime.devices: unknown key; did you mean 'device'? allowed: storage, device, "
-        "workers_per_level, threads, cpus_per_worker, gpus_per_worker, object_limit, "
-        "checkpoint_seconds, progress",
+        "cpus_per_worker, gpus_per_worker, checkpoint_seconds, progress",
+    ),
+    (
+        "runtime.workers_per_level",
+        2,
+        "runtime.workers_per_level: no such setting any more; it is now levels.N.workers, "
+        "joint.workers and encoder.workers, as the number of workers is part of the recipe",
     ),
 ]
 WRONG_TYPE = [
@@ -128,11 +133,6 @@ WRONG_TYPE = [
         "evaluate.inception_weights",
         3,
         "evaluate.inception_weights = 3: must be text or null",
-    ),
-    (
-        "runtime.workers_per_level",
-        "two",
-        "runtime.workers_per_level = 'two': must be an integer or a mapping from names to integers",
     ),
 ]
 NOT_A_CHOICE = [
@@ -225,11 +225,12 @@ IMPOSSIBLE = [
     ("evaluate.judge_seed", -1, "evaluate.judge_seed = -1: must be >= 0 and <= 2147483647"),
     ("runtime.gpus_per_worker", -0.5, "runtime.gpus_per_worker = -0.5: must be >= 0"),
     ("runtime.checkpoint_seconds", 0, "runtime.checkpoint_seconds = 0: must be > 0"),
-    ("runtime.workers_per_level", 0, "runtime.workers_per_level = 0: must be >= 1"),
+    ("encoder.workers", 0, "encoder.workers = 0: must be >= 1"),
     (
-        "runtime.workers_per_level",
-        {"0": 0},
-        "runtime.workers_per_level.0 = 0: must be >= 1",
+        "levels.0.workers",
+        3,
+        "levels.0.workers = 3: must be a divisor of batch_size (100) that leaves each worker 2 or "
+        "more of its images",
     ),
 ]
 CONTRADICTIONS = [
@@ -286,17 +287,6 @@ CONTRADICTIONS = [
         "evaluate.neighbours",
         10000,
         "evaluate.neighbours = 10000: must be below evaluate.num_samples (10000)",
-    ),
-    (
-        "runtime.workers_per_level",
-        {"top": 2},
-        "runtime.workers_per_level = {'top': 2}: must be workers by level, and for 'joint': "
-        "{'0': 2, 'joint': 2}",
-    ),
-    (
-        "runtime.workers_per_level",
-        {"7": 2},
-        "runtime.workers_per_level.7: no such level; allowed: 0, 1, joint",
     ),
 ]
 BAD = UNKNOWN + WRONG_TYPE + NOT_A_CHOICE + IMPOSSIBLE + CONTRADICTIONS

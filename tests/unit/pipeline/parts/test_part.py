@@ -17,7 +17,6 @@ def with_level(index: int, **changes: Any) -> StackConfig:
     """The stack with one level's settings changed."""
     levels = list(STACK.levels)
     levels[index] = replace(levels[index], **changes)
-    assert levels[index] != STACK.levels[index]
     return replace(STACK, levels=tuple(levels))
 
 
@@ -36,12 +35,11 @@ def test_where_and_on_how_much_it_runs_is_not_in_the_key() -> None:
         storage="s3://bucket/runs",
         cpus=7.0,
         gpus=0.5,
-        workers=2,
         device="cuda",
         checkpoint_seconds=1.0,
         resident_bytes=0,
     )
-    assert moved.placement.workers == 2
+    assert moved.placement.cpus == 7.0
     assert moved.key == part.key == level().key
 
 
@@ -91,6 +89,58 @@ def test_what_decides_the_result_is_in_the_key(changed: Identity) -> None:
 )
 def test_joints_own_steps_are_in_its_key(changes: dict[str, Any]) -> None:
     assert joint(**changes).key != joint().key
+
+
+def of_workers(kind: str, **changes: Any) -> Identity:
+    """A part of a kind whose own settings are changed."""
+    if kind == "encoder":
+        changed = replace(STACK, encoder=replace(STACK.encoder, **changes))
+        return Identity.of_encoder(changed, INPUTS)
+    return joint(**changes) if kind == "joint" else level(config=with_level(0, **changes))
+
+
+@pytest.mark.parametrize("kind", ["encoder", "level", "joint"])
+def test_workers_are_in_the_key_and_what_batch_norm_does_across_several(kind: str) -> None:
+    alone = of_workers(kind, batch_norm="synchronised")
+    two = of_workers(kind, workers=2)
+    assert alone == of_workers(kind, batch_norm="per_rank")
+    assert (alone.workers, two.workers) == (1, 2)
+    synchronised = of_workers(kind, workers=2, batch_norm="synchronised")
+    assert len({alone.key, two.key, synchronised.key}) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workers": 2},
+        {"total_images": 5},
+        {"batch_size": 50},
+        {"lr_schedule": "linear"},
+        {"seed": 2},
+        {"d_init": "he"},
+    ],
+)
+def test_how_a_level_was_trained_alone_is_not_in_joints_key(changes: dict[str, Any]) -> None:
+    for index in (0, 1):
+        assert joint(with_level(index, **changes)) == joint()
+        assert joint(with_level(index, lambda_ent=5.0)).key != joint().key
+    assert joint(with_level(0, lr_g=0.5), lr_g=0.1).key == joint(lr_g=0.1).key
+    assert joint(with_level(1, precision="bfloat16")).key == joint().key  # level 0's counts
+
+
+def test_joint_training_from_scratch_is_not_keyed_by_the_levels_weights() -> None:
+    settings = JointConfig(init="scratch")
+    first, other = (
+        Identity.of_joint(STACK, settings, {**INPUTS, "level0": sha}) for sha in ("0", "1")
+    )
+    assert first == other
+    stacked = JointConfig(init="scratch", enabled=False)  # trains nothing: the levels as they are
+    first, other = (
+        Identity.of_joint(STACK, stacked, {**INPUTS, "level0": sha}) for sha in ("0", "1")
+    )
+    assert first.key != other.key
+    he = joint(with_level(0, d_init="he"), init="scratch")
+    assert he.key != joint(init="scratch").key
 
 
 def test_a_key_is_of_the_settings_that_the_training_uses() -> None:

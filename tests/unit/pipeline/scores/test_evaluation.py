@@ -9,7 +9,7 @@ import torch
 from pipeline.code import closure
 from pipeline.errors import UserError
 from pipeline.params.settings import EvaluateConfig
-from pipeline.scores import diversity, evaluation, labels
+from pipeline.scores import diversity, evaluation, labels, levelwise
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
     Means,
@@ -82,6 +82,8 @@ def test_every_score_of_a_stack(
     stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
+    monkeypatch.setattr(levelwise, "_DRAWS", 5)
+    monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
     samples = drawn_sets(stack, SETTINGS)
     assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
     np.testing.assert_array_equal(samples[0].labels, np.arange(100) % 2)
