@@ -9,14 +9,15 @@ from pipeline.storage.atomic import atomic_path
 
 
 class Curve:
-    """Means of each metric over equal stretches of images seen.
+    """Means of each metric over equal stretches of images seen, the last one up to the end.
 
     Args:
         total_images: images of the whole training.
-        points: stretches; the curve has at most this many points.
+        points: stretches; the curve has at most this many points, and one for what is left over.
     """
 
     def __init__(self, total_images: int, points: int = 200) -> None:
+        self.total_images = total_images
         self.stride = max(1, total_images // points)
         self.rows: list[dict[str, float]] = []
         self._sums: dict[str, list[float]] = {}
@@ -28,7 +29,8 @@ class Curve:
             total = self._sums.setdefault(key, [0.0, 0.0])
             total[0] += value
             total[1] += 1
-        if images_seen // self.stride > self._stretch:
+        ended = images_seen >= self.total_images
+        if ended or images_seen // self.stride > self._stretch:
             self._stretch = images_seen // self.stride
             means = {key: total / count for key, (total, count) in self._sums.items()}
             self.rows.append({"images_seen": images_seen, **means})

@@ -1,20 +1,23 @@
 """How workers report: a sink beside the training loop, a hub beside the driver.
 
-A step costs the training loop microseconds: the sink sums metrics and sends their means at most
-every half second. The hub keeps what came in until the driver, the only process that talks to
-MLflow, drains it.
+Two things travel. Progress is for people: means since the last report, at most every half second.
+The part's curve is for MLflow: its points lie at fixed numbers of images and are kept in the
+checkpoint, so they are the same ones however often training starts again. Whenever a point is new
+the whole curve is sent, so that nothing depends on an earlier report having arrived. The hub keeps
+what came in until the driver, the only process that talks to MLflow, drains it.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _logger = logging.getLogger(__name__)
 
-Send = Callable[[str, int, int, dict[str, float], float], Any]
+Rows = Sequence[Mapping[str, float]]
+Send = Callable[[str, int, int, dict[str, float], float, Rows], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Report:
         total_images: images the part will have seen when it is done.
         metrics: mean of each metric over the steps since the report before this one.
         images_per_second: speed over the same span, 0.0 where unknown.
+        curve: every row of the part's curve so far (`pipeline.parts.curve.Curve.rows`) where one
+            is new since the report before this one, else empty.
         timestamp_ms: wall clock at arrival, milliseconds since 1970.
     """
 
@@ -35,6 +40,7 @@ class Report:
     total_images: int
     metrics: dict[str, float]
     images_per_second: float
+    curve: Rows
     timestamp_ms: int
 
 
@@ -56,10 +62,11 @@ class MetricHub:
         total_images: int,
         metrics: dict[str, float],
         images_per_second: float,
+        curve: Rows = (),
     ) -> None:
         """Takes one report; arguments as the fields of `Report`."""
         now_ms = int(time.time() * 1000)
-        record = Report(part, images_seen, total_images, metrics, images_per_second, now_ms)
+        record = Report(part, images_seen, total_images, metrics, images_per_second, curve, now_ms)
         with self._lock:
             self._waiting.append(record)
 
@@ -84,6 +91,7 @@ class PartSink:
         total_images: int,
         send: Send,
         *,
+        rows: Rows = (),
         images_seen: int = 0,
         interval_s: float = 0.5,
     ) -> None:
@@ -91,8 +99,9 @@ class PartSink:
         Args:
             part: name of the part.
             total_images: images the part will have seen when it is done.
-            send: takes (part, images_seen, total_images, metrics, images_per_second); for example
-                `MetricHub().report` or `ActorSender(actor)`.
+            send: takes (part, images_seen, total_images, metrics, images_per_second, curve); for
+                example `MetricHub().report` or `ActorSender(actor)`.
+            rows: the part's curve, which grows while it trains.
             images_seen: images seen before this process took over (a resumed checkpoint), so that
                 the speed counts only what is done here.
             interval_s: shortest time between two reports, in seconds.
@@ -101,6 +110,8 @@ class PartSink:
         self.total_images = total_images
         self.images_seen = images_seen
         self._send_report = send
+        self._rows = rows
+        self._sent_rows = 0
         self._interval_s = interval_s
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
@@ -136,13 +147,16 @@ class PartSink:
         now = time.monotonic()
         elapsed_s = now - self._sent_at if self._sent_at is not None else 0.0
         images = self.images_seen - self._sent_images
-        if not self._sums and images == 0:
+        curve = list(self._rows) if len(self._rows) > self._sent_rows else []
+        if not self._sums and images == 0 and not curve:
             return
         means = {key: total / self._counts[key] for key, total in self._sums.items()}
         speed = images / elapsed_s if elapsed_s > 0 else 0.0
         self._sums, self._counts = {}, {}
         self._sent_images, self._sent_at = self.images_seen, now
-        self._guard(self._send_report, self.part, self.images_seen, self.total_images, means, speed)
+        self._sent_rows = len(self._rows)
+        seen, total = self.images_seen, self.total_images
+        self._guard(self._send_report, self.part, seen, total, means, speed, curve)
 
     def close(self) -> None:
         """Sends what is left and waits until it has arrived, where the sender can tell."""
@@ -191,9 +205,10 @@ class ActorSender:
         total_images: int,
         metrics: dict[str, float],
         images_per_second: float,
+        curve: Rows = (),
     ) -> None:
         self._last = self._actor.report.remote(
-            part, images_seen, total_images, metrics, images_per_second
+            part, images_seen, total_images, metrics, images_per_second, curve
         )
 
     def flush(self) -> None:

@@ -9,7 +9,7 @@ from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
 from pipeline.parts.progress import TrainingProgress, console_for
-from pipeline.parts.sink import Report
+from pipeline.parts.sink import Report, Rows
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -45,18 +45,18 @@ def train_parts(
     with guard.checkpointing(), progress_shown as progress:
 
         def on_report(report: Report) -> None:
-            step = report.images_seen
-            progress.update(report.part, step, report.metrics, report.images_per_second)
-            points = [(key, value, step) for key, value in report.metrics.items()]
-            points.append((f"{report.part}/images_per_second", report.images_per_second, step))
-            runs[report.part].log_metrics(points)
+            speed = report.images_per_second
+            progress.update(report.part, report.images_seen, report.metrics, speed)
+            log_curve(runs[report.part], report.part, report.curve, speed)
 
         def on_done(name: str, result: dict[str, Any]) -> None:
             if result["reused"]:
                 progress.reused(name)
-                runs[name].mark_reused(result["metrics"], result["images_seen"])
+                runs[name].mark_reused()
             else:
                 progress.finish(name)
+            speed = result["images_seen"] / max(result["seconds"], 1e-3)
+            log_curve(runs[name], name, result["curve"], speed)
 
         results: dict[str, dict[str, Any]] = {}
         stale: list[Part] = []
@@ -79,6 +79,23 @@ def train_parts(
             progress.status(_STOP_NOTE)
             raise SystemExit(128 + guard.signal_number) from None
     return results
+
+
+def log_curve(run: "StageRun", part: str, rows: Rows, images_per_second: float) -> None:
+    """Offer a curve, the whole of it so far: what MLflow has of it is not logged again.
+
+    Args:
+        run: the part's MLflow run.
+        part: its name, under which the speed is logged beside the curve's own keys.
+        rows: as `Curve.rows`; a point's step is its images seen.
+        images_per_second: the speed at the points that are new.
+    """
+    points = []
+    for row in rows:
+        values = {**row, f"{part}/images_per_second": images_per_second}
+        step = int(values.pop("images_seen"))
+        points += [(key, value, step) for key, value in values.items()]
+    run.log_metrics(points)
 
 
 def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
 from pipeline.parts.device import device_of
 from pipeline.parts.part import Part
-from pipeline.parts.sink import PartSink
+from pipeline.parts.sink import PartSink, Send
 from pipeline.storage import s3
 from pipeline.storage.store import Storage
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sgan.training.comm import Comm
     from sgan.training.loop import Hooks
 
-Send = Callable[[str, int, int, dict[str, float], float], None]
 _STEPS_PER_REPORT_ON_GPU = 20
 
 
@@ -100,7 +99,7 @@ class _Training:
         name, total = self.part.name, self.part.identity.total_images
         seen = min(self.start * self.task.batch_size, total)
         sender = send if self.comm.rank == 0 else _discard
-        with PartSink(name, total, sender, images_seen=seen) as sink:
+        with PartSink(name, total, sender, rows=self.curve.rows, images_seen=seen) as sink:
             try:
                 hooks = self._hooks(sink, should_stop)
                 metrics = self.recipe.train(self.task, self.batches, hooks, start=self.start)

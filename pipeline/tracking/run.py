@@ -59,6 +59,9 @@ class StageRun:
     As a context manager it ends FINISHED, FAILED on an exception and KILLED on
     KeyboardInterrupt or SystemExit; runs opened below it end with it. An unreachable server never
     ends training: metrics wait and are sent when it is back; every other method raises UserError.
+
+    A metric is logged once for a step, whoever offers it again: after a restart, after a call
+    whose answer was lost, in an execution that goes on.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class StageRun:
         name: str,
         parent: "StageRun | None" = None,
         inherited_tags: Mapping[str, Any] | None = None,
+        resumed: bool = False,
     ) -> None:
         self._tracker = tracker
         self.lineage = lineage
@@ -80,6 +84,10 @@ class StageRun:
         self._children: list[StageRun] = []
         self._waiting: deque[Any] = deque(maxlen=_MOST_WAITING)
         self._retry_at = 0.0
+        self._offered: dict[str, set[int]] = {}
+        # Whether MLflow may hold points that this object has not sent, or has no answer for.
+        self._unsure = resumed
+        self._held: dict[str, set[int]] = {}
 
     def child(
         self,
@@ -101,15 +109,19 @@ class StageRun:
         run.log_params(params or {})
         return run
 
-    def mark_reused(self, metrics: Mapping[str, float] | None = None, step: int = 0) -> None:
-        """Says that this run's result came from storage, and logs its final metrics."""
-        self.set_tags({"sgan.reused": "true"})
-        self.log_metrics([(key, value, step) for key, value in (metrics or {}).items()])
+    def mark_reused(self) -> None:
+        """Says that this run's result came from storage, unless it was trained in this very run:
+        then there are points of it."""
+        with self._tracker.answering():
+            trained_here = self._unsure and self._tracker.client.get_run(self.run_id).data.metrics
+        if not (self._offered or trained_here):
+            self.set_tags({"sgan.reused": "true"})
 
     def log_metrics(self, points: Iterable[tuple[str, float, int]]) -> None:
         """Logs (key, value, step) points in calls of at most 1000; step counts images seen.
 
-        While the tracking server is away the points wait, for `finish` at the latest.
+        A point whose key has that step already is left out. While the tracking server is away the
+        points wait, for `finish` at the latest.
 
         Raises:
             UserError: MLflow refuses a key or value (not: the server is away).
@@ -117,9 +129,12 @@ class StageRun:
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)
-        self._waiting.extend(
-            Metric(_plain_key(key), float(value), now_ms, int(step)) for key, value, step in points
-        )
+        for key, value, step in points:
+            name, number = _plain_key(key), int(step)
+            steps = self._offered.setdefault(name, set())
+            if number not in steps:
+                steps.add(number)
+                self._waiting.append(Metric(name, float(value), now_ms, number))
         if time.monotonic() >= self._retry_at:
             self._send_waiting()
 
@@ -211,8 +226,12 @@ class StageRun:
         while self._waiting:
             chunk = list(islice(self._waiting, METRICS_PER_CALL))
             try:
-                self._tracker.client.log_batch(self.run_id, metrics=chunk)
+                new = [metric for metric in chunk if not self._holds(metric.key, metric.step)]
+                if new:
+                    self._tracker.client.log_batch(self.run_id, metrics=new)
             except Exception as error:
+                self._unsure = True
+                self._held.clear()
                 if not is_outage(error):
                     self._waiting.clear()
                     with self._tracker.answering():
@@ -227,6 +246,15 @@ class StageRun:
             for _ in chunk:
                 self._waiting.popleft()
         self._retry_at = 0.0
+
+    def _holds(self, key: str, step: int) -> bool:
+        """Whether MLflow has this point, as far as that can be in doubt."""
+        if not self._unsure:
+            return False
+        if key not in self._held:
+            history = self._tracker.client.get_metric_history(self.run_id, key)
+            self._held[key] = {metric.step for metric in history}
+        return step in self._held[key]
 
 
 def is_outage(error: BaseException) -> bool:

@@ -128,7 +128,7 @@ class Tracker:
         A stage that fails ends it too, as FAILED or KILLED; the next stage opens it again.
         """
         run_id = self.parent(lineage)
-        run = StageRun(self, lineage, run_id, lineage.name)
+        run = StageRun(self, lineage, run_id, lineage.name, resumed=True)
         run.log_metrics([(key, value, step) for key, value in (metrics or {}).items()])
         with self.answering():
             self.client.set_terminated(run_id, status)
@@ -144,7 +144,8 @@ class Tracker:
         began: float | None = None,
         label: str = "",
     ) -> StageRun:
-        """A run of one stage below the parent; an unfinished one of the same lineage goes on.
+        """A run of one stage below the parent; an unfinished one of the same lineage goes on,
+        unless it trains nothing and has measured something already.
 
         Args:
             lineage: the execution.
@@ -172,8 +173,8 @@ class Tracker:
         if part_key is not None:
             identity["sgan.part_key"] = part_key
         name = f"{stage} · {label}" if label else stage
-        run_id = self._resume_or_create(lineage, name, identity, inherited, began)
-        run = StageRun(self, lineage, run_id, stage, inherited_tags=inherited)
+        run_id, resumed = self._resume_or_create(lineage, name, identity, inherited, began)
+        run = StageRun(self, lineage, run_id, stage, None, inherited, resumed)
         run.log_params(params or {})
         return run
 
@@ -199,8 +200,8 @@ class Tracker:
         """The run of a part below `stage`: what `StageRun.child` uses."""
         identity = {"sgan.role": "part", "sgan.part": name, "sgan.part_key": part_key}
         more = {**stage.inherited_tags, **tags, "mlflow.parentRunId": stage.run_id}
-        run_id = self._resume_or_create(stage.lineage, name, identity, more)
-        return StageRun(self, stage.lineage, run_id, name, stage, more)
+        run_id, resumed = self._resume_or_create(stage.lineage, name, identity, more)
+        return StageRun(self, stage.lineage, run_id, name, stage, more, resumed)
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -273,14 +274,17 @@ class Tracker:
         identity: Mapping[str, str],
         more: Mapping[str, Any],
         began: float | None = None,
-    ) -> str:
+    ) -> tuple[str, bool]:
+        """The run's id, and whether it was there before."""
         with self.answering():
             found = self._newest(lineage, identity)
-            if found is None or found.info.status not in UNFINISHED:
-                return self._create(name, {**more, **identity}, began)
+            over = found is None or found.info.status not in UNFINISHED
+            # What trains nothing begins anew, so what it measured before is not of this attempt.
+            if over or ("sgan.part_key" not in identity and found.data.metrics):
+                return self._create(name, {**more, **identity}, began), False
             run_id = found.info.run_id
             self.client.update_run(run_id, status="RUNNING")
             for key, value in tag_values({**more, "sgan.resumed": "true"}).items():
                 if found.data.tags.get(key) != value:
                     self.client.set_tag(run_id, key, value)
-        return run_id
+        return run_id, True

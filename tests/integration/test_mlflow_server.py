@@ -47,7 +47,7 @@ def test_the_tree_of_runs_through_a_server(tracker, tmp_path):
             child.log_artifact(tmp_path / "report.html", "html")
             child.log_dict({"fid_10k": 7.5}, "metrics.json")
         reused = stage.child("levels/level1", "key1")
-        reused.mark_reused({"level1/loss_d": 0.5}, 100)
+        reused.mark_reused()
     tracker.finish_parent(line, {"fid_10k": 7.5})
     names = {
         run.info.run_name: run

@@ -1,6 +1,5 @@
 """The metric hub as a Ray actor, and many processes on one fresh tracking database."""
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -10,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.parts.curve import Curve
 from pipeline.parts.sink import ActorSender, MetricHub, PartSink
+from pipeline.parts.training import log_curve
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS, BATCH = 60, 100
+STEPS, BATCH, POINTS = 60, 100, 10
 
 pytestmark = pytest.mark.integration
 
@@ -34,11 +35,14 @@ def cluster():
     ray.shutdown()
 
 
-def train(sink: PartSink) -> int:
-    """Stands in a Ray task for a training loop."""
-    with sink:
+def train(name: str, sender: ActorSender) -> int:
+    """Stands in a Ray task for a worker: reports every step, with a curve of ten points."""
+    curve = Curve(STEPS * BATCH, points=POINTS)
+    with PartSink(name, STEPS * BATCH, sender, rows=curve.rows, interval_s=0.05) as sink:
         for step in range(1, STEPS + 1):
-            sink.step(step * BATCH, {f"{sink.part}/loss_d": float(step)})
+            metrics = {f"{name}/loss_d": float(step)}
+            curve.add(step * BATCH, metrics)
+            sink.step(step * BATCH, metrics)
             time.sleep(0.005)
     return sink.images_seen
 
@@ -47,9 +51,7 @@ def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
     task = cluster.remote(num_cpus=1)(train)
-    total = STEPS * BATCH
-    sinks = [PartSink(f"level{i}", total, ActorSender(hub), interval_s=0.05) for i in range(2)]
-    pending = [task.remote(sink) for sink in sinks]
+    pending = [task.remote(f"level{i}", ActorSender(hub)) for i in range(2)]
     tracker = Tracker(tmp_path)
     with tracker.stage(lineage({}, tmp_path), "levels") as stage:
         runs = {f"level{i}": stage.child(f"levels/level{i}", f"key{i}") for i in range(2)}
@@ -58,25 +60,21 @@ def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_
             _, pending = cluster.wait(pending, num_returns=len(pending), timeout=0.2)
             reports += log_drained(cluster, hub, runs)
         reports += log_drained(cluster, hub, runs)
+    stretch = STEPS // POINTS
     for part, run in runs.items():
         own = [report for report in reports if report.part == part]
-        assert own[-1].images_seen == total
+        assert own[-1].images_seen == STEPS * BATCH
         assert 3 <= len(own) <= STEPS
         history = tracker.client.get_metric_history(run.run_id, f"{part}/loss_d")
-        assert [m.step for m in history] == [report.images_seen for report in own]
-        # Each report holds the mean over its own steps, so weighted they give the mean of all.
-        edges = [0, *(report.images_seen // BATCH for report in own)]
-        counts = [after - before for before, after in itertools.pairwise(edges)]
-        weighted = sum(n * m.value for n, m in zip(counts, history, strict=True)) / STEPS
-        assert weighted == pytest.approx((STEPS + 1) / 2)
+        means = [sum(range(n, n + stretch)) / stretch for n in range(1, STEPS, stretch)]
+        assert [m.value for m in history] == means
+        assert [m.step for m in history] == [stretch * BATCH * n for n in range(1, POINTS + 1)]
 
 
 def log_drained(ray, hub, runs):
     reports = ray.get(hub.drain.remote())
     for report in reports:
-        runs[report.part].log_metrics(
-            (key, value, report.images_seen) for key, value in report.metrics.items()
-        )
+        log_curve(runs[report.part], report.part, report.curve, report.images_per_second)
     return reports
 
 
@@ -84,8 +82,7 @@ def test_training_goes_on_when_the_actor_is_gone(cluster):
     hub = cluster.remote(num_cpus=0)(MetricHub).remote()
     cluster.get(hub.drain.remote())  # it is there
     cluster.kill(hub)
-    sink = PartSink("level0", STEPS * BATCH, ActorSender(hub, flush_timeout_s=10), interval_s=0.05)
-    done = cluster.remote(num_cpus=1)(train).remote(sink)
+    done = cluster.remote(num_cpus=1)(train).remote("level0", ActorSender(hub, flush_timeout_s=10))
     assert cluster.get(done, timeout=60) == STEPS * BATCH
 
 

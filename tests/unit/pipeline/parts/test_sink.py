@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from pipeline.parts.curve import Curve
 from pipeline.parts.sink import ActorSender, MetricHub, PartSink
 
 
@@ -30,8 +31,8 @@ def test_nothing_is_sent_within_the_interval_and_the_mean_at_the_end():
         sink.step(300, {"level0/loss_d": 6.0, "level0/loss_g_adv": 5.0})
         assert sender.sent == []
     assert len(sender.sent) == 1
-    part, seen, total, metrics, speed = sender.sent[0]
-    assert (part, seen, total) == ("level0", 300, 1000)
+    part, seen, total, metrics, speed, curve = sender.sent[0]
+    assert (part, seen, total, curve) == ("level0", 300, 1000, [])
     assert metrics == {"level0/loss_d": 3.0, "level0/loss_g_adv": 4.0}
     assert speed > 0
     assert sender.flushed == 1
@@ -57,6 +58,27 @@ def test_speed_of_a_resumed_part_counts_only_what_is_done_here(clock):
     clock.now += 0.125
     sink.step(1_000_200, {"m": 0.0})
     assert sender.sent[0][4] == 800  # 100 images in an eighth of a second, not a million
+
+
+def test_the_whole_curve_is_sent_whenever_a_point_is_new(clock):
+    """So a report may be lost: the next one with a point has the points of the lost one too."""
+    sender, curve = Recorder(), Curve(1000, points=10)
+    sink = PartSink("level0", 1000, sender, rows=curve.rows, interval_s=0.1)
+    for seen in range(50, 1001, 50):
+        curve.add(seen, {"m": float(seen)})
+        sink.step(seen, {"m": float(seen)})
+        clock.now += 0.125
+    sink.close()
+    sent = [[row["images_seen"] for row in report[5]] for report in sender.sent]
+    assert sent[-1] == list(range(100, 1001, 100))
+    assert all(one == sent[-1][: len(one)] for one in sent)
+    assert [] in sent[1:], "nothing where no point is new"
+
+
+def test_a_resumed_part_offers_the_curve_of_its_checkpoint_at_once():
+    sender = Recorder()
+    PartSink("level0", 1000, sender, rows=[{"images_seen": 100, "m": 1.0}], images_seen=150).close()
+    assert sender.sent == [("level0", 150, 1000, {}, 0.0, [{"images_seen": 100, "m": 1.0}])]
 
 
 def test_close_without_a_step_sends_nothing():

@@ -22,6 +22,7 @@ class Wire:
 
     def __init__(self, tracker, monkeypatch):
         self.error = None
+        self.lose_answer = False
         self.calls = 0
         self._send = tracker.client.log_batch
         monkeypatch.setattr(tracker.client, "log_batch", self)
@@ -30,7 +31,10 @@ class Wire:
         self.calls += 1
         if self.error:
             raise self.error
-        return self._send(*arguments, **options)
+        self.sent = options.get("metrics")
+        self._send(*arguments, **options)
+        if self.lose_answer:
+            raise OSError("read timed out")
 
 
 @pytest.fixture
@@ -64,6 +68,17 @@ def test_they_are_tried_again_after_the_pause(tracker, line, wire, monkeypatch):
     wire.error = None
     run.log_metrics([("m", 2.0, 2)])
     assert history(tracker, run, "m") == [(1, 1.0), (2, 2.0)]
+
+
+def test_a_batch_whose_answer_was_lost_is_not_stored_twice(tracker, line, wire, monkeypatch):
+    monkeypatch.setattr(tracking_run, "_RETRY_S", 0.0)
+    run = tracker.stage(line, "encoder")
+    wire.lose_answer = True
+    run.log_metrics([("m", 1.0, 1), ("m", 2.0, 2)])
+    wire.lose_answer = False
+    run.log_metrics([("m", 3.0, 3)])
+    assert history(tracker, run, "m") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert [metric.step for metric in wire.sent] == [3], "asked first; only the new one was sent"
 
 
 def test_the_oldest_are_given_up_where_too_many_wait(tracker, line, wire, monkeypatch, caplog):

@@ -151,12 +151,51 @@ def test_a_part_moves_below_the_stage_run_that_resumes_it(root, line):
 def test_a_reused_part_says_so(tracker, line):
     with tracker.stage(line, "levels") as stage:
         first = stage.child("levels/level0", "key0", {"lr": 1})
-        first.mark_reused({"level0/loss_d": 0.5}, 1000)
+        first.mark_reused()
+        first.log_metrics([("level0/loss_d", 0.5, 1000)])
     found = tracker.client.get_run(first.run_id)
     assert found.info.status == "FINISHED"
     assert found.data.tags["sgan.reused"] == "true"
     assert found.data.metrics == {"level0/loss_d": 0.5}
-    assert tracker.client.get_metric_history(first.run_id, "level0/loss_d")[0].step == 1000
+
+
+def test_a_part_that_ended_with_its_process_is_not_called_reused(root, line):
+    """Killed after its last step: the next execution finds the result, and the run's points."""
+    first = Tracker(root).stage(line, "encoder", part_key="key0")
+    first.log_metrics([("loss", 0.5, 1000)])
+    tracker = Tracker(root)
+    with tracker.stage(line, "encoder", part_key="key0") as again:
+        again.mark_reused()
+    assert again.run_id == first.run_id
+    assert "sgan.reused" not in data(tracker, first.run_id).tags
+
+
+def test_a_curve_offered_again_after_a_restart_is_logged_once(root, line):
+    def points(stop):
+        return [(key, 0.1 * n, 100 * n) for n in range(1, stop) for key in ("loss", "accuracy")]
+
+    first = Tracker(root).stage(line, "encoder", part_key="key0")
+    for stop in (2, 5, 8):
+        first.log_metrics(points(stop))
+    tracker = Tracker(root)
+    again = tracker.stage(line, "encoder", part_key="key0")
+    for stop in (4, 6, 10):  # from an older checkpoint
+        again.log_metrics(points(stop))
+    again.finish()
+    for key in ("loss", "accuracy"):
+        history = tracker.client.get_metric_history(first.run_id, key)
+        assert [m.step for m in history] == list(range(100, 1000, 100))
+
+
+def test_a_stage_that_measures_again_does_so_in_a_run_of_its_own(root, line):
+    first = Tracker(root).stage(line, "evaluate")
+    first.log_metrics([("gan_test", 0.5, 1000)])
+    first.finish("KILLED")
+    tracker = Tracker(root)
+    with tracker.stage(line, "evaluate") as second:
+        second.log_metrics([("gan_test", 0.6, 1000)])
+    assert second.run_id != first.run_id
+    assert data(tracker, second.run_id).metrics == {"gan_test": 0.6}
 
 
 def test_metrics_beyond_one_call(tracker, line):
