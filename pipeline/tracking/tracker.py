@@ -278,9 +278,7 @@ class Tracker:
         """The run's id, and whether it was there before."""
         with self.answering():
             found = self._newest(lineage, identity)
-            over = found is None or found.info.status not in UNFINISHED
-            # What trains nothing begins anew, so what it measured before is not of this attempt.
-            if over or ("sgan.part_key" not in identity and found.data.metrics):
+            if found is None or found.info.status not in UNFINISHED or _measured(found, identity):
                 return self._create(name, {**more, **identity}, began), False
             run_id = found.info.run_id
             self.client.update_run(run_id, status="RUNNING")
@@ -288,3 +286,9 @@ class Tracker:
                 if found.data.tags.get(key) != value:
                     self.client.set_tag(run_id, key, value)
         return run_id, True
+
+
+def _measured(run: "Run", identity: Mapping[str, str]) -> bool:
+    """Whether a run that trains nothing has measured something: another attempt begins anew, and
+    what it measures is not of this one."""
+    return "sgan.part_key" not in identity and bool(run.data.metrics)
