@@ -7,15 +7,26 @@ Blocks read some twenty times faster than one member per image.
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from pipeline.data.ahead import ahead
 from pipeline.data.manifest import REPAIR, Manifest, Shard, join
 from pipeline.data.opening import open_bytes
 from pipeline.errors import UserError
+
+
+class Batch(NamedTuple):
+    """Rows of a split: rows int64 [B] (their numbers within it), images uint8 [B, H, W, C] and
+    labels int64 [B]."""
+
+    rows: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
 
 
 def read_split(directory: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -25,25 +36,20 @@ def read_split(directory: str | Path, split: str) -> tuple[np.ndarray, np.ndarra
     Raises UserError for a missing or corrupt shard, naming it.
     """
     manifest = Manifest.load(directory)
-    channels, height, width = manifest.image_shape
-    rows = manifest.rows(split)
-    images = np.empty((rows, height, width, channels), np.uint8)
-    labels = np.empty(rows, np.int64)
-    start = 0
-    for shard in manifest.shards(split):
-        stop = start + shard.rows
-        _read_shard(join(directory, shard.shard), shard, images[start:stop], labels[start:stop])
-        start = stop
-    return images, labels
+    whole = _empty(manifest, manifest.rows(split))
+    for block in _blocks(directory, manifest, split):
+        part = slice(block.rows[0], block.rows[-1] + 1)
+        whole.images[part], whole.labels[part] = block.images, block.labels
+    return whole.images, whole.labels
 
 
-class Batch(NamedTuple):
-    """Consecutive rows of an epoch: rows int64 [B] (numbers within the split), images uint8
-    [B, H, W, C] and labels int64 [B]."""
+def in_order(directory: str | Path, split: str, batch_size: int) -> Iterator[Batch]:
+    """A split in row order, `batch_size` rows at a time; the last batch may be smaller.
 
-    rows: np.ndarray
-    images: np.ndarray
-    labels: np.ndarray
+    directory: a local folder or an s3:// prefix. Memory: one batch and one block.
+    Raises UserError for a missing or corrupt shard, naming it, once its last row was given.
+    """
+    return _cut(_blocks(directory, Manifest.load(directory), split), batch_size)
 
 
 def stream(
@@ -52,88 +58,145 @@ def stream(
     *,
     window: int,
     seed: int,
-    epoch: int,
     batch_size: int,
-    skip: int = 0,
+    start: int = 0,
+    stop: int | None = None,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Iterator[Batch]:
-    """Batches of one epoch in exactly the order of `sgan.training.order.epoch_order`.
+    """The batches of the steps from `start`, one epoch after the other, in exactly the order of
+    `sgan.training.order.epoch_order`; rows that would not fill the last batch of an epoch are left
+    out of it. The next group of shards is read while one is in use.
 
     directory: a local folder or an s3:// prefix.
-    window: shards in memory at once, >= 1 (beside them, one batch and one block).
-    batch_size: rows per batch; the last batch of the epoch may be smaller.
-    skip: rows of the epoch to leave out at the start, to resume; groups of shards that fall in it
-        whole are not read.
-    Raises UserError for a missing or corrupt shard, naming it, or a size below 1.
+    window: shards in a group, >= 1. Memory: this rank's rows of two groups, one batch, one block.
+    batch_size: rows of a step over all ranks.
+    start: the first step; groups of shards that lie before it are not read.
+    stop: the step after the last one, beyond which nothing is read; None: there is none.
+    rank, world_size: whose rows: every world_size-th one of each batch, from `rank` on.
+    Raises UserError for a missing or corrupt shard, naming it, or sizes that cannot be.
     """
-    from sgan.training.order import epoch_order
-
-    if window < 1 or batch_size < 1 or skip < 0:
-        raise UserError(
-            f"stream: window {window} and batch_size {batch_size} must be at least 1, and skip "
-            f"{skip} at least 0"
-        )
     manifest = Manifest.load(directory)
-    sizes = manifest.shard_sizes(split)
-    order = epoch_order(sizes, window, seed, epoch)
-    held = Batch(order[:0], *_empty(manifest, 0))
-    for rows, images, labels, places in _groups(directory, manifest, split, order, window, skip):
-        position = 0
-        while position < len(rows):
-            part = slice(position, position + batch_size - len(held.rows))
-            piece = Batch(rows[part], images[places[part]], labels[places[part]])
-            held = _joined(held, piece)
-            position = part.stop
-            if len(held.rows) == batch_size:
-                yield held
-                held = Batch(order[:0], *_empty(manifest, 0))
-    if len(held.rows):
-        yield held
+    rows = manifest.rows(split)
+    if not (window >= 1 and start >= 0 and 1 <= batch_size <= rows and 0 <= rank < world_size):
+        raise UserError(
+            f"stream: window {window} must be at least 1, start {start} at least 0, batch_size "
+            f"{batch_size} from 1 to the {rows} rows, and rank {rank} below {world_size}"
+        )
+    if batch_size % world_size:
+        raise UserError(f"stream: batch_size {batch_size} must divide by {world_size} ranks")
+    steps = rows // batch_size
+
+    def groups() -> Iterator[Batch]:
+        for epoch in count(start // steps):
+            first = max(start - epoch * steps, 0)
+            last = steps if stop is None else min(stop - epoch * steps, steps)
+            if last <= 0:
+                return
+            part = range(first * batch_size + rank, last * batch_size, world_size)
+            yield from _groups(directory, manifest, split, (window, seed, epoch), part)
+
+    return _cut(ahead(groups()), batch_size // world_size)
 
 
-def _joined(first: Batch, second: Batch) -> Batch:
-    if not len(first.rows):
-        return second
-    return Batch(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
+def _cut(pieces: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """The rows of `pieces` in batches of `size` (views where one piece holds them all)."""
+    held: list[Batch] = []
+    lacking = size
+    for piece in pieces:
+        start = 0
+        while start < len(piece.rows):
+            part = slice(start, start + lacking)
+            held.append(Batch(*(array[part] for array in piece)))
+            start += len(held[-1].rows)
+            lacking -= len(held[-1].rows)
+            if not lacking:
+                yield _joined(held)
+                held, lacking = [], size
+    if held:
+        yield _joined(held)
 
 
-def _empty(manifest: Manifest, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _joined(pieces: list[Batch]) -> Batch:
+    if len(pieces) == 1:
+        return pieces[0]
+    return Batch(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
+
+
+def _empty(manifest: Manifest, rows: int) -> Batch:
     channels, height, width = manifest.image_shape
-    return np.empty((rows, height, width, channels), np.uint8), np.empty(rows, np.int64)
+    images = np.empty((rows, height, width, channels), np.uint8)
+    return Batch(np.empty(rows, np.int64), images, np.empty(rows, np.int64))
 
 
 def _groups(
-    directory: str | Path, manifest: Manifest, split: str, order: np.ndarray, window: int, skip: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each group of `window` shards: its rows in the order of `order` (without the first
-    `skip` of the epoch), the group's images and labels, and the rows' places among these.
+    directory: str | Path,
+    manifest: Manifest,
+    split: str,
+    order_of: tuple[int, int, int],
+    part: range,
+) -> Iterator[Batch]:
+    """The rows at the places `part` of an epoch's order, a group of shards at a time.
 
-    The images and labels are buffers that the next group overwrites.
+    order_of: window, seed and epoch, as `epoch_order` takes them.
     """
-    shards = manifest.shards(split)
-    sizes = np.asarray(manifest.shard_sizes(split))
+    from sgan.training.order import epoch_order
+
+    window, shards, sizes = order_of[0], manifest.shards(split), manifest.shard_sizes(split)
     starts = np.cumsum(sizes) - sizes
+    order = epoch_order(sizes, *order_of)
     shard_of = np.searchsorted(starts, order, side="right") - 1
     # The order visits groups whole, so the shards' first appearances give the groups.
     found, first = np.unique(shard_of, return_index=True)
     visited = found[np.argsort(first)]
-    groups = [visited[i : i + window] for i in range(0, len(visited), window)]
-    images, labels = _empty(manifest, int(max(sizes[group].sum() for group in groups)))
     done = 0
-    for group in groups:
-        part = slice(max(done, skip), done + int(sizes[group].sum()))
-        done = part.stop
-        if part.start >= part.stop:
+    for at in range(0, len(visited), window):
+        group = visited[at : at + window]
+        begin, done = done, done + sum(sizes[member] for member in group)
+        wanted = order[_within(part, begin, done)]
+        if len(wanted):
+            members = [(int(starts[member]), shards[member]) for member in group]
+            yield _gathered(directory, manifest, members, wanted)
+
+
+def _within(part: range, begin: int, end: int) -> slice:
+    """The places of `part` from `begin` to before `end`."""
+    first = max(part.start, begin + (part.start - begin) % part.step)
+    return slice(first, min(part.stop, end), part.step)
+
+
+def _gathered(
+    directory: str | Path,
+    manifest: Manifest,
+    members: list[tuple[int, Shard]],
+    wanted: np.ndarray,
+) -> Batch:
+    """The rows `wanted` out of shards, each given with its first row, in the order of `wanted`.
+    Memory: these rows and one block."""
+    gathered = _empty(manifest, len(wanted))
+    gathered.rows[:] = wanted
+    places = np.argsort(wanted)
+    ascending = wanted[places]
+    for start, shard in members:
+        begin, end = np.searchsorted(ascending, (start, start + shard.rows))
+        if begin == end:
             continue
-        shift = np.zeros(len(shards), np.int64)
-        offset = 0
-        for member in group:
-            shard, stop = shards[member], offset + shards[member].rows
-            address = join(directory, shard.shard)
-            _read_shard(address, shard, images[offset:stop], labels[offset:stop])
-            shift[member] = offset - starts[member]
-            offset = stop
-        rows = order[part]
-        yield rows, images, labels, rows + shift[shard_of[part]]
+        for row, images, labels in _read_shard(directory, manifest, shard):
+            edges = (start + row, start + row + len(labels))
+            begin, end = np.searchsorted(ascending, edges)
+            here = ascending[begin:end] - edges[0]
+            gathered.images[places[begin:end]] = images[here]
+            gathered.labels[places[begin:end]] = labels[here]
+    return gathered
+
+
+def _blocks(directory: str | Path, manifest: Manifest, split: str) -> Iterator[Batch]:
+    start = 0
+    for shard in manifest.shards(split):
+        for row, images, labels in _read_shard(directory, manifest, shard):
+            first = start + row
+            yield Batch(np.arange(first, first + len(labels)), images, labels)
+        start += shard.rows
 
 
 class _Hashing:
@@ -155,12 +218,33 @@ class _Hashing:
         return self.sha256.hexdigest()
 
 
-def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarray) -> None:
-    """Fill `images` and `labels` (one shard's rows) and check the file's digest."""
+def _read_shard(
+    directory: str | Path, manifest: Manifest, shard: Shard
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The blocks of a shard: the row that each begins at, images and labels. The file's digest is
+    checked after the last: until then they may be anything that fits the manifest."""
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    address = join(directory, shard.shard)
+    channels, height, width = manifest.image_shape
+    row, problem = 0, ""
     try:
         with open_bytes(address) as raw:
             hashing = _Hashing(raw)
-            problem = _fill(hashing, address, images, labels)
+            samples = group_by_keys(tar_file_expander([{"url": address, "stream": hashing}]))
+            while True:
+                # A corrupt file can raise nearly anything while it is decoded; the digest tells
+                # afterwards whether it was.
+                try:
+                    sample = next(samples, None)
+                    if sample is None:
+                        break
+                    images, labels = _decoded(sample, (height, width, channels), shard.rows - row)
+                except (tarfile.TarError, ValueError, KeyError, EOFError, OSError) as error:
+                    problem = str(error)
+                    break
+                yield row, images, labels
+                row += len(labels)
             intact = hashing.digest() == shard.sha256
     except FileNotFoundError as error:
         raise UserError(f"{address} does not exist. {REPAIR}") from error
@@ -168,23 +252,20 @@ def _read_shard(address: str, shard: Shard, images: np.ndarray, labels: np.ndarr
         raise UserError(
             f"{address} is corrupt: its sha256 is not the manifest's {shard.sha256}. {REPAIR}"
         )
-    if problem:
+    if problem or row != shard.rows:
+        problem = problem or f"{row} rows, expected {shard.rows}"
         raise UserError(f"{address} does not fit its manifest: {problem}. {REPAIR}")
 
 
-def _fill(stream: _Hashing, address: str, images: np.ndarray, labels: np.ndarray) -> str:
-    """Decode the blocks; returns what is wrong with them, or ''. A corrupt file can raise nearly
-    anything while it is decoded; the digest tells afterwards whether it was."""
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
-    row = 0
-    try:
-        for sample in group_by_keys(tar_file_expander([{"url": address, "stream": stream}])):
-            block = np.load(io.BytesIO(sample["x.npy"]), allow_pickle=False)
-            stop = row + len(block)
-            images[row:stop] = block
-            labels[row:stop] = np.load(io.BytesIO(sample["y.npy"]), allow_pickle=False)
-            row = stop
-    except (tarfile.TarError, ValueError, KeyError, EOFError, OSError) as error:
-        return str(error)
-    return "" if row == len(labels) else f"{row} rows, expected {len(labels)}"
+def _decoded(
+    sample: dict[str, Any], shape: tuple[int, int, int], most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of a block. Raises ValueError where they do not fit the manifest."""
+    images, labels = (
+        np.load(io.BytesIO(sample[name]), allow_pickle=False) for name in ("x.npy", "y.npy")
+    )
+    if images.dtype != np.uint8 or images.shape[1:] != shape or labels.shape != images.shape[:1]:
+        raise ValueError(f"a block of {images.dtype} {images.shape} and labels {labels.shape}")
+    if not 1 <= len(labels) <= most:
+        raise ValueError(f"a block of {len(labels)} rows where {most} are left")
+    return images, labels

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.data import batches as data_batches
 from pipeline.data import feature_writer, features, shard_writer
 from pipeline.data.batches import ShardBatches, Shares, batches
 from pipeline.data.dataset import Dataset
@@ -44,6 +45,7 @@ class Wanted:
 
     hidden_needed: tuple[int, ...]
     batch_size: int
+    total_images: int = 10 * ROWS
     seed: int = SEED
 
     @staticmethod
@@ -94,6 +96,27 @@ def test_streaming_goes_back_and_repeats(paths):
     assert same(streamed(4), first[0])
     assert same(streamed(5), first[1])
     assert not same(*first)
+
+
+def test_streaming_reads_nothing_beyond_the_last_step_unless_asked(paths, monkeypatch):
+    """What a task does at its end may ask for any step."""
+    monkeypatch.setattr(Wanted, "total_images", 3 * BATCH)
+    streamed, held = make(paths, resident_bytes=0), make(paths)
+    for index in (0, 1, 2, 0, 1, 2, 3, 4):
+        assert same(streamed(index), held(index)), index
+
+
+@pytest.mark.parametrize("resident_bytes", [0, 2**31])
+def test_features_too_large_for_the_device_are_gathered_from_their_file(paths, resident_bytes):
+    """On a device of its own kind: `meta` tells shapes and places without an accelerator."""
+    upper = features.columns_of(paths["features"], (1,))[0]
+    placed = data_batches._placed(upper, torch.device("meta"), resident_bytes)[1]
+    assert isinstance(placed, torch.Tensor) == bool(resident_bytes)
+    rows = torch.tensor([3, 1])
+    gathered = data_batches._placed(upper, CPU, 0)[1][rows]
+    assert gathered[:, 0].tolist() == [3, 1]
+    if not resident_bytes:
+        assert placed[rows].device.type == "meta" and placed[rows].shape == (2, 5)
 
 
 def test_every_column_of_a_batch_is_of_the_same_rows(paths):

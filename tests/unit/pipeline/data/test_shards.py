@@ -1,5 +1,7 @@
 import tracemalloc
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,55 +22,108 @@ def test_round_trip_in_row_order(dataset, written):
         assert images.flags.writeable
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 99])
 @pytest.mark.parametrize("batch_size", [7, 64, 500])
-def test_stream_follows_epoch_order(dataset, written, window, batch_size):
-    order = epoch_order([50, 50, 50, 50, 30], window, 5, 2)
-    batches = list(
-        shards.stream(written, "train", window=window, seed=5, epoch=2, batch_size=batch_size)
-    )
+def test_in_order_gives_every_row_once(dataset, written, batch_size):
+    batches = list(shards.in_order(written, "train", batch_size))
     assert [len(batch.rows) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
-    np.testing.assert_array_equal(np.concatenate([batch.rows for batch in batches]), order)
+    assert np.concatenate([batch.rows for batch in batches]).tolist() == list(range(230))
+    images = np.concatenate([batch.images for batch in batches])
+    np.testing.assert_array_equal(images, dataset.train_images)
+    labels = np.concatenate([batch.labels for batch in batches])
+    np.testing.assert_array_equal(labels, dataset.train_labels)
+
+
+def take(written, steps, **choices):
+    """The batches of the first `steps` steps."""
+    chosen = {"window": 2, "seed": 5, "batch_size": 10, **choices}
+    return list(islice(shards.stream(written, "train", **chosen), steps))
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 99])
+@pytest.mark.parametrize("batch_size", [7, 64, 230])
+def test_stream_follows_epoch_order(dataset, written, window, batch_size):
+    steps = 230 // batch_size
+    batches = take(written, 2 * steps, window=window, batch_size=batch_size)
+    for epoch in range(2):
+        order = epoch_order([50, 50, 50, 50, 30], window, 5, epoch)[: steps * batch_size]
+        rows = [batch.rows for batch in batches[epoch * steps : (epoch + 1) * steps]]
+        np.testing.assert_array_equal(np.concatenate(rows), order)
     for batch in batches:
+        assert len(batch.rows) == batch_size
         np.testing.assert_array_equal(batch.images, dataset.train_images[batch.rows])
         np.testing.assert_array_equal(batch.labels, dataset.train_labels[batch.rows])
 
 
-@pytest.mark.parametrize("skip", [0, 10, 50, 99, 137, 229, 230, 500])
-def test_stream_resumes_in_the_middle(written, skip):
-    choices = {"window": 2, "seed": 1, "epoch": 4, "batch_size": 10}
-    whole = np.concatenate([b.rows for b in shards.stream(written, "train", **choices)])
-    rest = [b.rows for b in shards.stream(written, "train", **choices, skip=skip)]
-    np.testing.assert_array_equal(np.concatenate([whole[:0], *rest]), whole[skip:])
+@pytest.mark.parametrize("start", [0, 1, 5, 22, 23, 30, 46])
+def test_stream_resumes_in_the_middle(written, start):
+    whole, rest = take(written, 60), take(written, 60 - start, start=start)
+    for one, other in zip(whole[start:], rest, strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
+        np.testing.assert_array_equal(one.images, other.images)
 
 
-def test_resumed_stream_does_not_read_the_groups_before(written):
-    first = epoch_order([50, 50, 50, 50, 30], 1, 0, 0)[0] // 50
-    (written / f"train-{first:05d}.tar").unlink()
-    choices = {"window": 1, "seed": 0, "epoch": 0, "batch_size": 10}
-    assert len(list(shards.stream(written, "train", **choices, skip=50))) == 18
-    with pytest.raises(UserError, match=rf"train-{first:05d}\.tar does not exist"):
-        list(shards.stream(written, "train", **choices))
+@pytest.mark.parametrize("world_size", [2, 3, 6])
+def test_ranks_have_equal_shares_of_every_batch(written, world_size):
+    choices = {"batch_size": 12, "window": 2, "start": 3}
+    whole = take(written, 40, **choices)
+    for rank in range(world_size):
+        share = take(written, 40, rank=rank, world_size=world_size, **choices)
+        for one, other in zip(whole, share, strict=True):
+            for every, mine in zip(one, other, strict=True):
+                np.testing.assert_array_equal(every[rank::world_size], mine)
+
+
+def test_stream_stops_where_it_is_told(written):
+    rows = [b.rows for b in take(written, None, start=20, stop=30)]
+    assert len(rows) == 10
+    np.testing.assert_array_equal(rows, [b.rows for b in take(written, 30)[20:]])
+    assert take(written, None, start=5, stop=5) == []
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """Names of the shards that were opened, in order."""
+    opened, really = [], shards.open_bytes
+
+    def open_bytes(address):
+        opened.append(Path(address).name)
+        return really(address)
+
+    monkeypatch.setattr(shards, "open_bytes", open_bytes)
+    return opened
+
+
+def test_no_group_is_read_twice_or_beside_the_steps_asked_for(written, reads):
+    """Steps 8 to 14 of an epoch of groups of 50, 50, 50, 50 and 30 rows in some order."""
+    order = epoch_order([50, 50, 50, 50, 30], 1, 5, 0)
+    take(written, None, window=1, start=8, stop=15)
+    needed = dict.fromkeys(f"train-{row // 50:05d}.tar" for row in order[80:150])
+    assert reads == list(needed)
+
+
+def test_a_rank_without_rows_in_a_shard_does_not_read_it(dataset, settings, tmp_path, reads):
+    shard_writer.write(dataset, tmp_path, settings(shard_images=1, block_images=1))
+    take(tmp_path, None, batch_size=2, rank=1, world_size=2, stop=115)
+    assert len(reads) == 115
 
 
 def test_batches_stay_as_they_are_when_the_next_group_is_read(dataset, written):
-    stream = shards.stream(written, "train", window=1, seed=0, epoch=0, batch_size=50)
+    stream = shards.stream(written, "train", window=1, seed=0, batch_size=50)
     first = next(stream)
     next(stream)
     np.testing.assert_array_equal(first.images, dataset.train_images[first.rows])
 
 
-def test_stream_holds_no_more_than_its_window(settings, tmp_path):
-    """3 MB of images in shards of 77 kB: two of these and a batch take far less than 1 MB."""
+def test_stream_holds_no_more_than_its_windows(settings, tmp_path):
+    """3 MB of images in shards of 77 kB: four of these and a batch take far less than 1 MB."""
     images, labels = np.zeros((4000, 16, 16, 3), np.uint8), np.arange(4000) % 2
     dataset = Dataset(images, labels, images[:10], labels[:10], ("a", "b"))
     shard_writer.write(dataset, tmp_path, settings(shard_images=100, block_images=50))
-    list(shards.stream(tmp_path, "test", window=2, seed=0, epoch=0, batch_size=32))  # imports
+    take(tmp_path, 1)  # imports
     tracemalloc.start()
     try:
-        rows = 0
-        for batch in shards.stream(tmp_path, "train", window=2, seed=0, epoch=0, batch_size=32):
-            rows += len(batch.rows)
+        stream = shards.stream(tmp_path, "train", window=2, seed=0, batch_size=32, stop=125)
+        rows = sum(len(batch.rows) for batch in stream)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -85,7 +140,7 @@ def test_corrupt_shard_is_named(written, change):
     with pytest.raises(UserError, match=r"train-00002\.tar is corrupt.*dvc repro -f prepare"):
         shards.read_split(written, "train")
     with pytest.raises(UserError, match=r"train-00002\.tar is corrupt"):
-        list(shards.stream(written, "train", window=9, seed=0, epoch=0, batch_size=10))
+        take(written, 1, window=9)
 
 
 def test_shards_that_do_not_fit_the_manifest(dataset, written, settings, tmp_path):
@@ -108,9 +163,18 @@ def test_missing_and_damaged_manifest(written, tmp_path):
         shards.Manifest.load(written)
 
 
-def test_sizes_below_one(tmp_path):
-    with pytest.raises(UserError, match="window 0"):
-        next(shards.stream(tmp_path, "train", window=0, seed=0, epoch=0, batch_size=1))
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"window": 0}, "window 0 must be at least 1"),
+        ({"batch_size": 231}, "batch_size 231 from 1 to the 230 rows"),
+        ({"rank": 2, "world_size": 2}, "rank 2 below 2"),
+        ({"world_size": 3}, "batch_size 10 must divide by 3 ranks"),
+    ],
+)
+def test_sizes_that_cannot_be(written, choices, message):
+    with pytest.raises(UserError, match=message):
+        take(written, 1, **choices)
 
 
 def test_names_of_classes_survive_as_a_source(dataset, small, settings, tmp_path):
