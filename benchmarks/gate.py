@@ -1,0 +1,69 @@
+"""How often a gate promotes one of two equal models: a bare difference, and ours.
+
+    python -m benchmarks.gate
+
+Equal models are trainings of the paper's comparison that differ in their seed only
+(docs/ablations-mnist.json). Each ordered pair of one setting is put before both gates; ours knows
+the spread between trainings from the other settings alone. The second table makes a million pairs
+of equal models with the spread that was found, and pairs in which the challenger really is better.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import permutations
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from scipy.stats import t as student
+
+from pipeline.scores.gate import Rule
+
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "ablations-mnist.json"
+ALPHA = Rule.alpha
+
+
+def logs() -> dict[str, list[float]]:
+    """ln FID of each training, by setting."""
+    found: dict[str, list[float]] = {}
+    for one in json.loads(TABLE.read_text())["experiments"]:
+        if "fid_judge_3k" in one["metrics"]:
+            found.setdefault(one["setting"], []).append(math.log(one["metrics"]["fid_judge_3k"]))
+    return {setting: values for setting, values in found.items() if len(values) > 1}
+
+
+def pooled(groups: list[list[float]]) -> tuple[float, int]:
+    """Standard deviation within groups, and its degrees of freedom."""
+    squares = sum((value - mean(group)) ** 2 for group in groups for value in group)
+    df = sum(len(group) - 1 for group in groups)
+    return math.sqrt(squares / df), df
+
+
+def main() -> None:
+    """Prints both tables."""
+    found = logs()
+    sd, df = pooled(list(found.values()))
+    print(f"sd of ln FID between seeds: {sd:.3f}, {df} degrees of freedom, {len(found)} settings")
+    pairs = bare = ours = 0
+    for setting, values in found.items():
+        others, known = pooled([v for name, v in found.items() if name != setting])
+        needed = student.ppf(1 - ALPHA, known) * math.sqrt(2) * others
+        for champion, challenger in permutations(values, 2):
+            pairs += 1
+            bare += challenger < champion
+            ours += champion - challenger > needed
+    print(f"{pairs} ordered pairs of equal models: bare {bare} promoted, ours {ours}")
+    print(f"{'challenger FID':>16}{'bare':>10}{'ours':>10}")
+    rng, count = np.random.default_rng(0), 1_000_000
+    needed = student.ppf(1 - ALPHA, df) * math.sqrt(2) * sd
+    for better in (0.0, 0.2, 0.4, 0.6):
+        true = -math.log(1 - better)
+        seen = true + rng.normal(0, math.sqrt(2) * sd, count)
+        shown = "equal" if not better else f"{better:.0%} lower"
+        print(f"{shown:>16}{(seen > 0).mean():10.1%}{(seen > needed).mean():10.1%}")
+
+
+if __name__ == "__main__":
+    main()

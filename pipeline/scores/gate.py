@@ -1,0 +1,167 @@
+"""Whether a stack is better than the one in use, by more than another seed would have made it.
+
+Two trainings that differ in nothing but their seed differ in Fréchet distance, so a bare difference
+promotes one of two equal models half of the time. The test here is one-sided, on ln FID (its spread
+grows with it): with m samples' seeds each,
+
+    t = (ln FID_champion - ln FID_challenger) / sqrt(2 s^2 + sd_champion^2 / m + sd_challenger^2 / m)
+
+where s is the standard deviation of ln FID between trainings (`Rule.training_sd`, known with
+`training_df` degrees of freedom), and sd that between sampling seeds. The challenger is better where
+t exceeds Student's quantile at 1 - alpha. Nothing else that matters may have become worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.scores.headline import DIVERSITY, DIVERSITY_Z0, FID, GAN_TEST, Headline
+from pipeline.scores.score import Score, short
+
+Outcome = Literal["promoted", "kept", "undecided"]
+LEAST_SEEDS = 3
+RECALL = Headline("recall", "recall")
+_SAME = ("judge_sha256", "n_fake", "n_real", "reference", "resize", "batch_norm", "evaluation")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What counts as better.
+
+    alpha: how often, at most, one of two equal models may be promoted.
+    training_sd: standard deviation of ln FID between trainings with other seeds; training_df: the
+        degrees of freedom that it is known with. The defaults are the pooled within-setting values
+        of docs/ablations-mnist.json (`python -m benchmarks.gate` prints them).
+    gan_test, recall, diversity: by how much each may be worse, in its own unit.
+    """
+
+    alpha: float = 0.05
+    training_sd: float = 0.24
+    training_df: int = 14
+    gan_test: float = 0.01
+    recall: float = 0.05
+    diversity: float = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One condition: what was looked at, both sides as text, and whether it holds (None: could not
+    be told)."""
+
+    what: str
+    champion: str
+    challenger: str
+    needed: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All conditions, and what follows: promoted where all hold, undecided where one could not be
+    told, else kept."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of the challenger."""
+        if any(row.holds is None for row in self.rows):
+            return "undecided"
+        return "promoted" if all(row.holds for row in self.rows) else "kept"
+
+    @property
+    def why(self) -> str:
+        """The conditions that do not hold, in a sentence; "" where all do."""
+        told = [row.what for row in self.rows if not row.holds]
+        return ", ".join(told)
+
+    def with_rows(self, *rows: Row) -> Verdict:
+        """The same with further conditions."""
+        return Verdict((*self.rows, *rows))
+
+
+def compare(champion: Sequence[Score], challenger: Sequence[Score], rule: Rule) -> Verdict:
+    """The conditions on two evaluations' scores."""
+    found = [one.find(champion) for one in (FID, GAN_TEST, RECALL, DIVERSITY, DIVERSITY_Z0)]
+    others = [one.find(challenger) for one in (FID, GAN_TEST, RECALL, DIVERSITY, DIVERSITY_Z0)]
+    rows = [same_protocol(found[0], others[0]), seeds(found[0], others[0])]
+    rows.append(closer(found[0], others[0], rule))
+    allowed = (rule.gan_test, rule.recall, rule.diversity, rule.diversity)
+    for old, new, tolerance in zip(found[1:], others[1:], allowed, strict=True):
+        rows.append(not_worse(old, new, tolerance))
+    return Verdict(tuple(rows))
+
+
+def alone(challenger: Sequence[Score]) -> Verdict:
+    """The conditions where there is no champion yet: what is needed was measured."""
+    wanted = (FID, GAN_TEST, RECALL, DIVERSITY, DIVERSITY_Z0)
+    found = [one.find(challenger) for one in wanted]
+    missing = [one.key for one, score in zip(wanted, found, strict=True) if score is None]
+    shown = f"{', '.join(missing)} missing" if missing else "all there"
+    return Verdict((Row("scores", "no champion yet", shown, "measured", not missing),))
+
+
+def protocol_of(score: Score | None) -> dict[str, str]:
+    """What two evaluations have to share to be compared at all."""
+    return {} if score is None else {name: str(score.protocol.get(name)) for name in _SAME}
+
+
+def same_protocol(champion: Score | None, challenger: Score | None) -> Row:
+    """Judge, numbers of images, reference, batch norm and the evaluation's code are the same."""
+    old, new = protocol_of(champion), protocol_of(challenger)
+    differ = [name for name in _SAME if old.get(name) != new.get(name)]
+    shown = [", ".join(f"{n} {one.get(n, '?')[:12]}" for n in differ) for one in (old, new)]
+    holds = None if champion is None or challenger is None else not differ
+    return Row("protocol", shown[0] or "the same", shown[1] or "the same", "the same", holds)
+
+
+def seeds(champion: Score | None, challenger: Score | None) -> Row:
+    """Sampling seeds enough to know their spread."""
+    counts = [0 if one is None else one.repeats for one in (champion, challenger)]
+    holds = None if min(counts) < LEAST_SEEDS else True
+    return Row("seeds", str(counts[0]), str(counts[1]), f"{LEAST_SEEDS} or more each", holds)
+
+
+def closer(champion: Score | None, challenger: Score | None, rule: Rule) -> Row:
+    """The module's test. Undecided where a distance was not measured or is not positive."""
+    values = [None if one is None else one.value for one in (champion, challenger)]
+    texts = ["-" if one is None else one.text() for one in (champion, challenger)]
+    if champion is None or challenger is None or min(v or 0.0 for v in values) <= 0:
+        return Row("fid", *texts, "measured", None)
+    t = statistic(champion, challenger, rule.training_sd)
+    needed = quantile(rule)
+    text = f"better beyond seed noise: t = {t:.2f}, needed {needed:.2f}"
+    return Row("fid", *texts, text, t > needed)
+
+
+def statistic(champion: Score, challenger: Score, training_sd: float) -> float:
+    """t of the module's text; positive where the challenger's distance is smaller."""
+    assert champion.value and challenger.value
+    variance = 2 * training_sd**2
+    for one in (champion, challenger):
+        assert one.value
+        variance += ((one.sd or 0.0) / one.value) ** 2 / one.repeats
+    return math.log(champion.value / challenger.value) / math.sqrt(variance)
+
+
+def quantile(rule: Rule) -> float:
+    """Student's at 1 - alpha: what t has to exceed."""
+    from scipy.stats import t
+
+    return float(t.ppf(1 - rule.alpha, rule.training_df))
+
+
+def not_worse(champion: Score | None, challenger: Score | None, tolerance: float) -> Row:
+    """A score has not moved away from where it should go by more than `tolerance`."""
+    named = champion or challenger
+    what = "a score" if named is None else named.key
+    texts = ["-" if one is None else one.text() for one in (champion, challenger)]
+    needed = f"not worse by more than {short(tolerance)}"
+    if champion is None or challenger is None:
+        return Row(what, *texts, needed, None)
+    assert champion.value is not None and challenger.value is not None
+    worse = champion.value - challenger.value
+    return Row(what, *texts, needed, worse <= tolerance)
