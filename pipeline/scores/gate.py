@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.scores.headline import DIVERSITY, DIVERSITY_Z0, FID, GAN_TEST, Headline
-from pipeline.scores.score import Score, short
+from pipeline.scores.score import Score, distance, short
 
 Outcome = Literal["promoted", "kept", "undecided"]
 LEAST_SEEDS = 3
@@ -39,8 +39,8 @@ class Rule:
     """
 
     alpha: float = 0.05
-    training_sd: float = 0.24
-    training_df: int = 14
+    training_sd: float = 0.218
+    training_df: int = 16
     gan_test: float = 0.01
     recall: float = 0.05
     diversity: float = 0.05
@@ -162,6 +162,4 @@ def not_worse(champion: Score | None, challenger: Score | None, tolerance: float
     needed = f"not worse by more than {short(tolerance)}"
     if champion is None or challenger is None:
         return Row(what, *texts, needed, None)
-    assert champion.value is not None and challenger.value is not None
-    worse = champion.value - challenger.value
-    return Row(what, *texts, needed, worse <= tolerance)
+    return Row(what, *texts, needed, distance(challenger) - distance(champion) <= tolerance)
