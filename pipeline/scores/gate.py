@@ -4,11 +4,11 @@ Two trainings that differ in nothing but their seed differ in Fréchet distance,
 promotes one of two equal models half of the time. The test here is one-sided, on ln FID (its spread
 grows with it): with m samples' seeds each,
 
-    t = (ln FID_champion - ln FID_challenger) / sqrt(2 s^2 + sd_champion^2 / m + sd_challenger^2 / m)
+    t = ln(FID_champion / FID_challenger) / sqrt(2 s^2 + (sd_champion^2 + sd_challenger^2) / m)
 
 where s is the standard deviation of ln FID between trainings (`Rule.training_sd`, known with
-`training_df` degrees of freedom), and sd that between sampling seeds. The challenger is better where
-t exceeds Student's quantile at 1 - alpha. Nothing else that matters may have become worse.
+`training_df` degrees of freedom), and sd that of ln FID between sampling seeds. The challenger is
+better where t exceeds Student's quantile at 1 - alpha. Nothing else may have become worse.
 """
 
 from __future__ import annotations
