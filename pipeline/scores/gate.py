@@ -48,12 +48,17 @@ class Rule:
 
 @dataclass(frozen=True)
 class Row:
-    """One condition: what was looked at, both sides as text, and whether it holds (None: could not
-    be told)."""
+    """One condition.
+
+    Attributes:
+        what: was looked at.
+        sides: the champion's and the challenger's, as text.
+        needed: in words.
+        holds: whether the condition does; None where it could not be told.
+    """
 
     what: str
-    champion: str
-    challenger: str
+    sides: tuple[str, str]
     needed: str
     holds: bool | None
 
@@ -101,7 +106,7 @@ def alone(challenger: Sequence[Score]) -> Verdict:
     found = [one.find(challenger) for one in wanted]
     missing = [one.key for one, score in zip(wanted, found, strict=True) if score is None]
     shown = f"{', '.join(missing)} missing" if missing else "all there"
-    return Verdict((Row("scores", "no champion yet", shown, "measured", not missing),))
+    return Verdict((Row("scores", ("no champion yet", shown), "measured", not missing),))
 
 
 def protocol_of(score: Score | None) -> dict[str, str]:
@@ -115,26 +120,26 @@ def same_protocol(champion: Score | None, challenger: Score | None) -> Row:
     differ = [name for name in _SAME if old.get(name) != new.get(name)]
     shown = [", ".join(f"{n} {one.get(n, '?')[:12]}" for n in differ) for one in (old, new)]
     holds = None if champion is None or challenger is None else not differ
-    return Row("protocol", shown[0] or "the same", shown[1] or "the same", "the same", holds)
+    return Row("protocol", (shown[0] or "the same", shown[1] or "the same"), "the same", holds)
 
 
 def seeds(champion: Score | None, challenger: Score | None) -> Row:
     """Sampling seeds enough to know their spread."""
     counts = [0 if one is None else one.repeats for one in (champion, challenger)]
     holds = None if min(counts) < LEAST_SEEDS else True
-    return Row("seeds", str(counts[0]), str(counts[1]), f"{LEAST_SEEDS} or more each", holds)
+    return Row("seeds", (str(counts[0]), str(counts[1])), f"{LEAST_SEEDS} or more each", holds)
 
 
 def closer(champion: Score | None, challenger: Score | None, rule: Rule) -> Row:
     """The module's test. Undecided where a distance was not measured or is not positive."""
     values = [None if one is None else one.value for one in (champion, challenger)]
-    texts = ["-" if one is None else one.text() for one in (champion, challenger)]
+    sides = _texts(champion, challenger)
     if champion is None or challenger is None or min(v or 0.0 for v in values) <= 0:
-        return Row("fid", *texts, "measured", None)
+        return Row("fid", sides, "measured", None)
     t = statistic(champion, challenger, rule.training_sd)
     needed = quantile(rule)
     text = f"better beyond seed noise: t = {t:.2f}, needed {needed:.2f}"
-    return Row("fid", *texts, text, t > needed)
+    return Row("fid", sides, text, t > needed)
 
 
 def statistic(champion: Score, challenger: Score, training_sd: float) -> float:
@@ -158,8 +163,13 @@ def not_worse(champion: Score | None, challenger: Score | None, tolerance: float
     """A score has not moved away from where it should go by more than `tolerance`."""
     named = champion or challenger
     what = "a score" if named is None else named.key
-    texts = ["-" if one is None else one.text() for one in (champion, challenger)]
+    sides = _texts(champion, challenger)
     needed = f"not worse by more than {short(tolerance)}"
     if champion is None or challenger is None:
-        return Row(what, *texts, needed, None)
-    return Row(what, *texts, needed, distance(challenger) - distance(champion) <= tolerance)
+        return Row(what, sides, needed, None)
+    return Row(what, sides, needed, distance(challenger) - distance(champion) <= tolerance)
+
+
+def _texts(champion: Score | None, challenger: Score | None) -> tuple[str, str]:
+    old, new = ("-" if one is None else one.text() for one in (champion, challenger))
+    return old, new

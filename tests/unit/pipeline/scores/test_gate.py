@@ -82,13 +82,13 @@ def test_scores_of_another_judge_or_of_one_seed_decide_nothing() -> None:
     other = [score.with_protocol(judge_sha256="b" * 64) for score in scores(0.4)]
     verdict = compare(scores(1.0), other, Rule())
     assert verdict.outcome == "kept" and verdict.why == "protocol"
-    assert verdict.rows[0].challenger == f"judge_sha256 {'b' * 12}"
+    assert verdict.rows[0].sides[1] == f"judge_sha256 {'b' * 12}"
     assert compare(scores(1.0), scores(0.4, repeats=1), Rule()).outcome == "undecided"
 
 
 def test_what_was_not_measured_decides_nothing() -> None:
     missing = [score for score in scores(0.4) if score.metric != "recall"]
     assert compare(scores(1.0), missing, Rule()).outcome == "undecided"
-    assert alone(missing).outcome == "kept" and "recall" in alone(missing).rows[0].challenger
+    assert alone(missing).outcome == "kept" and "recall" in alone(missing).rows[0].sides[1]
     assert alone(scores(0.4)).outcome == "promoted"
     assert compare(scores(1.0), scores(0.0), Rule()).outcome == "undecided"
