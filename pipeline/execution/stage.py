@@ -1,11 +1,10 @@
 """What every stage does around its own work: params, lock, MLflow run, the nets' configuration."""
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +13,19 @@ from pipeline.cluster import connection
 from pipeline.errors import UserError
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard, guarded
+from pipeline.parts.supplying import file_sha256
 from pipeline.storage.store import Storage
 from pipeline.tracking.lineage import Lineage, experiment_label, lineage
 from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
+    from pipeline.cluster.session import Session
     from pipeline.data.manifest import Manifest
     from pipeline.params.loading import Params
     from pipeline.parts.part import Identity, Part
     from pipeline.tracking.run import StageRun
     from pipeline.tracking.tracker import Tracker
-    from sgan.config import StackConfig
+    from sgan.config import JointConfig, StackConfig
 
 
 @dataclass
@@ -48,6 +49,9 @@ class Stage:
     lineage: Lineage
     began: float = field(default_factory=time.monotonic)
     _tracker: "Tracker | None" = None
+    _session: "Session | None" = None
+    _precision: str = ""
+    _ending: ExitStack = field(default_factory=ExitStack)
 
     @property
     def tracker(self) -> "Tracker":
@@ -106,10 +110,46 @@ class Stage:
         return Manifest.load(self.path(paths.DATA))
 
     def stack_config(self) -> "StackConfig":
-        """The nets' configuration for the prepared data. Raises UserError where they do not fit."""
+        """The nets' configuration for the prepared data, with every `precision: auto` resolved.
+
+        Raises UserError where they do not fit.
+        """
         manifest = self.manifest()
         image = self.params.image_config(manifest.image_shape, len(manifest.classes))
-        return self.params.stack_config(image)
+        config = self.params.stack_config(image)
+        levels = tuple(self._resolved(level) for level in config.levels)
+        return replace(config, encoder=self._resolved(config.encoder), levels=levels)
+
+    def joint_config(self) -> "JointConfig":
+        """Joint training's settings, with `precision: auto` resolved."""
+        return self._resolved(self.params.joint)
+
+    def _resolved(self, settings: Any) -> Any:
+        auto = settings.precision == "auto"
+        return replace(settings, precision=self.precision()) if auto else settings
+
+    def precision(self) -> str:
+        """What `precision: auto` is here, or for all nodes of the cluster: once for all parts, so
+        that their keys say it."""
+        from pipeline.parts.device import precision_here, precision_of_nodes
+
+        if not self._precision:
+            runtime, session = self.params.runtime, self.session()
+            self._precision = (
+                precision_here(runtime.device)
+                if session is None
+                else precision_of_nodes(runtime.device, runtime.gpus_per_worker)
+            )
+        return self._precision
+
+    def session(self) -> "Session | None":
+        """The cluster that RAY_ADDRESS names, connected until the stage ends; None without one."""
+        from pipeline.cluster.session import session
+
+        if self._session is None and connection.wanted():
+            opening = session(self.storage(), self.params.runtime.object_limit)
+            self._session = self._ending.enter_context(opening)
+        return self._session
 
     def data_inputs(self) -> dict[str, str]:
         """What a part's key says of the data: its digest, and the shards, which fix the order."""
@@ -144,6 +184,9 @@ class Stage:
         placement = Placement(
             where,
             self.storage().uri,
+            threads=runtime.threads_of(identity.kind),
+            cpus=runtime.cpus_per_worker,
+            gpus=runtime.gpus_per_worker,
             device=runtime.device,
             checkpoint_seconds=runtime.checkpoint_seconds,
             **placed,
@@ -159,13 +202,6 @@ class Stage:
         """A finished part's weights, into the workspace."""
         Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(target)
 
-    def cpus_alone(self, workers: int = 1) -> float:
-        """Cores for each worker of a part that has nothing beside it: what `runtime` says, else
-        one of a cluster's, else its share of this machine's."""
-        share = max(1, (os.cpu_count() or 1) // workers)
-        here = 1.0 if connection.wanted() else float(share)
-        return self.params.runtime.cpus_per_worker or here
-
     def train(
         self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False
     ) -> dict[str, dict[str, Any]]:
@@ -173,7 +209,9 @@ class Stage:
         from pipeline.parts.training import train_parts
 
         style = self.params.runtime.progress
-        return train_parts(parts, runs, self.guard, fan_out=fan_out, progress_style=style)
+        return train_parts(
+            parts, runs, self.guard, fan_out=fan_out, progress_style=style, session=self.session
+        )
 
     def seconds(self) -> float:
         """Seconds since the stage was opened."""
@@ -188,16 +226,9 @@ def opened(name: str, root: Path | None = None) -> Iterator[Stage]:
     root = root or paths.project_root()
     params = load(root / paths.PARAMS)
     with guarded(name, root) as guard:
-        yield Stage(name, root, params, guard, lineage(params.raw, root))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file. Raises UserError where it is missing."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; run `dvc repro`, which makes it") from None
+        stage = Stage(name, root, params, guard, lineage(params.raw, root))
+        with stage._ending:
+            yield stage
 
 
 def part_metrics(result: Mapping[str, Any]) -> dict[str, Any]:

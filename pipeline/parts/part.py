@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from pipeline.code import closure_digest
 from sgan.config import (
@@ -16,6 +16,10 @@ from sgan.config import (
     StackConfig,
     to_dict,
 )
+
+if TYPE_CHECKING:
+    from pipeline.cluster.supply import Sent
+    from pipeline.storage.backend import Backend
 
 Kind = Literal["encoder", "level", "joint"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -126,17 +130,21 @@ class Placement:
     Attributes:
         inputs: absolute paths or addresses by name: `data` (shards), `encoder`, `features`,
             `levelI`.
-        storage: address of checkpoints and results.
-        cpus, gpus: what Ray sets aside for each worker; gpus None shares what the cluster has
-            among the parts.
+        storage: address of checkpoints and results, or what reaches them (`storage.backend`).
+        objects: what `cluster.supply.opened` opens `object://` addresses by.
+        threads: that the numerics run on, on a CPU; the record tells, no key does.
+        cpus, gpus: what Ray sets aside for each worker; cpus None is one for each thread, as far as
+            one node has them, gpus None shares what the cluster has among the parts.
         device: as `RuntimeConfig.device`.
         checkpoint_seconds: between checkpoints.
         resident_bytes: image sets up to this size are held on the training device.
     """
 
     inputs: Mapping[str, str]
-    storage: str
-    cpus: float = 1.0
+    storage: "str | Backend"
+    objects: "Mapping[str, Sent]" = field(default_factory=dict)
+    threads: int = 1
+    cpus: float | None = None
     gpus: float | None = None
     device: str = "auto"
     checkpoint_seconds: float = 20.0

@@ -35,7 +35,14 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
 
     total = ray.cluster_resources()
     have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
-    parts = [p.placed(gpus=_gpu_share(p, have["GPU"], len(parts))) for p in parts]
+    largest = max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
+    parts = [
+        p.placed(
+            gpus=_gpu_share(p, have["GPU"], len(parts)),
+            cpus=p.placement.cpus or _cores(p, largest, have["CPU"]),
+        )
+        for p in parts
+    ]
     needs = {p.name: _need(p) for p in parts}
     for name, need in needs.items():
         for kind, amount in need.items():
@@ -52,8 +59,15 @@ def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
     return list(parts)
 
 
+def _cores(part: Part, largest: float, in_all: float) -> float:
+    """What Ray sets aside for a worker where nobody says: a core for each thread, as far as a node
+    has them and all workers of the part find room. The threads stay as they are."""
+    room = in_all // part.workers
+    return max(1.0, min(float(part.placement.threads), largest, room))
+
+
 def _need(part: Part) -> dict[str, float]:
-    each = {"CPU": part.placement.cpus, "GPU": part.placement.gpus or 0}
+    each = {"CPU": part.placement.cpus or 1, "GPU": part.placement.gpus or 0}
     return {kind: amount * part.workers for kind, amount in each.items()}
 
 
@@ -122,9 +136,9 @@ def _submit(part: Part, hub: Any) -> Any:
 
     sender, place = ActorSender(hub), part.placement
     if part.workers == 1:
-        task = ray.remote(num_cpus=place.cpus, num_gpus=place.gpus or 0, max_retries=_RESTARTS)(
-            _alone
-        )
+        task = ray.remote(
+            num_cpus=place.cpus or 1, num_gpus=place.gpus or 0, max_retries=_RESTARTS
+        )(_alone)
         return task.options(name=part.name).remote(part, sender)
     task = ray.remote(num_cpus=0, max_retries=_RESTARTS)(_together)
     return task.options(name=part.name).remote(part, sender)
@@ -173,7 +187,7 @@ def _trainer(part: Part, sender: ActorSender, folder: str) -> Any:
     from ray.train.torch import TorchTrainer
 
     place = part.placement
-    per_worker = {"CPU": place.cpus} | ({"GPU": place.gpus} if place.gpus else {})
+    per_worker = {"CPU": place.cpus or 1} | ({"GPU": place.gpus} if place.gpus else {})
     return TorchTrainer(
         _one_of_many,
         train_loop_config={"part": part, "sender": sender},

@@ -1,6 +1,7 @@
 """Train parts for a stage: where they run, what people see meanwhile, what MLflow gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
@@ -10,9 +11,11 @@ from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
 from pipeline.parts.progress import TrainingProgress, console_for
 from pipeline.parts.sink import Report, Rows
+from pipeline.parts.supplying import supplied
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
+    from pipeline.cluster.session import Session
     from pipeline.tracking.run import StageRun
 
 _STOP_NOTE = "Stopped; the checkpoints are kept, and the next `dvc repro` goes on from them."
@@ -25,6 +28,7 @@ def train_parts(
     *,
     fan_out: bool = False,
     progress_style: str = "auto",
+    session: "Callable[[], Session | None]" = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
 
@@ -35,6 +39,8 @@ def train_parts(
         fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
             unless RAY_ADDRESS names a cluster or a part has several workers.
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
+        session: gives the cluster that RAY_ADDRESS names, by which workers get their inputs and
+            reach storage; on a local Ray they have the files.
 
     Raises:
         UserError: as `worker.train_part`.
@@ -70,8 +76,14 @@ def train_parts(
         try:
             several = any(part.workers > 1 for part in stale) or (fan_out and len(stale) > 1)
             if stale and (connection.wanted() or several):
-                with connection.connected():
+                cluster = session()
+                with connection.connected() if cluster is None else nullcontext():
                     ready = running.preflight(stale, progress.status)
+                    if cluster is not None:
+                        ready = [
+                            supplied(part, cluster.supply).placed(storage=cluster.storage)
+                            for part in ready
+                        ]
                     results |= running.train(ready, on_report, on_done, guard.should_stop)
             else:
                 results |= _here(stale, on_report, on_done, guard)

@@ -11,13 +11,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.cluster.supply import opened
 from pipeline.data import opening
 from pipeline.errors import UserError, weights_told
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
-from pipeline.parts.device import device_of
+from pipeline.parts.device import device_of, record_of
 from pipeline.parts.part import Part
 from pipeline.parts.sink import PartSink, Send
+from pipeline.parts.supplying import at_hand
 from pipeline.storage import s3
 from pipeline.storage.store import Storage
 
@@ -38,7 +40,8 @@ def train_part(
     """Train `part`, or find it finished; returns its result.
 
     The result, also `result.json` in storage: key, reused, images_seen, seconds, metrics (last),
-    curve (rows of means), weights_sha256, device, precision.
+    curve (rows of means), weights_sha256, and record: what else decides its last bits
+    (`pipeline.parts.device.record_of`).
 
     Args:
         part: what to train.
@@ -56,9 +59,15 @@ def train_part(
     finished = checkpoints.result()
     if finished:
         return {**finished, "reused": True}
-    with weights_told(part.name):
-        training = _Training(part, checkpoints, comm or comms.Comm())
-    return training.train(send, should_stop)
+    opening.register("s3", s3.open_stream)
+    with (
+        opened(part.placement.objects),
+        tempfile.TemporaryDirectory(prefix="sgan-") as folder,
+        weights_told(part.name),
+    ):
+        ready = at_hand(part, Path(folder))
+        training = _Training(ready, checkpoints, comm or comms.Comm())
+        return training.train(send, should_stop)
 
 
 class _Training:
@@ -69,13 +78,12 @@ class _Training:
 
         from pipeline.data.batches import Shares
 
-        opening.register("s3", s3.open_stream)
         self.part, self.checkpoints, self.comm = part, checkpoints, comm
         self.recipe: Any = import_module(f"pipeline.parts.recipes.{part.identity.kind}")
         placement = part.placement
         self.device = device_of(placement.device)
         if self.device.type == "cpu":
-            torch.set_num_threads(max(1, int(placement.cpus)))
+            torch.set_num_threads(placement.threads)
         self.task = self.recipe.task(part, self.device, comm)
         self.curve = Curve(part.identity.total_images)
         upper, y = self.recipe.columns(part, self.task)
@@ -107,6 +115,7 @@ class _Training:
                 if should_stop():
                     raise
                 raise UserError(f"{name}: {error}") from error
+        threads, dtype = self.part.placement.threads, str(self.task.dtype)
         result = {
             "key": self.part.key,
             "reused": False,
@@ -114,8 +123,7 @@ class _Training:
             "seconds": round(self._elapsed(), 2),
             "metrics": metrics,
             "curve": self.curve.rows,
-            "device": str(self.device),
-            "precision": str(getattr(self.task, "dtype", "")).removeprefix("torch."),
+            "record": record_of(self.device, threads, dtype),
         }
         if self.comm.rank == 0:
             self._store(result)

@@ -18,7 +18,7 @@ def main() -> None:
 
         manifest, config = stage.manifest(), stage.stack_config()
         identity = Identity.of_encoder(config, stage.data_inputs())
-        part = stage.part(identity, cpus=stage.cpus_alone(identity.workers))
+        part = stage.part(identity)
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:
             result = stage.train([part], {"encoder": run})["encoder"]

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from pipeline import paths
-from pipeline.execution.stage import Stage, file_sha256, opened
+from pipeline.execution.stage import Stage, opened
+from pipeline.parts.supplying import file_sha256
 from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.execution.stage import Stage, file_sha256, opened, part_metrics
+from pipeline.execution.stage import Stage, opened, part_metrics
 from pipeline.parts.curve import write_curve
 from pipeline.parts.part import Part
+from pipeline.parts.supplying import file_sha256
 from pipeline.storage.atomic import write_json
 
 
@@ -44,11 +45,7 @@ def joint_part(stage: Stage) -> Part:
     inputs = stage.level_inputs() if trained else stage.encoder_inputs()
     for i in range(len(config.levels)):
         inputs[f"level{i}"] = file_sha256(stage.path(paths.level_weights(i)))
-    return stage.part(
-        Identity.of_joint(config, stage.params.joint, inputs),
-        cpus=stage.cpus_alone(stage.params.joint.workers),
-        gpus=stage.params.runtime.gpus_per_worker,
-    )
+    return stage.part(Identity.of_joint(config, stage.joint_config(), inputs))
 
 
 def _stack_levels(stage: Stage, part: Part, target: Path) -> None:

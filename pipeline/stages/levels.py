@@ -1,6 +1,5 @@
 """levels: train every level's GAN independently, side by side on Ray (paper, section 3.2)."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
@@ -45,20 +44,12 @@ def main() -> None:
 
 
 def level_parts(stage: Stage) -> "list[Part]":
-    """One part per level, with its share of this machine where the params do not say."""
+    """One part per level."""
     from pipeline.parts.part import Identity
 
     config, inputs = stage.stack_config(), stage.level_inputs()
-    runtime, count = stage.params.runtime, len(config.levels)
-    share = float(max(1, (os.cpu_count() or 1) // count))
-    return [
-        stage.part(
-            Identity.of_level(config, i, inputs),
-            cpus=runtime.cpus_per_worker or share,
-            gpus=runtime.gpus_per_worker,
-        )
-        for i in range(count)
-    ]
+    each = range(len(config.levels))
+    return [stage.part(Identity.of_level(config, i, inputs)) for i in each]
 
 
 def _curve(result: dict[str, Any]) -> list[dict[str, float]]:

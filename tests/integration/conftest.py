@@ -17,6 +17,7 @@ from tests.cluster_rig import Cluster, cluster, why_not
 from tests.project import Project, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+ONE_THREAD = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +52,7 @@ def _train(folder: Path) -> None:
     """
     project = Project.create(folder / "sgan")
     # One thread each: two that share a core with another test process wait for each other.
-    project.sgan("compose", "data=mnist_small", "budget=smoke", "runtime.cpus_per_worker=1.0")
+    project.sgan("compose", "data=mnist_small", "budget=smoke", *ONE_THREAD)
     project.commit("small data, small budget")
     ran = project.repro()
     (folder / "ran.json").write_text(json.dumps(ran))

@@ -1,7 +1,5 @@
 """What every stage does around its own work, on a project whose data is prepared."""
 
-import hashlib
-import os
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +9,7 @@ import yaml
 
 from pipeline import paths
 from pipeline.errors import UserError
-from pipeline.execution.stage import file_sha256, opened, part_metrics
+from pipeline.execution.stage import opened, part_metrics
 
 
 def edit(project: Path, section: str, **values: object) -> None:
@@ -96,24 +94,28 @@ def test_the_experiment_s_name_is_the_environment_s(project: Path, monkeypatch) 
     assert found.name == "mine"
 
 
-def test_a_part_alone_has_the_machine_unless_it_is_a_cluster_s_or_told(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+def test_a_part_s_threads_are_its_kind_s_and_not_the_machine_s(project: Path) -> None:
+    from pipeline.parts.part import Identity
+
+    edit(project, "runtime", threads={"level": 3})
     with opened("encoder") as stage:
-        assert stage.cpus_alone() == os.cpu_count()
-        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
-        assert stage.cpus_alone() == 1
-    edit(project, "runtime", cpus_per_worker=3.0)
-    with opened("encoder") as stage:
-        assert stage.cpus_alone() == 3
+        config, inputs = stage.stack_config(), stage.data_inputs()
+        encoder = stage.part(Identity.of_encoder(config, inputs)).placement
+        level = stage.part(Identity.of_level(config, 0, inputs)).placement
+    assert (encoder.threads, level.threads) == (2, 3)
+    assert (encoder.cpus, level.cpus) == (None, None), "as many as threads"
 
 
-def test_the_digest_of_a_file_and_of_none(tmp_path: Path) -> None:
-    (tmp_path / "w").write_bytes(b"weights")
-    assert file_sha256(tmp_path / "w") == hashlib.sha256(b"weights").hexdigest()
-    with pytest.raises(UserError, match=r"none does not exist; run `dvc repro`"):
-        file_sha256(tmp_path / "none")
+def test_auto_precision_is_in_the_key_as_what_it_is_here(project: Path) -> None:
+    from pipeline.parts.device import precision_here
+
+    edit(project, "joint", precision="auto")
+    with opened("encoder") as stage:
+        config, joint = stage.stack_config(), stage.joint_config()
+        found = [config.encoder.precision, config.levels[0].precision, joint.precision]
+        assert stage.session() is None
+    assert found == [precision_here("auto")] * 3
+    assert config.levels[1].precision == "float32", "as params.yaml says"
 
 
 def test_a_part_s_metrics_lose_its_name_and_needless_digits() -> None:

@@ -92,7 +92,7 @@ UNKNOWN = [
         "runtime.devices",
         "cpu",
         "runtime.devices: unknown key; did you mean 'device'? allowed: storage, device, "
-        "cpus_per_worker, gpus_per_worker, checkpoint_seconds, progress",
+        "threads, cpus_per_worker, gpus_per_worker, object_limit, checkpoint_seconds, progress",
     ),
     (
         "runtime.workers_per_level",

@@ -17,6 +17,13 @@ def test_storage_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert RuntimeConfig(storage="/elsewhere").storage_uri() == "/elsewhere"
 
 
+def test_threads_that_are_not_named_have_the_default_of_their_kind() -> None:
+    some = RuntimeConfig(threads={"level": 4})
+    kinds = ("encoder", "level", "joint", "judge")
+    assert [some.threads_of(kind) for kind in kinds] == [2, 4, 2, 2]
+    assert [RuntimeConfig().threads_of(kind) for kind in kinds] == [2, 1, 2, 2]
+
+
 def test_the_choices_are_those_of_the_data_layer() -> None:
     hints = get_type_hints(DataConfig)
     assert [DataConfig(name, source="/images").name for name in NAMED] == list(NAMED)
@@ -41,6 +48,9 @@ def test_a_published_set_has_its_shape_and_classes_and_a_custom_one_none_yet() -
         (EvaluateConfig, {"num_samples": 100, "neighbours": 100}, "neighbours"),
         (EvaluateConfig, {"cas_epochs": 0.0}, "cas_epochs"),
         (RuntimeConfig, {"cpus_per_worker": 0.0}, "cpus_per_worker"),
+        (RuntimeConfig, {"threads": {"level": 0}}, "threads"),
+        (RuntimeConfig, {"threads": {"level0": 1}}, "threads"),
+        (RuntimeConfig, {"object_limit": -1}, "object_limit"),
     ],
 )
 def test_what_cannot_be_names_its_field(cls: type, settings: dict, field: str) -> None:

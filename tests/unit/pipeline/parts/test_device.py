@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.parts.device import device_of
+from pipeline.parts.device import device_of, precision_here, record_of
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -22,3 +22,15 @@ def test_an_accelerator_that_is_not_here_is_told_as_the_field_that_asks_for_it()
     message = rf"^runtime\.device = '{absent}': this machine has .*; set it to 'auto'$"
     with pytest.raises(UserError, match=message):
         device_of(absent)
+
+
+def test_a_record_says_what_the_numbers_ran_on() -> None:
+    found = record_of(torch.device("cpu"), 2, "torch.bfloat16")
+    assert found["threads"] == 2 and found["precision"] == "bfloat16"
+    assert found["torch"] == torch.__version__
+    assert torch.backends.cpu.get_cpu_capability() in found["instructions"]
+    assert found["processor"]
+
+
+def test_auto_precision_is_that_of_the_device() -> None:
+    assert precision_here("cpu") in ("bfloat16", "float32")
