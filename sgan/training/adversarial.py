@@ -14,10 +14,11 @@ from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training import precision, schedule, step
 from sgan.training.batch import Batch
+from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
 from sgan.training.seeds import mix
-from sgan.training.terms import total_loss
+from sgan.training.terms import require_finite, total_loss
 
 # After averaging, batch-norm statistics are taken over this many batches.
 _NORM_BATCHES = 100
@@ -32,8 +33,8 @@ class AdversarialTask:
     Args:
         stack: levels to train; its encoder has its weights.
         settings: each active level's settings for this training. Of those that one step has for
-            all levels (batch size, images, seed, precision, g_steps, reuse_fakes) the lowest
-            level's count.
+            all levels (batch size, images, seed, precision, g_steps, reuse_fakes, batch_norm) the
+            lowest level's count.
         joint: h_{i+1} from the generator above instead of the encoder.
         lower_weight: share of level i's gradient that reaches G_{i+1} (joint only).
         device: where everything lives.
@@ -57,6 +58,8 @@ class AdversarialTask:
         self.stack = stack.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.comm.broadcast_(t for t in stack.levels.state_dict().values())
         lowest = self.settings[stack.active[0]]
+        if self.comm.world_size > 1 and lowest.batch_norm == "synchronised":
+            synchronise(stack.levels, self.comm)
         self.batch_size, self.total_images = lowest.batch_size, lowest.total_images
         self.seed, self.g_steps = lowest.seed, lowest.g_steps
         self.reuse_fakes, self.to_h0 = lowest.reuse_fakes, stack.encoder.to_h0
@@ -85,7 +88,8 @@ class AdversarialTask:
         return tuple(sorted({i for i in (*active, *conditions) if i < self.stack.num_levels}))
 
     def step(self, index: int, batch: Batch) -> dict[str, Tensor]:
-        """One D step, then one or more G steps; returns the last value of every loss (scalars).
+        """One D step, then one or more G steps; returns the last value of every loss (scalars,
+        over all the workers' images).
 
         Raises NonFiniteLoss before the optimizer of the offending phase steps.
         """
@@ -94,30 +98,35 @@ class AdversarialTask:
         with precision.autocast(self.dtype, self.device):
             fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
             d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
-        self._minimise(total_loss(d_terms, "loss_d", self.comm), self.discriminators, "d")
+        d_terms = self._minimise(d_terms, "loss_d", self.discriminators, "d")
 
         steer = d_terms[f"level{self.stack.active[0]}/loss_d_adv"].item()
-        count = schedule.generator_steps(self.g_steps, self.comm.average_number(steer))
+        count = schedule.generator_steps(self.g_steps, steer)
         with step.without_gradient(self.discriminators):
             for k in range(count):
                 with precision.autocast(self.dtype, self.device):
                     if k or not self.reuse_fakes:
                         fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
                     g_terms = step.generator_losses(self.stack, self.settings, fakes)
-                total = total_loss(g_terms, "loss_g", self.comm)
-                self._minimise(total, self.generators, "g")
+                g_terms = self._minimise(g_terms, "loss_g", self.generators, "g")
         for average in self.averages.values():
             average.update(self.batch_size)
-        return {k: v.detach() for k, v in (d_terms | g_terms).items()}
+        return d_terms | g_terms
 
-    def _minimise(self, loss: Tensor, nets: Iterable[nn.Module], role: str) -> None:
+    def _minimise(
+        self, terms: Mapping[str, Tensor], total: str, nets: Iterable[nn.Module], role: str
+    ) -> dict[str, Tensor]:
+        """One optimizer step on the sum of the levels' `total`; returns the terms' means over the
+        workers."""
         optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.comm.average_(p.grad for net in nets for p in net.parameters())
+        total_loss(terms, total).backward()
+        means = self.comm.average_gradients(nets, terms)
+        require_finite(means, total)
         for optimizer in optimizers:
             optimizer.step()
+        return means
 
     def _set_learning_rates(self, index: int) -> None:
         progress = min(1.0, index * self.batch_size / self.total_images)

@@ -15,9 +15,10 @@ from sgan.encoder import Encoder, save_encoder
 from sgan.training import precision, schedule
 from sgan.training.augment import shift_and_flip
 from sgan.training.batch import Batch
+from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
 from sgan.training.seeds import mix
-from sgan.training.terms import total_loss
+from sgan.training.terms import require_finite
 
 
 def pretraining(
@@ -80,6 +81,8 @@ class EncoderTask:
             encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.comm.broadcast_(encoder.state_dict().values())
+        if self.comm.world_size > 1 and config.batch_norm == "synchronised":
+            synchronise(encoder, self.comm)
 
     def step(self, index: int, batch: Batch) -> dict[str, Tensor]:
         """One optimizer step; returns `loss` and `train_accuracy` (scalars).
@@ -94,13 +97,14 @@ class EncoderTask:
         with precision.autocast(self.dtype, self.device):
             logits = self.encoder(h0).float()
         loss = F.cross_entropy(logits, batch.y)
-        total_loss({"encoder/loss": loss}, "loss", self.comm)
+        accuracy = (logits.argmax(1) == batch.y).float().mean()
+        terms = {"encoder/loss": loss, "encoder/train_accuracy": accuracy}
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.comm.average_(p.grad for p in self.encoder.parameters())
+        terms = self.comm.average_gradients([self.encoder], terms)
+        require_finite(terms, "loss")
         self.optimizer.step()
-        accuracy = (logits.argmax(1) == batch.y).float().mean()
-        return {"encoder/loss": loss.detach(), "encoder/train_accuracy": accuracy}
+        return terms
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""

@@ -1,15 +1,19 @@
-"""What several workers on one part say to each other: averages and broadcasts, no DDP wrapper.
+"""What several workers on one part say to each other: one flat all-reduce a phase, no DDP wrapper.
 
-A GAN's two phases use different parts of the graph, which DDP's wrapper does not take well; one
-flat all-reduce of the gradients per phase is simpler and exact. Batch norm stays per rank.
+A GAN's two phases use different parts of the graph, which DDP's wrapper does not take well. Here
+each phase packs its gradients and its losses into one buffer, of the gradients' dtype (float32, as
+parameters are in bfloat16 training too), and adds it up over the ranks in one exchange. Every rank
+receives the same bits, as each sum is made on one rank and handed on; on one kind of machine the
+order of the sum follows from rank, number of ranks and size, so a run that is repeated, or resumed,
+repeats its bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 
@@ -19,8 +23,23 @@ class Comm:
     rank = 0
     world_size = 1
 
-    def average_(self, tensors: Iterable[Tensor | None]) -> None:
-        """Replace each tensor by its mean over ranks, in place; None entries are skipped."""
+    def average_gradients(
+        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """After a backward pass: each parameter's gradient becomes its mean over ranks.
+
+        Args:
+            nets: those whose gradients there are; the same on every rank.
+            terms: scalars by name, on every rank the same names in the same order.
+
+        Returns:
+            The mean of each term over ranks, the same bits on each: fit to steer control flow.
+        """
+        return {name: term.detach() for name, term in terms.items()}
+
+    def sum_over_ranks(self, tensor: Tensor) -> Tensor:
+        """The sum over ranks, through which gradients go back: each rank's is their sum."""
+        return tensor
 
     def broadcast_(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by rank 0's, in place."""
@@ -39,15 +58,39 @@ class TorchComm(Comm):
     def __init__(self, device: torch.device) -> None:
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
         self.device = device
+        self._buffers: dict[tuple[int, torch.dtype], Tensor] = {}
 
-    def average_(self, tensors: Iterable[Tensor | None]) -> None:
-        """One all-reduce of everything, flattened, per dtype."""
-        for group in _by_dtype([t for t in tensors if t is not None]):
-            flat = _flatten_dense_tensors(group)
-            distributed.all_reduce(flat)
-            flat /= self.world_size
-            for tensor, mean in zip(group, _unflatten_dense_tensors(flat, group), strict=True):
-                tensor.copy_(mean)
+    def average_gradients(
+        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """One all-reduce of everything; afterwards the gradients are views of its buffer."""
+        own = [p for net in nets for p in net.parameters() if p.grad is not None]
+        gradients = [p.grad for p in own if p.grad is not None]
+        size = sum(p.numel() for p in own)
+        flat = self._buffer(size + len(terms), gradients[0].dtype)
+        means = [
+            flat.as_strided(p.size(), p.stride(), offset)
+            for p, offset in zip(own, _offsets(own), strict=True)
+        ]
+        torch._foreach_copy_(means, gradients)
+        flat[size:] = torch.stack([term.detach() for term in terms.values()])
+        distributed.all_reduce(flat)
+        flat /= self.world_size
+        for parameter, mean in zip(own, means, strict=True):
+            parameter.grad = mean
+        return dict(zip(terms, flat[size:].clone(), strict=True))
+
+    def sum_over_ranks(self, tensor: Tensor) -> Tensor:
+        """An all-reduce, and one for the gradient."""
+        summed: Tensor = _Sum.apply(tensor)
+        return summed
+
+    def _buffer(self, size: int, dtype: torch.dtype) -> Tensor:
+        """Kept from step to step: fresh memory costs as much as the copy into it. Two phases of
+        one size may share it, as the first has stepped when the second packs."""
+        if (size, dtype) not in self._buffers:
+            self._buffers[size, dtype] = torch.empty(size, dtype=dtype, device=self.device)
+        return self._buffers[size, dtype]
 
     def broadcast_(self, tensors: Iterable[Tensor]) -> None:
         """One broadcast of everything, flattened, per dtype."""
@@ -66,6 +109,30 @@ class TorchComm(Comm):
     def barrier(self) -> None:
         """torch.distributed.barrier."""
         distributed.barrier()
+
+
+class _Sum(torch.autograd.Function):
+    """y = Σ_r x_r on every rank; so dL/dx_r = Σ_s dL_s/dy, of the losses of all ranks s."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        y = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        summed: Tensor = _Sum.apply(*gradients)
+        return summed
+
+
+def _offsets(tensors: Sequence[Tensor]) -> list[int]:
+    """Where each tensor begins when they lie one behind the other."""
+    starts, end = [], 0
+    for tensor in tensors:
+        starts.append(end)
+        end += tensor.numel()
+    return starts
 
 
 def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-
-from sgan.training.comm import Comm
 
 
 class NonFiniteLoss(RuntimeError):
@@ -18,14 +17,19 @@ class NonFiniteLoss(RuntimeError):
         super().__init__(f"{part} is {value}")
 
 
-def total_loss(terms: dict[str, Tensor], name: str, comm: Comm | None = None) -> Tensor:
-    """The sum of `levelI/<name>` over the levels. Raises NonFiniteLoss before any step.
+def total_loss(terms: Mapping[str, Tensor], name: str) -> Tensor:
+    """The sum of `levelI/<name>` over the levels: what a phase minimises."""
+    return torch.stack([v for key, v in terms.items() if key.endswith(f"/{name}")]).sum()
 
-    The ranks agree on it: one that raised alone would leave the others waiting for its gradients.
+
+def require_finite(terms: Mapping[str, Tensor], name: str) -> None:
+    """Raises NonFiniteLoss, with the first term that is not finite, where the total is not.
+
+    Args:
+        terms: their means over the ranks: one that raised alone would leave the others waiting.
+        name: of the total, as in `total_loss`.
     """
-    total = torch.stack([v for key, v in terms.items() if key.endswith(f"/{name}")]).sum()
-    agreed = (comm or Comm()).average_number(total.item())
-    if not math.isfinite(agreed):
+    total = total_loss(terms, name).item()
+    if not math.isfinite(total):
         bad = [(key, v.item()) for key, v in terms.items() if not torch.isfinite(v)]
-        raise NonFiniteLoss(*(bad or [(f"{name} on another worker", agreed)])[0])
-    return total
+        raise NonFiniteLoss(*(bad or [(name, total)])[0])

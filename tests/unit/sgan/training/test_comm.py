@@ -1,56 +1,20 @@
 """Two real processes over gloo: averages, equal weights, and agreement on control flow."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from sgan.training.comm import Comm
 
-ROOT = Path(__file__).resolve().parents[4]
-WORKER = Path(__file__).with_name("gloo_worker.py")
 
-
-@pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    """What each of two workers saw, by scenario."""
-    folder = tmp_path_factory.mktemp("workers")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    outs = [folder / f"{rank}.json" for rank in range(2)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, WORKER, str(rank), "2", str(port), outs[rank]],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    return [json.loads(out.read_text()) for out in outs]
-
-
-def test_averages_broadcasts_and_numbers(workers: list[dict]) -> None:
-    first, second = (w["average"] for w in workers)
+def test_means_sums_broadcasts_and_numbers(workers: list[dict]) -> None:
+    first, second = (w["exchange"] for w in workers)
     assert first == second
-    assert first["a"] == [[0.5] * 3] * 2
-    assert first["b"] == (torch.arange(24.0).view(1, 2, 3, 4) * 1.5).tolist()
-    assert first["c"] == [5.0, 5.0]
+    assert first["conv"] == (torch.arange(24.0).view(2, 3, 2, 2) * 1.5).tolist()
+    assert first["channels_last"]
+    assert first["weight"] == [[0.5] * 2] * 2
+    assert first["bias"]  # has no gradient
+    assert first["terms"] == {"a": pytest.approx(0.6, abs=1e-7), "b": 0.5}
+    assert first["summed"] == [3.0, 3.0]  # 1 of rank 0, 2 of rank 1
     assert first["number"] == pytest.approx(0.6, abs=1e-12)
     assert first["w"] == [7.0] * 3 and first["n"] == 3
 
@@ -61,25 +25,48 @@ def test_workers_keep_equal_weights_and_take_the_same_number_of_g_steps(workers)
     assert first["broadcast"] == second["broadcast"]
     for mine, other in zip(first["rows"], second["rows"], strict=True):
         assert len(mine) == len(other) == 4 and not set(mine) & set(other)
-    assert {first["alone"], second["alone"]} == {1, 3}  # each by its own loss would differ
+    assert {first["alone"], second["alone"]} == {1, 2}  # each by its own loss would differ
     assert first["steps"] == second["steps"]
     assert first["steps"].count("d") == 6 and first["steps"].startswith("dgd")
     assert first["end"] == second["end"] != first["broadcast"]
     assert first["average"] == second["average"]
+    assert first["terms"] == second["terms"]  # of both shares
+
+
+def test_two_hundred_steps_leave_the_same_bits_on_both(workers: list[dict]) -> None:
+    first, second = (w["long"] for w in workers)
+    assert first["steps"] == second["steps"]
+    assert first["steps"].count("d") == 200
+    assert "dgd" in first["steps"] and "dggd" in first["steps"]
+    assert first["end"] == second["end"] != first["broadcast"]  # batch norm's statistics too
+    assert (first["optimizers"], first["average"]) == (second["optimizers"], second["average"])
+
+
+def test_gradients_are_those_of_one_process_with_the_same_batch(workers: list[dict]) -> None:
+    for worker in workers:
+        for case, seen in worker["gradients"].items():
+            assert seen["tensors"] >= 10, case
+            assert seen["apart"] < 1e-12, case
+            assert seen["losses"] < 1e-6, case  # in float32
 
 
 def test_a_loss_that_is_not_finite_on_one_worker_stops_all(workers: list[dict]) -> None:
     first, second = (w["broken"] for w in workers)
-    assert second["error"] == "level1/loss_d_adv is nan"
-    assert first["error"] == "loss_d on another worker is nan"
+    assert first["error"] == second["error"] == "level1/loss_d_adv is nan"
     assert first["steps"] == second["steps"]
     assert first["steps"].count("d") == 2
     assert first["end"] == second["end"]
 
 
 def test_one_worker_alone_exchanges_nothing() -> None:
-    comm, tensor = Comm(), torch.tensor([1.0, 2.0])
-    comm.average_([tensor, None])
+    comm, tensor = Comm(), torch.tensor([1.0, 2.0], requires_grad=True)
+    net = torch.nn.Linear(2, 1)
+    net(tensor).sum().backward()
+    before = net.weight.grad.clone()
+    terms = comm.average_gradients([net], {"loss": tensor[0]})
+    assert terms == {"loss": 1.0} and not terms["loss"].requires_grad
+    assert torch.equal(net.weight.grad, before)
+    assert comm.sum_over_ranks(tensor) is tensor
     comm.broadcast_([tensor])
     comm.barrier()
     assert tensor.tolist() == [1.0, 2.0]

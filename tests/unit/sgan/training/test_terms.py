@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sgan.training.terms import NonFiniteLoss, total_loss
+from sgan.training.terms import NonFiniteLoss, require_finite, total_loss
 
 
 def test_the_total_is_summed_over_levels_and_must_be_finite() -> None:
@@ -14,16 +14,17 @@ def test_the_total_is_summed_over_levels_and_must_be_finite() -> None:
         "level1/loss_d": torch.tensor(2.0),
     }
     assert total_loss(terms, "loss_d").item() == 3.5
+    require_finite(terms, "loss_d")
     terms["level1/loss_d"] = torch.tensor(float("nan"))
     with pytest.raises(NonFiniteLoss, match="level1/loss_q is nan") as caught:
-        total_loss(terms, "loss_d")
+        require_finite(terms, "loss_d")
     assert caught.value.part == "level1/loss_q"
 
 
 def test_a_sum_that_overflows_is_named_too() -> None:
     terms = {f"level{i}/loss_d": torch.tensor(3e38) for i in (0, 1)}
-    with pytest.raises(NonFiniteLoss, match="is inf"):
-        total_loss(terms, "loss_d")
+    with pytest.raises(NonFiniteLoss, match=r"^loss_d is inf"):
+        require_finite(terms, "loss_d")
 
 
 def test_the_gradient_of_the_total_reaches_every_level() -> None:

@@ -1,0 +1,53 @@
+"""Batch norm over two workers is that of one process with the whole batch, in float64."""
+
+import pytest
+import torch
+from torch import nn
+
+from sgan.training.batch_norm import SynchronisedBatchNorm, synchronise
+from sgan.training.comm import Comm
+
+
+def joined(first: list, second: list) -> torch.Tensor:
+    """Rows of the whole batch, of which each worker has every second one."""
+    pair = torch.stack([torch.tensor(first), torch.tensor(second)], dim=1)
+    return pair.flatten(0, 1)
+
+
+@pytest.mark.parametrize("shape", ["1d", "2d"])
+def test_forward_backward_and_backward_twice(workers: list[dict], shape: str) -> None:
+    first, second = (w["norm"][shape] for w in workers)
+    whole = workers[0]["norm"][f"{shape} whole"]
+    for name in ("y", "x", "eval"):  # `x`: gradients, through those of R1
+        both = joined(first[name], second[name])
+        torch.testing.assert_close(both, torch.tensor(whole[name]), rtol=1e-9, atol=1e-9)
+    for name in ("affine", "running", "loss"):
+        assert first[name] == second[name]
+        one, expected = torch.tensor(first[name]), torch.tensor(whole[name])
+        torch.testing.assert_close(one, expected, rtol=1e-9, atol=1e-9)
+    assert first["names"] == whole["names"]
+
+
+def test_each_norm_of_a_net_is_replaced_with_its_own_tensors() -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.BatchNorm1d(3), nn.ReLU()))
+    state = {name: tensor.data_ptr() for name, tensor in net.state_dict().items()}
+    synchronise(net, Comm())
+    assert isinstance(net[1][0], SynchronisedBatchNorm)
+    assert {name: tensor.data_ptr() for name, tensor in net.state_dict().items()} == state
+    assert list(net[1].children())[1:] == [net[1][1]]
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_alone_it_is_torchs_own(momentum: float | None) -> None:
+    """In float32 and bfloat16, in training and after it."""
+    torch.manual_seed(0)
+    ours, torchs = (nn.Sequential(nn.BatchNorm2d(3, eps=1e-6, momentum=momentum)) for _ in "ab")
+    synchronise(ours, Comm())
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.randn(4, 3, 5, 5).to(dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            mine, expected = ours(x), torchs(x)
+        assert mine.dtype == expected.dtype == dtype
+        torch.testing.assert_close(mine, expected)
+    torch.testing.assert_close(ours.state_dict(), torchs.state_dict())
+    torch.testing.assert_close(ours.eval()(x.float()), torchs.eval()(x.float()))
