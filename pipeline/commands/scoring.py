@@ -120,6 +120,8 @@ def _params(arguments: argparse.Namespace) -> "Params | None":
 
 def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages":
     """The prepared data where it is the set asked for, else the set from its source."""
+    import numpy as np
+
     from pipeline.data import sources
     from pipeline.data.dataset import data_digest
     from pipeline.data.manifest import FILE, Manifest
@@ -141,9 +143,9 @@ def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages
         settings = params.data
     found, _ = sources.load(settings)
     return RealImages(
-        found.train_images,
+        np.asarray(found.train_images),
         found.train_labels,
-        found.test_images,
+        np.asarray(found.test_images),
         found.test_labels,
         found.classes,
         data_digest(found),

@@ -1,16 +1,24 @@
 """Decoders of arrays on disk: IDX (MNIST's format), .npz, and SVHN's .mat files."""
 
 import gzip
+import math
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import Decoded
+from pipeline.data.images import ImageCollector
+from pipeline.data.scratch import PIECE_BYTES, Images
 from pipeline.errors import UserError
 from pipeline.params.named_sets import IDX_FILES, SVHN_FILES
+
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
 
 _IDX_UINT8 = 0x08
 
@@ -29,35 +37,61 @@ def find_idx(folder: Path) -> dict[str, Path] | None:
     return found if "train_images" in found else None
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """One IDX file of bytes (raw or .gz) as a uint8 array of the shape that its header gives.
+def read_idx(path: Path) -> Iterator[np.ndarray]:
+    """One IDX file of bytes (raw or .gz), uint8 of the shape that its header gives, in pieces
+    along the first axis.
 
     Raises UserError for a truncated or damaged file, or another element type than bytes.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            head = stream.read(4)
+            if len(head) < 4 or head[:2] != b"\0\0" or not head[3]:
+                raise UserError(f"{path}: not an IDX file (it must begin with two zero bytes)")
+            if head[2] != _IDX_UINT8:
+                raise UserError(
+                    f"{path}: IDX element type 0x{head[2]:02x}; only bytes (0x08) are read"
+                )
+            sizes = stream.read(4 * head[3])
+            shape = tuple(int(n) for n in np.frombuffer(sizes[: len(sizes) // 4 * 4], ">u4"))
+            found, expected = 4 + len(sizes), 4 + 4 * head[3] + math.prod(shape)
+            if len(shape) == head[3]:
+                for piece in _rows(stream, shape):
+                    found += piece.nbytes
+                    if piece.ndim == len(shape):
+                        yield piece
+            while rest := stream.read(1 << 20):
+                found += len(rest)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: truncated or damaged ({error}). Fetch it again.") from error
-    if len(content) < 4 or content[:2] != b"\0\0":
-        raise UserError(f"{path}: not an IDX file (it must begin with two zero bytes)")
-    if content[2] != _IDX_UINT8:
-        raise UserError(f"{path}: IDX element type 0x{content[2]:02x}; only bytes (0x08) are read")
-    start = 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:start], dtype=">u4").astype(np.int64)
-    expected = start + int(np.prod(shape))
-    if len(shape) != content[3] or len(content) != expected:
+    if len(shape) != head[3] or found != expected:
         raise UserError(
-            f"{path}: {len(content)} bytes where its header promises {expected}: truncated or "
+            f"{path}: {found} bytes where its header promises {expected}: truncated or "
             "damaged. Fetch it again."
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def decode_idx(folder: Path) -> Decoded:
+def _rows(stream: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The bytes of a stream as uint8 of `shape`, in pieces along the first axis; those of a stream
+    that ends early come as one dimension, and end it."""
+    size = math.prod(shape[1:])
+    most = max(1, PIECE_BYTES // max(1, size))
+    for start in range(0, shape[0] if size else 0, most):
+        count = min(most, shape[0] - start)
+        content = bytearray()
+        while more := stream.read(count * size - len(content)):
+            content += more
+        values = np.frombuffer(content, np.uint8)
+        if len(content) < count * size:
+            yield values
+            return
+        yield values.reshape(count, *shape[1:])
+
+
+def decode_idx(folder: Path, image_size: int | None = None) -> Decoded:
     """The four IDX files of a folder (the test pair is optional).
 
+    image_size: side in pixels to which each image is centre-cropped and resized; None keeps it.
     Raises UserError for missing, damaged or mismatched files.
     """
     found = find_idx(folder)
@@ -75,25 +109,40 @@ def decode_idx(folder: Path) -> Decoded:
                 f"{folder}: has {split} {there} but no {split} {lacking} "
                 f"({IDX_FILES[f'{split}_{lacking}']}, raw or .gz); add it, or remove the other"
             )
-        images = check_images(read_idx(paths[0]), str(paths[0]))
-        pairs[split] = images, check_labels(read_idx(paths[1]), len(images), str(paths[1]))
+        collected = _collected(read_idx(paths[0]), image_size, str(paths[0]))
+        labels = np.concatenate([np.zeros(0, np.uint8), *read_idx(paths[1])])
+        pairs[split] = collected, check_labels(labels, len(collected), str(paths[1]))
     return Decoded(train=pairs["train"], test=pairs.get("test"))
 
 
-def decode_npz(path: Path) -> Decoded:
+def _collected(parts: Iterable[np.ndarray], image_size: int | None, where: str) -> Images:
+    """Images [n, H, W] or [n, H, W, C] that come in parts."""
+    collector = ImageCollector(image_size, "error")
+    for part in parts:
+        images = check_images(part, where)
+        collector.add_rows(images, np.zeros(len(images), np.int64), where)
+    return collector.stack()[0]
+
+
+def decode_npz(path: Path, image_size: int | None = None) -> Decoded:
     """An .npz with x_train, y_train (and x_test, y_test), or images and labels; optionally
     `classes`, the names by label.
 
+    image_size: side in pixels to which each image is centre-cropped and resized; None keeps it.
     Raises UserError for a damaged file, missing arrays, or unsupported dtypes and shapes.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return _npz(path, archive, image_size)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: truncated, damaged, or not a plain .npz ({error}). Write it with numpy.savez "
             "from arrays of numbers."
         ) from error
+
+
+def _npz(path: Path, archive: "NpzFile", size: int | None) -> Decoded:
+    arrays = archive.files
     names = next(
         (pair for pair in (("x_train", "y_train"), ("images", "labels")) if pair[0] in arrays), None
     )
@@ -102,21 +151,42 @@ def decode_npz(path: Path) -> Decoded:
             f"{path}: holds {sorted(arrays)}; expected x_train and y_train (with x_test and "
             "y_test), or images and labels"
         )
-    train = _npz_pair(path, arrays, *names)
+    train = _npz_pair(path, archive, size, *names)
     has_test = {"x_test", "y_test"} & set(arrays)
     if len(has_test) == 1:
         raise UserError(f"{path}: has {has_test.pop()} alone; give both x_test and y_test, or none")
-    test = _npz_pair(path, arrays, "x_test", "y_test") if has_test else None
-    classes = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else None
+    test = _npz_pair(path, archive, size, "x_test", "y_test") if has_test else None
+    classes = tuple(str(name) for name in archive["classes"]) if "classes" in arrays else None
     return Decoded(train=train, test=test, classes=classes)
 
 
 def _npz_pair(
-    path: Path, arrays: dict[str, np.ndarray], images_name: str, labels_name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    images = check_images(arrays[images_name], f"{path}: {images_name}")
-    labels = check_labels(arrays[labels_name], len(images), f"{path}: {labels_name}")
-    return images, labels
+    path: Path, archive: "NpzFile", size: int | None, images_name: str, labels_name: str
+) -> tuple[Images, np.ndarray]:
+    where = f"{path}: {images_name}"
+    images = _collected(_npz_pieces(archive, images_name, where), size, where)
+    return images, check_labels(archive[labels_name], len(images), f"{path}: {labels_name}")
+
+
+def _npz_pieces(archive: "NpzFile", name: str, where: str) -> Iterator[np.ndarray]:
+    """An array of the archive in pieces along the first axis, as it is unpacked."""
+    assert archive.zip is not None
+    with archive.zip.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        shape, by_columns, dtype = header(stream) if header else ((), True, np.dtype(object))
+        if not by_columns and not dtype.hasobject:
+            check_images(np.broadcast_to(np.zeros(1, dtype), shape), where)
+            for piece in _rows(stream, shape):
+                if piece.ndim != len(shape):
+                    raise EOFError(f"{name} ends early")
+                yield piece
+            stream.read(1)  # the archive's checksum is compared at the end
+            return
+    yield archive[name]
 
 
 def decode_svhn(folder: Path) -> Decoded:

@@ -4,9 +4,10 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +17,14 @@ from pipeline.data.decoded import SPLIT_SEED, Decoded
 from pipeline.data.images import ImageCollector
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 IMAGE_COLUMNS = ("image", "img", "images", "x", "png", "jpg", "jpeg")
 LABEL_COLUMNS = ("label", "labels", "cls", "class", "y")
+_PARQUET_ROWS = 64  # read at once
 _SHARD_IMAGES = tuple(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
 
 
@@ -39,7 +44,9 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(e for e in folder.iterdir() if e.is_dir() and not is_hidden(e.name))
 
 
-def decode_folder(folder: Path, image_size: int | None, on_bad_image: str) -> Decoded:
+def decode_folder(
+    folder: Path, image_size: int | None, on_bad_image: str, square: bool = False
+) -> Decoded:
     """A folder of images per class, optionally below `train/` and `test/` (or `val/`).
 
     Classes are the folders' names, sorted. Rows come in one fixed random order, since shards in
@@ -50,17 +57,19 @@ def decode_folder(folder: Path, image_size: int | None, on_bad_image: str) -> De
     classes = tuple(entry.name for entry in class_folders(splits["train"]))
     if not classes:
         raise UserError(f"{splits['train']}: no class folders in it; put each class in a folder")
-    pairs, skipped = {}, 0
+    numbers = {name: number for number, name in enumerate(classes)}
+    pairs, skipped, first = {}, 0, None
     for split, root in splits.items():
-        collector = ImageCollector(image_size, on_bad_image)
+        collector = ImageCollector(image_size, on_bad_image, square, first)
         for path, name in _class_files(root):
-            if name not in classes:
+            if name not in numbers:
                 raise UserError(
                     f"{path.parent}: class {name!r} is not in {splits['train']}; rename it, or "
                     "add training images of it"
                 )
-            collector.add(path.read_bytes(), classes.index(name), str(path))
+            collector.add(path.read_bytes(), numbers[name], str(path))
         images, labels = collector.stack()
+        first = collector.first
         order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
         pairs[split] = images[order], labels[order]
         skipped += collector.skipped
@@ -105,39 +114,64 @@ def files_by_split(path: Path, suffix: str) -> dict[str, list[Path]]:
     return {"train": files}
 
 
-def decode_parquet(path: Path, image_size: int | None, on_bad_image: str) -> Decoded:
+def decode_parquet(
+    path: Path, image_size: int | None, on_bad_image: str, square: bool = False
+) -> Decoded:
     """Parquet files with a column of encoded images (bytes, or a struct with `bytes`) and a
     column of labels (integers, or names).
 
     Raises UserError for damaged files, missing columns, empty cells or unreadable images.
     """
-    rows: dict[str, list[tuple[bytes, Any, str]]] = {}
-    for split, files in files_by_split(path, ".parquet").items():
-        rows[split] = [row for file in files for row in _parquet_rows(file)]
-    names = sorted({label for part in rows.values() for _, label, _ in part if _is_name(label)})
-    pairs, skipped = {}, 0
-    for split, part in rows.items():
-        collector = ImageCollector(image_size, on_bad_image)
-        for content, label, where in part:
-            if names and not _is_name(label):
+    splits = files_by_split(path, ".parquet")
+    names = sorted({name for files in splits.values() for file in files for name in _names(file)})
+    numbers = {name: number for number, name in enumerate(names)}
+    pairs, skipped, first = {}, 0, None
+    for split, files in splits.items():
+        collector = ImageCollector(image_size, on_bad_image, square, first)
+        for content, label, where in (row for file in files for row in _parquet_rows(file)):
+            if names and not isinstance(label, str):
                 raise UserError(f"{where}: label {label!r} beside labels that are names; use one")
-            collector.add(content, names.index(label) if names else int(label), where)
+            collector.add(content, numbers[label] if names else int(label), where)
         images, labels = collector.stack()
+        first = collector.first
         pairs[split] = images, check_labels(labels, len(images), str(path))
         skipped += collector.skipped
     return Decoded(pairs["train"], pairs.get("test"), tuple(names) or None, skipped)
 
 
-def _is_name(label: Any) -> bool:
-    return isinstance(label, str)
+def _names(path: Path) -> set[str]:
+    """The labels of a file that are names; its images are not read."""
+    with _parquet(path) as (file, _, label):
+        batches = file.iter_batches(columns=[label])
+        return {v for batch in batches for v in batch[label].to_pylist() if isinstance(v, str)}
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[bytes, Any, str]]:
+    row = 0
+    with _parquet(path) as (file, image, label):
+        for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=[image, label]):
+            for cell, value in zip(batch[image], batch[label].to_pylist(), strict=True):
+                where = f"{path}: row {row}"
+                content = cell.as_py()
+                content = content.get("bytes") if isinstance(content, dict) else content
+                if not isinstance(content, bytes) or not isinstance(value, int | str):
+                    raise UserError(
+                        f"{where}: {image} must hold the bytes of an image file and {label} an "
+                        f"integer or a name; found {type(content).__name__} and {value!r}"
+                    )
+                yield content, value, where
+                row += 1
+
+
+@contextmanager
+def _parquet(path: Path) -> "Iterator[tuple[pq.ParquetFile, str, str]]":
+    """The open file, and its columns of images and of labels."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        # A buffer of its own size lets a column come in pieces, not a row group at a time.
+        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             columns = file.schema_arrow.names
             image = next((name for name in IMAGE_COLUMNS if name in columns), None)
             label = next((name for name in LABEL_COLUMNS if name in columns), None)
@@ -146,44 +180,31 @@ def _parquet_rows(path: Path) -> Iterator[tuple[bytes, Any, str]]:
                     f"{path}: columns {columns}; expected one of {list(IMAGE_COLUMNS)} with "
                     f"encoded images and one of {list(LABEL_COLUMNS)} with labels"
                 )
-            row = 0
-            for batch in file.iter_batches(batch_size=1024, columns=[image, label]):
-                pair = zip(batch[image].to_pylist(), batch[label].to_pylist(), strict=True)
-                for cell, value in pair:
-                    where = f"{path}: row {row}"
-                    content = cell.get("bytes") if isinstance(cell, dict) else cell
-                    if not isinstance(content, bytes) or not isinstance(value, int | str):
-                        raise UserError(
-                            f"{where}: {image} must hold the bytes of an image file and {label} an "
-                            f"integer or a name; found {type(content).__name__} and {value!r}"
-                        )
-                    yield content, value, where
-                    row += 1
+            yield file, image, label
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: truncated or damaged Parquet ({error})") from error
 
 
-def decode_webdataset(path: Path, image_size: int | None, on_bad_image: str) -> Decoded:
+def decode_webdataset(
+    path: Path, image_size: int | None, on_bad_image: str, square: bool = False
+) -> Decoded:
     """WebDataset shards: per sample one image and `cls` (or `json` with such a field), or
     blocks `x.npy` and `y.npy`.
 
     path: a shard or a folder of them. A shard is of the test split by a word in its name.
     Raises UserError for damaged shards, missing members, bad labels or unreadable images.
     """
-    pairs, skipped = {}, 0
+    pairs, skipped, first = {}, 0, None
     for split, files in files_by_split(path, ".tar").items():
-        collector = ImageCollector(image_size, on_bad_image)
-        blocks: list[tuple[np.ndarray, np.ndarray]] = []
+        collector = ImageCollector(image_size, on_bad_image, square, first)
+        shapes: set[tuple[int, ...] | None] = set()
         for file in files:
             for sample in _shard_samples(file):
-                _take_sample(sample, file, collector, blocks)
-        if blocks and collector.skipped + len(collector):
-            raise UserError(f"{path}: both single images and blocks of them; use one")
-        if blocks:
-            images = np.concatenate([images for images, _ in blocks])
-            pairs[split] = images, np.concatenate([labels for _, labels in blocks])
-        else:
-            pairs[split] = collector.stack()
+                shapes.add(_take_sample(sample, file, collector, shapes))
+                if len(shapes) > 1:
+                    raise UserError(f"{path}: both single images and blocks of them; use one")
+        pairs[split] = collector.stack()
+        first = collector.first
         skipped += collector.skipped
     return Decoded(pairs["train"], pairs.get("test"), None, skipped)
 
@@ -203,8 +224,10 @@ def _take_sample(
     sample: dict[str, Any],
     path: Path,
     collector: ImageCollector,
-    blocks: list[tuple[np.ndarray, np.ndarray]],
-) -> None:
+    shapes: Set[tuple[int, ...] | None],
+) -> tuple[int, ...] | None:
+    """Give a sample to the collector; returns the shape of an image in it if it is a block, else
+    None. shapes: of the samples before it."""
     where = f"{path}: sample {sample['__key__']}"
     if "x.npy" in sample and "y.npy" in sample:
         try:
@@ -214,18 +237,20 @@ def _take_sample(
         except (ValueError, EOFError) as error:
             raise UserError(f"{where}: damaged block ({error})") from error
         images = check_images(images, where)
-        if blocks and blocks[0][0].shape[1:] != images.shape[1:]:
+        shape = images.shape[1:]
+        for other in shapes - {None, shape}:
             raise UserError(
-                f"{where}: images of shape {list(images.shape[1:])} beside "
-                f"{list(blocks[0][0].shape[1:])}; all must have one shape"
+                f"{where}: images of shape {list(shape)} beside {list(other or ())}; all must have "
+                "one shape"
             )
-        blocks.append((images, check_labels(labels, len(images), where)))
-        return
+        collector.add_rows(images, check_labels(labels, len(images), where), where)
+        return shape
     image = next((name for name in _SHARD_IMAGES if name in sample), None)
     if image is None or not {"cls", "json"} & set(sample):
         members = sorted(name for name in sample if not name.startswith("__"))
         raise UserError(f"{where}: has {members}; expected an image (png, jpg, …) and cls")
     collector.add(sample[image], _sample_label(sample, where), where)
+    return None
 
 
 def _sample_label(sample: dict[str, Any], where: str) -> int:

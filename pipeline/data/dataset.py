@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
+from pipeline.data.scratch import Images, pieces
 from pipeline.errors import UserError
 from pipeline.params.named_sets import ARRAYS
 
@@ -52,25 +54,27 @@ class DataSettings(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images and labels of both splits, in memory.
+    """Images and labels of both splits.
 
-    train_images, test_images: uint8 [N, H, W, C], C = 1 or 3, values 0..255.
+    train_images, test_images: uint8 [N, H, W, C], C = 1 or 3, values 0..255; in memory, or in a
+        file and read by `np.asarray(images[rows])`.
     train_labels, test_labels: int64 [N], values 0..len(classes)-1.
     classes: names of the classes, by label.
     skipped: number of unreadable images left out.
     """
 
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     classes: tuple[str, ...]
     skipped: int = 0
 
-    def split(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, name: str) -> tuple[Images, np.ndarray]:
         """Images and labels of `train` or `test`."""
         return getattr(self, f"{name}_images"), getattr(self, f"{name}_labels")
 
+    @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 (hex) of the raw bytes of each array; labels as one uint8 each up to 256
         classes, the form in which the published sets' digests are pinned."""
@@ -105,16 +109,19 @@ class Provenance:
         return asdict(self) | {"failed": list(self.failed)}
 
 
-def array_sha256(array: np.ndarray) -> str:
-    """SHA-256 (hex) of the raw bytes of `array` in C order, without a copy where it is so."""
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+def array_sha256(array: Images) -> str:
+    """SHA-256 (hex) of the raw bytes of an array [N, ...] in C order, a piece at a time."""
+    digest = hashlib.sha256()
+    for piece in pieces(array):
+        digest.update(np.ascontiguousarray(piece).data)
+    return digest.hexdigest()
 
 
 def data_digest(dataset: Dataset) -> str:
     """One SHA-256 (hex) over all arrays, their shapes and the class names; independent of where
     the data came from and of how it is cut into shards."""
     content = {
-        "digests": dataset.digests(),
+        "digests": dataset.digests,
         "shapes": [list(getattr(dataset, name).shape) for name in ARRAYS],
         "classes": list(dataset.classes),
     }

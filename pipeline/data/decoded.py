@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.scratch import Images
 from pipeline.errors import UserError
 
 SPLIT_SEED = 0
@@ -13,14 +14,14 @@ SPLIT_SEED = 0
 class Decoded:
     """The content of a source before it becomes a Dataset.
 
-    train, test: images uint8 [N, H, W, C] and labels int64 [N]; test is None where the source
-        has no test split.
+    train, test: images uint8 [N, H, W, C], in memory or in a file, and labels int64 [N]; test is
+        None where the source has no test split.
     classes: names by label; None where the source has none (labels name themselves).
     skipped: number of unreadable images left out.
     """
 
-    train: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray] | None
+    train: tuple[Images, np.ndarray]
+    test: tuple[Images, np.ndarray] | None
     classes: tuple[str, ...] | None = None
     skipped: int = 0
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.data import shards
+from pipeline.data.ahead import ahead
 from pipeline.data.feature_writer import Writer
 from pipeline.data.features import LABELS, column
 from pipeline.data.manifest import Manifest
@@ -35,18 +36,17 @@ def encode_split(
     import torch
 
     device = encoder.mean_image.device
-    shape = Manifest.load(data).image_shape
-    images, labels = shards.read_split(data, "train")
+    manifest = Manifest.load(data)
+    count = manifest.rows("train")
     with torch.no_grad():
-        probe = encoder.encode(torch.zeros(1, *shape, device=device))
+        probe = encoder.encode(torch.zeros(1, *manifest.image_shape, device=device))
     inner = range(1, encoder.num_levels)
     shapes = {column(i): tuple(probe[i].shape[1:]) for i in inner} | {LABELS: ()}
-    with Writer(target, len(labels), shapes, about, {LABELS: "int64"}) as writer:
-        for start in range(0, len(labels), _BATCH):
-            rows = slice(start, start + _BATCH)
-            pixels = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).to(device)
+    with Writer(target, count, shapes, about, {LABELS: "int64"}) as writer:
+        for rows in ahead(shards.in_order(data, "train", _BATCH)):
+            pixels = torch.from_numpy(rows.images).permute(0, 3, 1, 2).to(device)
             with torch.no_grad():
                 hidden = encoder.encode(encoder.to_h0(pixels))
             batch = {column(i): hidden[i].cpu().numpy() for i in inner}
-            writer.append({**batch, LABELS: labels[rows]})
-    return [column(i) for i in inner], len(labels)
+            writer.append({**batch, LABELS: rows.labels})
+    return [column(i) for i in inner], count

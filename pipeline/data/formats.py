@@ -13,8 +13,9 @@ from pipeline.data.archives import is_hidden
 from pipeline.data.dataset import DataSettings
 from pipeline.data.decoded import Decoded
 from pipeline.data.images import resize_all
+from pipeline.data.scratch import Images
 from pipeline.errors import UserError
-from pipeline.params.named_sets import SVHN_FILES
+from pipeline.params.named_sets import NAMED, SVHN_FILES
 from pipeline.paths import cache_dir
 from pipeline.storage.atomic import TEMPORARY_PREFIX
 
@@ -132,24 +133,23 @@ def decode(path: Path, settings: DataSettings) -> tuple[Decoded, str]:
 
 def _decode(name: str, root: Path, settings: DataSettings) -> Decoded:
     size, on_bad = settings.image_size, settings.on_bad_image
+    square = settings.name not in NAMED
     if name == "folder":
         if not root.is_dir():
             raise UserError(f"{root}: data.format is folder, but this is a file")
-        return collections.decode_folder(root, size, on_bad)
+        return collections.decode_folder(root, size, on_bad, square)
     if name == "parquet":
-        return collections.decode_parquet(root, size, on_bad)
+        return collections.decode_parquet(root, size, on_bad, square)
     if name == "webdataset":
-        decoded = _resized(collections.decode_webdataset(root, size, on_bad), size)
+        decoded = collections.decode_webdataset(root, size, on_bad, square)
         if (root / manifest.FILE).is_file():  # shards of our own know their classes' names
             decoded.classes = manifest.Manifest.load(root).classes
         return decoded
     if name == "npz":
-        return _resized(array_files.decode_npz(_only_file(root, ".npz")), size)
-    readers = {
-        "idx": array_files.decode_idx,
-        "cifar": cifar.decode_cifar,
-        "svhn": array_files.decode_svhn,
-    }
+        return array_files.decode_npz(_only_file(root, ".npz"), size)
+    if name == "idx":
+        return array_files.decode_idx(root, size)
+    readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
     return _resized(readers[name](root), size)
 
 
@@ -163,8 +163,8 @@ def _only_file(path: Path, suffix: str) -> Path:
 
 
 def _resized(decoded: Decoded, size: int | None) -> Decoded:
-    def resize(part: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return resize_all(part[0], size), part[1]
+    def resize(part: tuple[Images, np.ndarray]) -> tuple[Images, np.ndarray]:
+        return resize_all(np.asarray(part[0]), size), part[1]
 
     test = resize(decoded.test) if decoded.test is not None else None
     return replace(decoded, train=resize(decoded.train), test=test)

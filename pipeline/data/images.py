@@ -2,12 +2,13 @@
 
 import io
 import struct
-from collections import Counter
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.data.scratch import Images, Scratch
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,19 +49,23 @@ def decode_image(content: bytes) -> "Image.Image":
 
 @dataclass
 class ImageCollector:
-    """Decodes images one by one and stacks them.
+    """Decodes images one by one and keeps them on the disk, see `scratch`.
 
     image_size: side in pixels to which each image is centre-cropped and resized; None keeps
         sizes, which then have to be equal.
-    on_bad_image: `error` raises on the first unreadable image; `skip` counts it.
+    on_bad_image: `error` raises on the first unreadable image, and on the first of another size;
+        `skip` counts them.
+    square: where sizes are kept, an image that is not square is an error at once.
+    first: name and size (H, W) of the image that gives the others their size.
     """
 
     image_size: int | None
     on_bad_image: str
+    square: bool = False
+    first: tuple[str, tuple[int, int]] | None = None
     skipped: int = 0
-    _images: list[np.ndarray] = field(default_factory=list)
-    _labels: list[int] = field(default_factory=list)
-    _names: list[str] = field(default_factory=list)
+    _scratch: Scratch = field(default_factory=Scratch)
+    _labels: "array[int]" = field(default_factory=lambda: array("q"))
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -68,10 +73,11 @@ class ImageCollector:
     def add(self, content: bytes, label: int, name: str) -> None:
         """Decode one image; `name` says where it is in error messages.
 
-        Raises UserError for an unreadable image or an unsupported pixel type, unless skipping.
+        Raises UserError for an unreadable image, an unsupported pixel type or, where sizes are
+        kept, another size than the first image's, unless skipping; and for a full disk.
         """
         try:
-            self._images.append(self._pixels(decode_image(content)))
+            image = decode_image(content)
         except BadImage as error:
             if self.on_bad_image == "skip":
                 self.skipped += 1
@@ -80,47 +86,48 @@ class ImageCollector:
                 f"{name}: cannot use this image ({error}). Mend, convert or remove it, or set "
                 "data.on_bad_image: skip"
             ) from error
-        self._labels.append(label)
-        self._names.append(name)
-
-    def _pixels(self, image: "Image.Image") -> np.ndarray:
         if self.image_size is not None:
             image = centre_resize(image, self.image_size)
         pixels = np.asarray(image)
-        return pixels[..., None] if pixels.ndim == 2 else pixels
+        self._keep(pixels[None, ..., None] if pixels.ndim == 2 else pixels[None], [label], name)
 
-    def stack(self) -> tuple[np.ndarray, np.ndarray]:
+    def add_rows(self, images: np.ndarray, labels: np.ndarray, name: str) -> None:
+        """Take images uint8 [n, H, W, C] and labels int64 [n]. Raises as `add`."""
+        self._keep(resize_all(images, self.image_size), labels.tolist(), name)
+
+    def _keep(self, images: np.ndarray, labels: list[int], name: str) -> None:
+        if self.on_bad_image == "error" and self.image_size is None:
+            self._require_size((images.shape[1], images.shape[2]), name)
+        self._scratch.append(images)
+        self._labels.extend(labels)
+
+    def _require_size(self, size: tuple[int, int], name: str) -> None:
+        if self.first is None:
+            self.first = (name, size)
+            if self.square and size[0] != size[1]:
+                raise UserError(
+                    f"{name}: images are {size[1]}x{size[0]} pixels; they must be square. Set "
+                    "data.image_size, for example data.image_size: 32, to crop and resize them."
+                )
+        elif size != self.first[1]:
+            other, (height, width) = self.first
+            raise UserError(
+                f"mixed image sizes: {other} is {width}x{height} and {name} is "
+                f"{size[1]}x{size[0]}. Set data.image_size, for example "
+                "data.image_size: 32, to crop and resize all to one square size."
+            )
+
+    def stack(self) -> tuple[Images, np.ndarray]:
         """Images uint8 [N, H, W, C] and labels int64 [N]; grey ones become RGB beside colour.
 
-        Raises UserError for mixed sizes, naming two of the files; when skipping, images of
-        another size than most have are left out and counted.
+        When skipping, images of another size than most have are left out and counted.
         """
-        if self.on_bad_image == "skip":
-            self._keep_commonest_size()
-        if not self._images:
+        if not len(self):
             return np.zeros((0, 1, 1, 1), np.uint8), np.zeros(0, np.int64)
-        first = self._images[0].shape
-        channels = max(image.shape[2] for image in self._images)
-        for name, image in zip(self._names, self._images, strict=True):
-            if image.shape[:2] != first[:2]:
-                raise UserError(
-                    f"mixed image sizes: {self._names[0]} is {first[1]}x{first[0]} and {name} is "
-                    f"{image.shape[1]}x{image.shape[0]}. Set data.image_size, for example "
-                    "data.image_size: 32, to crop and resize all to one square size."
-                )
-        stacked = np.empty((len(self._images), *first[:2], channels), np.uint8)
-        for row, image in enumerate(self._images):
-            stacked[row] = image
-        return stacked, np.asarray(self._labels, dtype=np.int64)
-
-    def _keep_commonest_size(self) -> None:
-        sizes = [image.shape[:2] for image in self._images]
-        kept = Counter(sizes).most_common(1)[0][0] if sizes else None
-        rows = [row for row, size in enumerate(sizes) if size == kept]
-        self.skipped += len(sizes) - len(rows)
-        self._images = [self._images[row] for row in rows]
-        self._labels = [self._labels[row] for row in rows]
-        self._names = [self._names[row] for row in rows]
+        sizes = self._scratch.sizes()
+        kept = sizes == np.bincount(sizes).argmax()
+        self.skipped += int((~kept).sum())
+        return self._scratch.images(kept), np.asarray(self._labels, np.int64)[kept]
 
 
 def _reason(content: bytes, error: Exception) -> str:

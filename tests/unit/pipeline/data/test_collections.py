@@ -25,7 +25,7 @@ def test_folder_per_class(image_folder):
     images, labels = decoded.train
     assert decoded.classes == ("cat", "dog") and decoded.test is None
     assert images.shape == (12, 8, 8, 1) and images.dtype == np.uint8
-    values = images[:, 0, 0, 0]
+    values = np.asarray(images)[:, 0, 0, 0]
     assert sorted(values.tolist()) == [*range(10, 16), *range(100, 106)]
     np.testing.assert_array_equal(labels, values >= 100)
 
@@ -80,14 +80,34 @@ def test_mixed_sizes_need_image_size(image_folder, encoded):
     (image_folder / "dog" / "wide.png").write_bytes(encoded(wide))
     with pytest.raises(UserError, match=r"is 8x8 and .*wide\.png is 12x8.*image_size: 32"):
         folder(image_folder)
-    images = folder(image_folder, image_size=4).train[0]
+    images = np.asarray(folder(image_folder, image_size=4).train[0])
     assert images.shape == (13, 4, 4, 1)
     assert (images == 200).all(axis=(1, 2, 3)).sum() == 1
 
 
+def test_what_cannot_be_kept_is_refused_at_the_first_image(image_folder, encoded):
+    """Nothing after it is decoded: the broken image is never seen."""
+    (image_folder / "cat" / "1.png").write_bytes(encoded(np.zeros((9, 9), np.uint8)))
+    (image_folder / "cat" / "2.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"cat/0\.png is 8x8 and .*cat/1\.png is 9x9"):
+        folder(image_folder)
+    (image_folder / "cat" / "0.png").write_bytes(encoded(np.zeros((9, 8), np.uint8)))
+    with pytest.raises(UserError, match=r"cat/0\.png: images are 8x9 pixels; they must be square"):
+        collections.decode_folder(image_folder, None, "error", square=True)
+
+
+def test_another_size_in_test_is_refused_at_its_first_image(image_folder, encoded):
+    for split in ("train", "test"):
+        shutil.copytree(image_folder / "cat", image_folder / split / "cat")
+    (image_folder / "test" / "cat" / "0.png").write_bytes(encoded(np.zeros((9, 9), np.uint8)))
+    (image_folder / "test" / "cat" / "1.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"train/cat/0\.png is 8x8 and .*test/cat/0\.png is 9x9"):
+        folder(image_folder)
+
+
 def test_grey_beside_colour_becomes_rgb(image_folder, encoded):
     (image_folder / "dog" / "red.png").write_bytes(encoded(np.full((8, 8, 3), (255, 0, 0), "u1")))
-    images = folder(image_folder).train[0]
+    images = np.asarray(folder(image_folder).train[0])
     assert images.shape == (13, 8, 8, 3)
     grey = images[(images[..., 0] == images[..., 1]).all(axis=(1, 2))]
     assert len(grey) == 12 and (grey[..., 1] == grey[..., 2]).all()
@@ -120,7 +140,7 @@ def test_collector_reads_jpeg(encoded):
     collector = ImageCollector(None, "error")
     collector.add(encoded(np.full((16, 16, 3), 90, np.uint8), "JPEG"), 3, "a.jpg")
     images, labels = collector.stack()
-    assert images.shape == (1, 16, 16, 3) and abs(int(images.mean()) - 90) <= 1
+    assert images.shape == (1, 16, 16, 3) and abs(int(np.asarray(images).mean()) - 90) <= 1
     assert labels.tolist() == [3]
 
 
@@ -134,7 +154,7 @@ def test_parquet_bytes_and_names(tmp_path, encoded):
     parquet(tmp_path / "test-0.parquet", cells[:1], ["a"])
     decoded = collections.decode_parquet(tmp_path, None, "error")
     assert decoded.classes == ("a", "b") and decoded.train[1].tolist() == [1, 0, 1, 0]
-    assert decoded.train[0][:, 0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert np.asarray(decoded.train[0])[:, 0, 0, 0].tolist() == [1, 2, 3, 4]
     assert decoded.test[1].tolist() == [0]
 
 
@@ -183,7 +203,7 @@ def test_webdataset_single_images(tmp_path, encoded):
             },
         )
     decoded = collections.decode_webdataset(tmp_path, None, "error")
-    assert decoded.train[0][:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert np.asarray(decoded.train[0])[:, 0, 0, 0].tolist() == [1, 2, 3]
     assert decoded.train[1].tolist() == [1, 0, 1] and decoded.test[1].tolist() == [0]
 
 

@@ -33,9 +33,9 @@ def test_the_digest_of_an_array_is_that_of_its_bytes_in_c_order() -> None:
 
 def test_labels_are_pinned_as_one_byte_each_while_a_byte_is_enough() -> None:
     labels = np.array([0, 1, 2, 1])
-    assert dataset().digests()["train_labels"] == hashlib.sha256(bytes([0, 1, 2, 1])).hexdigest()
+    assert dataset().digests["train_labels"] == hashlib.sha256(bytes([0, 1, 2, 1])).hexdigest()
     many = dataset(classes=tuple(map(str, range(257))))
-    assert many.digests()["train_labels"] == array_sha256(labels.astype(np.int64))
+    assert many.digests["train_labels"] == array_sha256(labels.astype(np.int64))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 def collect(content: bytes) -> np.ndarray:
     collector = ImageCollector(None, "error")
     collector.add(content, 0, "photo")
-    return collector.stack()[0][0]
+    return np.asarray(collector.stack()[0])[0]
 
 
 def saved(image: Image.Image, form: str = "PNG", **options) -> bytes:
