@@ -122,8 +122,9 @@ def _fact(
     if made is None:
         return StageFact(name, seconds, status="", **more)
     tags, run_id = made.data.tags, made.info.run_id
-    execution = tags.get("sgan.lineage", "")
-    here = execution == workspace.lineage.tag_value
+    execution, lineage = tags.get("sgan.lineage", ""), workspace.lineage
+    ours = (lineage.tag_value, lineage.clone)
+    here = (execution, tags.get("sgan.clone")) == ours
     return StageFact(
         name,
         seconds,

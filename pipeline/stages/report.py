@@ -26,7 +26,6 @@ def main() -> None:
             own = StageFact(stage.name, stage.seconds(), needs, link=link, run_id=run.run_id)
             page = write_report(stage.path(paths.REPORT_PAGE), _with(data, own))
             run.log_artifact(page, "report")
-        stage.tracker.finish_parent(stage.lineage)
         print(f"report: {paths.REPORT_PAGE}, {stage.seconds()} s")
 
 

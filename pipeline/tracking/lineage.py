@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.tracking.clone import clone_id
+
 NO_GIT = "nogit"
 
-# Where things run is not what they compute: two machines that run one commit with one set of
-# parameters share a lineage.
+# Where things run is not what they compute.
 _ENVIRONMENT_SECTIONS = ("runtime",)
 
 # Written by the pipeline as it runs; a change there does not make the code another one.
@@ -36,6 +37,7 @@ class Lineage:
         git_dirty: True if tracked files differ from that commit (the pipeline's own outputs aside).
         dvc_exp_name: name of the DVC experiment, None outside `dvc exp run`.
         params_digest: SHA-256 (hex) of the parameters that decide the result.
+        clone: which clone of the project executes (`pipeline.tracking.clone`).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Lineage:
     git_dirty: bool
     dvc_exp_name: str | None
     params_digest: str
+    clone: str
 
 
 def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
@@ -69,6 +72,7 @@ def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
         git_dirty=dirty,
         dvc_exp_name=experiment,
         params_digest=digest,
+        clone=clone_id(root),
     )
 
 
@@ -131,6 +135,7 @@ def origin_tags(lineage: Lineage) -> dict[str, Any]:
     known = lineage.git_revision != NO_GIT
     return {
         "sgan.lineage": lineage.tag_value,
+        "sgan.clone": lineage.clone,
         "sgan.git_revision": lineage.git_revision,
         "sgan.git_dirty": lineage.git_dirty if known else None,
         "sgan.dvc_exp_name": lineage.dvc_exp_name,

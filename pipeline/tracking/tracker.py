@@ -1,52 +1,46 @@
 """The project's only MLflow client. It lives in the driver process; workers report to a hub.
 
 Runs form a tree: one parent per lineage (an execution of the pipeline), below it one run per
-stage, below that one per trained part. A stage process finds the parent by the tag
-`sgan.lineage`, so that the processes of one `dvc repro` share it.
+stage, below that one per trained part. A stage process finds the parent by the tags
+`sgan.lineage` and `sgan.clone`, so that the processes of one `dvc repro` share it, and those of
+another clone do not.
 """
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pipeline.errors import UserError
+from pipeline.paths import STORAGE
+from pipeline.tracking import outbox
+from pipeline.tracking.asking import LOCK_S, Asker, is_outage
+from pipeline.tracking.experiment import open_experiment
 from pipeline.tracking.lineage import Lineage, origin_tags
+from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.redaction import redact
-from pipeline.tracking.run import UNFINISHED, StageRun, is_outage, tag_values
+from pipeline.tracking.run import StageRun, status_of
+from pipeline.tracking.texts import flatten
+from pipeline.tracking.tree import COMPLETE, Tree
 from pipeline.tracking.uri import (
     artifact_location,
-    check_reachable,
     interface,
     is_server,
     lock_path,
-    no_answer,
     owning_project,
     tracking_uri,
 )
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Run
-
     from pipeline.tracking.models import LoggedStack
 
-_LOCK_S = 120.0
+_logger = logging.getLogger(__name__)
 
-# MLflow's own defaults keep a caller waiting for four minutes; these give up after some seconds.
-# What it prints by itself would run through the progress bars. A person's own settings win.
-_MLFLOW_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
+# Below .runs: what waits for MLflow, and which addresses have answered before.
+_WAITING = "mlflow"
 
 
 class Tracker:
@@ -59,7 +53,8 @@ class Tracker:
     """
 
     def __init__(self, root: Path, experiment: str = "sgan", uri: str | None = None) -> None:
-        """Opens `experiment`, creating it (and a fresh database) under a lock if need be.
+        """Opens `experiment`, creating it (and a fresh database) under a lock if need be, and
+        sends what earlier processes could not.
 
         Args:
             root: the workspace. In a temporary workspace of `dvc exp run --queue` or `--temp`
@@ -69,70 +64,123 @@ class Tracker:
                 `<root>/mlflow.db` with artifacts in `<root>/mlartifacts`.
 
         Raises:
-            UserError: the server does not answer (told within seconds) or refuses, the database
-                cannot be opened, or the experiment was deleted.
+            UserError: the server does not answer (told within seconds; one that did before is
+                waited for) or refuses, the database cannot be opened, or the experiment was
+                deleted.
         """
-        for variable, value in _MLFLOW_DEFAULTS.items():
-            os.environ.setdefault(variable, value)
         root = owning_project(root.resolve())
-        self._uri = tracking_uri(root, uri)
-        self.shown_uri = redact(self._uri)
-        self._parents: dict[str, str] = {}
-        check_reachable(self._uri)
-        import mlflow
+        self._asker = Asker(tracking_uri(root, uri))
+        self.shown_uri = self._asker.shown_uri
+        self._folder = root / STORAGE / _WAITING
+        self._parents: dict[str, Outbox] = {}
+        self._boxes: list[Outbox] = []
+        self._told = False
+        with self.answering():
+            self._asker.reach(known=self._reached().exists())
         from filelock import FileLock
 
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        self._lock = FileLock(lock_path(self._uri, root), timeout=_LOCK_S)
+        self._lock = FileLock(lock_path(self._asker.uri, root), timeout=LOCK_S)
         with self.answering(), self._lock:
             # The first client on a fresh database migrates it, which no two processes may do.
-            self.client = mlflow.MlflowClient(self._uri, registry_uri=self._uri)
-            location = artifact_location(self._uri, root)
-            self.experiment_id = self._open(experiment, location).experiment_id
+            self.client = self._asker.connect()
+            location = artifact_location(self._asker.uri, root)
+            found = open_experiment(self._asker, experiment, location)
+            self.experiment_id = found.experiment_id
+            self._send_kept()
+        self._tree = Tree(self._asker, self.experiment_id)
+        if is_server(self._asker.uri):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._reached().touch()
 
-    def parent(self, lineage: Lineage, params: Mapping[str, Any] | None = None) -> str:
-        """Id of the lineage's parent run, found by its tag or created, and set to RUNNING.
+    def parent(
+        self, lineage: Lineage, params: Mapping[str, Any] | None = None, again: bool = False
+    ) -> str:
+        """Id of the lineage's parent run, found by its tags or created, and set to RUNNING.
 
-        An experiment run again under the same DVC name with other parameters gets a parent of its
-        own.
+        An execution that was evaluated has ended: the next one gets a parent of its own. So does
+        an experiment that is run again under the same DVC name with other parameters. What dead
+        processes of this clone left RUNNING is ended first.
 
         Args:
             lineage: the execution.
             params: the whole nested parameter set, logged flattened.
+            again: take the parent of an execution that has ended, too.
         """
         if lineage.tag_value not in self._parents:
-            identity = {"sgan.role": "parent", "sgan.params_digest": lineage.params_digest}
             with self.answering(), self._lock:
-                found = self._newest(lineage, identity)
-                if found is None:
-                    tags = {**origin_tags(lineage), **identity}
-                    run_id = self._create(lineage.name, tags)
-                else:
-                    run_id = found.info.run_id
-                    self.client.update_run(run_id, status="RUNNING")
-            self._parents[lineage.tag_value] = run_id
-        run_id = self._parents[lineage.tag_value]
+                self._tree.end_dead(lineage.clone)
+                run_id = self._tree.open_parent(lineage, again)
+            self._parents[lineage.tag_value] = Outbox(run_id, lineage.name, unsure=True)
+        box = self._parents[lineage.tag_value]
         if params:
-            StageRun(self, lineage, run_id, lineage.name).log_params(params)
-        return run_id
+            box.add_params(flatten(params))
+            with self.answering():
+                self._asker.ask(lambda: box.send(self.client))
+        return box.run_id
 
     def finish_parent(
-        self,
-        lineage: Lineage,
-        metrics: Mapping[str, float] | None = None,
-        step: int = 0,
-        status: str = "FINISHED",
+        self, lineage: Lineage, metrics: Mapping[str, float] | None = None, step: int = 0
     ) -> None:
-        """Ends the parent run, with the execution's final `metrics` at `step`.
+        """Ends the execution, FINISHED with its final `metrics` at `step`.
 
-        A stage that fails ends it too, as FAILED or KILLED; the next stage opens it again.
+        Only a stage that shows it opens its parent run again.
         """
-        run_id = self.parent(lineage)
-        run = StageRun(self, lineage, run_id, lineage.name, resumed=True)
-        run.log_metrics([(key, value, step) for key, value in (metrics or {}).items()])
-        with self.answering():
-            self.client.set_terminated(run_id, status)
-        self._parents.pop(lineage.tag_value, None)
+        self.parent(lineage, again=True)
+        box = self._parents[lineage.tag_value]
+        now_ms = int(time.time() * 1000)
+        for key, value in (metrics or {}).items():
+            box.add_metric(key, value, step, now_ms)
+        box.add_tags(COMPLETE)
+        box.end("FINISHED")
+        self.deliver(box, patient=True)
+
+    def close_parent(self, lineage: Lineage, status: str) -> None:
+        """Ends the parent run until the next stage opens it, unless another stage is at work."""
+        box = self._parents.get(lineage.tag_value)
+        if box is not None and not self._busy_elsewhere(box):
+            box.end(status)
+            self.deliver(box, patient=status == "FINISHED")
+
+    def close(self, status: str) -> None:
+        """Ends whatever this process opened and has not ended, for example because it was told to
+        stop in the middle of opening a run."""
+        parents = [box for box in self._parents.values() if not box.done]
+        open_still = [box for box in self._boxes if not box.done]
+        open_still += [box for box in parents if not self._busy_elsewhere(box)]
+        for box in open_still:
+            if box.ending is None:
+                box.end(status)
+            try:
+                self.deliver(box, patient=False)
+            except UserError as error:  # must not hide what ended the stage
+                _logger.warning("%s: its run could not be ended: %s", box.name, error)
+
+    def end_with(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """`close`, as the exit of the stage's context manager."""
+        self.close(status_of(kind))
+
+    def deliver(self, box: Outbox, patient: bool) -> None:
+        """Sends all of an outbox; what a server that is away does not take is kept on the disk.
+
+        Raises:
+            UserError: MLflow refuses something.
+        """
+        try:
+            self._asker.ask(lambda: box.send(self.client), patient)
+            outbox.discard(self._folder, box.run_id)
+        except Exception as error:
+            if not is_outage(error):
+                with self.answering():
+                    raise
+            box.keep(self._folder, self._asker.uri)
+            if not self._told:
+                _logger.warning(
+                    "MLflow at %s is away: what was logged waits in %s, and the next stage or "
+                    "command sends it",
+                    self.shown_uri,
+                    self._folder,
+                )
+            self._told = True
 
     def stage(
         self,
@@ -173,14 +221,13 @@ class Tracker:
         if part_key is not None:
             identity["sgan.part_key"] = part_key
         name = f"{stage} · {label}" if label else stage
-        run_id, resumed = self._resume_or_create(lineage, name, identity, inherited, began)
-        run = StageRun(self, lineage, run_id, stage, None, inherited, resumed)
+        run = self._open(lineage, name, stage, None, identity, inherited, began)
         run.log_params(params or {})
         return run
 
     def run_page(self, run_id: str) -> str:
         """Address of a run in MLflow's interface, "" where none can be given."""
-        address = interface(self._uri)
+        address = interface(self._asker.uri)
         return address and f"{address}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
     def log_model(
@@ -189,106 +236,72 @@ class Tracker:
         """Logs a trained stack as an MLflow model: `pipeline.tracking.models.log_model`."""
         from pipeline.tracking.models import log_model
 
+        ids = (self.experiment_id, run.run_id)
         with self.answering():
-            return log_model(
-                self.client, self.experiment_id, run.run_id, name, stack_path, **options
+            return self._asker.ask(
+                lambda: log_model(self.client, *ids, name, stack_path, **options)
             )
 
     def open_part(
         self, stage: StageRun, name: str, part_key: str, tags: Mapping[str, Any]
     ) -> StageRun:
         """The run of a part below `stage`: what `StageRun.child` uses."""
-        identity = {"sgan.role": "part", "sgan.part": name, "sgan.part_key": part_key}
+        identity = {
+            "sgan.lineage": stage.lineage.tag_value,
+            "sgan.clone": stage.lineage.clone,
+            "sgan.role": "part",
+            "sgan.part": name,
+            "sgan.part_key": part_key,
+        }
         more = {**stage.inherited_tags, **tags, "mlflow.parentRunId": stage.run_id}
-        run_id, resumed = self._resume_or_create(stage.lineage, name, identity, more)
-        return StageRun(self, stage.lineage, run_id, name, stage, more, resumed)
+        return self._open(stage.lineage, name, name, stage, identity, more)
 
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Turns what MLflow raises inside into one UserError, without credentials."""
-        from filelock import Timeout
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
+        with self._asker.answering():
             yield
-        except Timeout:
-            raise UserError(
-                f"{self.shown_uri}: another process has held the tracking lock for "
-                f"{_LOCK_S:.0f} s; end it and run again"
-            ) from None
-        except ModuleNotFoundError as error:  # a database's driver
-            raise UserError(f"MLflow at {self.shown_uri}: {error}; install it") from error
-        except SQLAlchemyError as error:  # the first line; the statement follows
-            reason = redact(str(error).partition("\n")[0])
-            raise UserError(f"MLflow's database {self.shown_uri}: {reason}") from error
-        except (MlflowException, OSError) as error:
-            reason = redact(str(error)).strip()
-            if is_server(self._uri) and is_outage(error):
-                raise UserError(f"{no_answer(self._uri)} ({reason[:300]})") from error
-            raise UserError(f"MLflow at {self.shown_uri}: {reason[:1000]}") from error
 
-    def _open(self, name: str, location: str | None) -> "Experiment":
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            if location is not None:
-                Path(url2pathname(urlsplit(location).path)).mkdir(parents=True, exist_ok=True)
-            created = self.client.create_experiment(name, artifact_location=location)
-            return self.client.get_experiment(created)
-        if found.lifecycle_stage != "active":
-            raise UserError(
-                f"the MLflow experiment {name!r} at {self.shown_uri} was deleted. Bring it back "
-                f"with `mlflow experiments restore -x {found.experiment_id}` or take another name."
-            )
-        kept = urlsplit(found.artifact_location)
-        if not is_server(self._uri) and kept.scheme == "file":
-            folder = Path(url2pathname(kept.path))
-            if not folder.exists() and folder != Path(url2pathname(urlsplit(location or "").path)):
-                raise UserError(
-                    f"the MLflow experiment {name!r} at {self.shown_uri} keeps its files in "
-                    f"{folder}, which does not exist: was the project moved? Move it back, link "
-                    "the folder, or set the old database aside."
-                )
-        return found
-
-    def _newest(self, lineage: Lineage, tags: Mapping[str, str]) -> "Run | None":
-        """The newest run of `lineage` with these tags."""
-        wanted = {"sgan.lineage": lineage.tag_value, **tags}
-        found = self.client.search_runs(
-            [self.experiment_id],
-            " and ".join(f"tags.`{key}` = '{value}'" for key, value in wanted.items()),
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        return found[0] if found else None
-
-    def _create(self, name: str, tags: Mapping[str, Any], began: float | None = None) -> str:
-        start = None if began is None else int(began * 1000)
-        text = tag_values(tags)
-        return self.client.create_run(self.experiment_id, start, text, run_name=name).info.run_id
-
-    def _resume_or_create(
+    def _open(
         self,
         lineage: Lineage,
+        shown: str,
         name: str,
+        above: StageRun | None,
         identity: Mapping[str, str],
         more: Mapping[str, Any],
         began: float | None = None,
-    ) -> tuple[str, bool]:
-        """The run's id, and whether it was there before."""
+    ) -> StageRun:
         with self.answering():
-            found = self._newest(lineage, identity)
-            if found is None or found.info.status not in UNFINISHED or _measured(found, identity):
-                return self._create(name, {**more, **identity}, began), False
-            run_id = found.info.run_id
-            self.client.update_run(run_id, status="RUNNING")
-            for key, value in tag_values({**more, "sgan.resumed": "true"}).items():
-                if found.data.tags.get(key) != value:
-                    self.client.set_tag(run_id, key, value)
-        return run_id, True
+            run_id, found = self._tree.go_on(shown, identity, more, began)
+        resumed, measured = found is not None, found is not None and bool(found.data.metrics)
+        run = StageRun(self, lineage, run_id, name, above, more, resumed, measured)
+        self._boxes.append(run.box)
+        return run
 
+    def _busy_elsewhere(self, parent: Outbox) -> bool:
+        try:
+            return self._tree.busy_elsewhere(parent.run_id)
+        except Exception as error:
+            if is_outage(error):
+                return False
+            with self.answering():
+                raise
 
-def _measured(run: "Run", identity: Mapping[str, str]) -> bool:
-    """Whether a run that trains nothing has measured something: another attempt begins anew, and
-    what it measures is not of this one."""
-    return "sgan.part_key" not in identity and bool(run.data.metrics)
+    def _reached(self) -> Path:
+        """A file that is there once the address has answered."""
+        return self._folder / f"reached-{outbox.digest(self._asker.uri)}"
+
+    def _send_kept(self) -> None:
+        """Sends what stages before this one could not."""
+        for box in outbox.kept(self._folder, self._asker.uri):
+            try:
+                box.send(self.client)
+            except Exception as error:
+                if is_outage(error):
+                    return
+                reason = redact(str(error).partition("\n")[0])
+                _logger.warning("%s: what waited for it is dropped: %s", box.name, reason)
+            else:
+                _logger.warning("%s: MLflow has what waited for it", box.name)
+            outbox.discard(self._folder, box.run_id)

@@ -89,7 +89,8 @@ def check_reachable(uri: str) -> None:
     """Asks a server for a sign of life; does nothing for a database.
 
     Raises:
-        UserError: no answer within 3 s to connect and 5 s to read.
+        ConnectionError: no answer within 3 s to connect and 5 s to read.
+        UserError: its certificate is not trusted.
     """
     if not is_server(uri):
         return
@@ -103,7 +104,7 @@ def check_reachable(uri: str) -> None:
     except requests.exceptions.SSLError as error:
         raise UserError(f"{no_answer(uri)} TLS: {redact(str(error))}") from None
     except (requests.RequestException, ValueError):
-        raise UserError(no_answer(uri)) from None
+        raise ConnectionError("no answer within seconds") from None
 
 
 def no_answer(uri: str) -> str:

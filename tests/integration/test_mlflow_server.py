@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -17,6 +19,8 @@ from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_stack
 from tests.servers import MlflowServer
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.integration
 
@@ -65,9 +69,11 @@ def test_the_tree_of_runs_through_a_server(tracker, tmp_path):
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_metrics_wait_while_the_server_is_away(server, tracker, tmp_path, caplog, monkeypatch):
+def test_nothing_is_lost_while_the_server_is_away(server, tracker, tmp_path, caplog, monkeypatch):
+    """Its whole outage: what is logged waits, the stage ends, the next one sends the rest."""
+    monkeypatch.setattr(tracking_run, "_RETRY_S", 300)  # longer than a busy machine takes
     line = lineage({"outage": 1}, tmp_path)
-    run = tracker.stage(line, "encoder")
+    run, other = tracker.stage(line, "encoder"), tracker.stage(line, "features")
     run.log_metrics([("encoder/loss", 3.0, 100)])
     server.kill()
     attempts = []
@@ -78,19 +84,78 @@ def test_metrics_wait_while_the_server_is_away(server, tracker, tmp_path, caplog
         return log_batch(*arguments, **options)
 
     monkeypatch.setattr(tracker.client, "log_batch", counted)
-    monkeypatch.setattr(tracking_run, "_RETRY_S", 300)  # longer than a busy machine takes
     with caplog.at_level(logging.WARNING, logger="pipeline"):
         for step in (200, 300, 400):
             run.log_metrics([("encoder/loss", 2.0, step)])
-    assert len(attempts) == 1  # then a pause
-    assert sum(record.name.startswith("pipeline") for record in caplog.records) == 1
-    with pytest.raises(UserError, match=r"127\.0\.0\.1.*MLFLOW_TRACKING_URI"):
-        run.set_tags({"a": "b"})
-    server.start()
+        assert len(attempts) == 1  # then a pause
+        run.set_tags({"sgan.tag": "b"})
+        told = [record.message for record in caplog.records if record.name.startswith("pipeline")]
+        assert len(told) == 1 and server.uri in told[0] and "work goes on" in told[0]
+        tracker._asker.longest_s = 0.0
+        other.finish()
+        assert "the next stage or command sends it" in caplog.text
+    assert list((tmp_path / ".runs" / "mlflow").glob("*.json"))
+    restart = Timer(2.0, server.start)  # while the next call waits
+    restart.start()
+    tracker._asker.longest_s = 120.0
+    tracker._asker._gave_up = False
     run.finish()
+    restart.join()
     history = tracker.client.get_metric_history(run.run_id, "encoder/loss")
     assert [m.step for m in history] == [100, 200, 300, 400]
-    assert tracker.client.get_run(run.run_id).info.status == "FINISHED"
+    assert tracker.client.get_run(run.run_id).data.tags["sgan.tag"] == "b"
+    later = Tracker(tmp_path)
+    for run_id in (run.run_id, other.run_id, tracker.parent(line)):
+        assert later.client.get_run(run_id).info.status == "FINISHED"
+    assert not list((tmp_path / ".runs" / "mlflow").glob("*.json"))
+
+
+CLONE = """
+import sys, time
+from pathlib import Path
+from pipeline.tracking.lineage import lineage
+from pipeline.tracking.tracker import Tracker
+root = Path(sys.argv[1])
+print("ready", flush=True)
+input()
+tracker = Tracker(root, "shared")
+line = lineage({"shared": True}, root)
+with tracker.stage(line, "levels") as stage:
+    part = stage.child("levels/level0", "key0")
+    for step in range(1, 21):
+        part.log_metrics([("level0/loss_d", 1.0 / step, 100 * n) for n in range(1, step + 1)])
+        time.sleep(0.02)
+tracker.finish_parent(line, {"gan_test": 0.5}, 2000)
+print(line.clone)
+"""
+
+
+def test_two_clones_at_once_on_one_server_keep_apart(server, tracker, tmp_path):
+    """The same stage of the same revision and parameters, in an experiment that neither finds."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    clones = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", CLONE, str(tmp_path / name)]
+        pipe = subprocess.PIPE
+        clones.append(
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+        )
+    assert [process.stdout.readline() for process in clones] == ["ready\n"] * 2
+    for process in clones:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ids = [process.communicate(timeout=120)[0].strip() for process in clones]
+    assert [process.returncode for process in clones] == [0, 0]
+    experiment = tracker.client.get_experiment_by_name("shared").experiment_id
+    runs = tracker.client.search_runs([experiment])
+    assert sorted(run.data.tags["sgan.clone"] for run in runs) == sorted(ids * 3)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    parts = [run for run in runs if run.data.tags["sgan.role"] == "part"]
+    assert len(parts) == len(set(ids)) == 2
+    for run in parts:
+        history = tracker.client.get_metric_history(run.info.run_id, "level0/loss_d")
+        assert [point.step for point in history] == list(range(100, 2001, 100))
 
 
 LOAD = """

@@ -15,7 +15,7 @@ from pipeline.tracking.tracker import Tracker
 
 def line(name: str) -> Lineage:
     """The lineage of a DVC experiment."""
-    return Lineage(name, name, "0123456789abcdef", True, name, f"digest of {name}")
+    return Lineage(name, name, "0123456789abcdef", True, name, f"digest of {name}", "clone")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sgan.config import EncoderConfig, ImageConfig
 from sgan.encoder import Encoder
 from sgan.weights import save_encoder
 
-EARLIER = Lineage("earlier", "earlier", "nogit", False, None, "digest")
+EARLIER = Lineage("earlier", "earlier", "nogit", False, None, "digest", "clone")
 
 
 def facts_of(stage: Stage, run: StageRun) -> list[StageFact]:
@@ -89,7 +89,7 @@ def test_a_server_s_address_has_no_credentials(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened("evaluate") as stage, stage.run(None) as run:
-        monkeypatch.setattr(stage.tracker, "_uri", "https://me:secret@mlflow.example")
+        monkeypatch.setattr(stage.tracker._asker, "uri", "https://me:secret@mlflow.example")
         links = [fact.link for fact in facts_of(stage, run) if fact.link]
     assert len(links) == 2
     assert all(link.startswith("https://mlflow.example/#/experiments/") for link in links)

@@ -1,20 +1,16 @@
-"""One run: what is sent when, what waits, and the shapes in which things are logged."""
+"""One run: what is sent when, and what waits."""
 
-import dataclasses
 import logging
 import math
 
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    INTERNAL_ERROR,
-    INVALID_PARAMETER_VALUE,
-    TEMPORARILY_UNAVAILABLE,
-)
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from pipeline.errors import UserError
+from pipeline.tracking import outbox
 from pipeline.tracking import run as tracking_run
-from pipeline.tracking.run import flatten, is_outage, tag_values
+from pipeline.tracking.tracker import Tracker
 
 
 class Wire:
@@ -53,7 +49,7 @@ def test_metrics_wait_while_the_database_is_busy_and_arrive_at_the_end(tracker, 
         for step in range(5):
             run.log_metrics([("m", float(step), step)])
     assert wire.calls == 1, "then a pause, so that training does not wait for the network"
-    assert len(caplog.records) == 1 and "training goes on" in caplog.text
+    assert len(caplog.records) == 1 and "the work goes on" in caplog.text
     wire.error = None
     run.finish()
     assert sorted(history(tracker, run, "m")) == [(step, float(step)) for step in range(5)]
@@ -81,17 +77,58 @@ def test_a_batch_whose_answer_was_lost_is_not_stored_twice(tracker, line, wire, 
     assert [metric.step for metric in wire.sent] == [3], "asked first; only the new one was sent"
 
 
-def test_the_oldest_are_given_up_where_too_many_wait(tracker, line, wire, monkeypatch, caplog):
-    monkeypatch.setattr(tracking_run, "_MOST_WAITING", 3)
+def test_the_oldest_are_given_up_where_too_many_wait(tracker, line, wire, monkeypatch):
+    monkeypatch.setattr(outbox, "_MOST_WAITING", 3)
     run = tracker.stage(line, "encoder")
     wire.error = OSError("away")
     run.log_metrics([("m", float(step), step) for step in range(5)])
-    with caplog.at_level(logging.WARNING, logger="pipeline"):
-        run.finish()
-    assert "3 metric values never reached" in caplog.text
     wire.error = None
-    run._send_waiting()
+    run.finish()
     assert [step for step, _ in history(tracker, run, "m")] == [2, 3, 4]
+
+
+def test_what_could_not_be_sent_in_time_is_sent_by_the_next_process(
+    tracker, line, wire, root, monkeypatch, caplog
+):
+    """Tags, parameters, metrics, files and the end: nothing of a finished stage is lost."""
+    stage = tracker.stage(line, "levels")
+    run = stage.child("levels/level0", "key0")
+    wire.error = OSError("http://ann:hunter22@host is gone")
+    monkeypatch.setattr(tracker.client, "log_artifact", wire)
+    monkeypatch.setattr(tracker.client, "set_terminated", wire)
+    weights = root / "weights.safetensors"
+    weights.write_text("as it was")
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        run.set_tags({"sgan.reused": "true"})
+        run.log_params({"lr": 1})
+        run.log_metrics([("m", float(step), step) for step in range(5)])
+        run.log_artifact(weights, "weights")
+        stage.finish()
+    told = [record.message for record in caplog.records]
+    assert len(told) == 2 and "work goes on" in told[0] and "the next stage or command" in told[1]
+    assert "hunter22" not in caplog.text
+    weights.write_text("DVC has cleared it")
+    later = Tracker(root)
+    found = later.client.get_run(run.run_id)
+    assert (found.info.status, found.data.params) == ("FINISHED", {"lr": "1"})
+    assert found.data.tags["sgan.reused"] == "true"
+    assert [step for step, _ in history(later, run, "m")] == [0, 1, 2, 3, 4]
+    file = later.client.download_artifacts(run.run_id, "weights/weights.safetensors", str(root))
+    assert open(file).read() == "as it was"
+    assert later.client.get_run(tracker.parent(line)).info.status == "FINISHED"
+    assert list((root / ".runs" / "mlflow").iterdir()) == []
+
+
+def test_what_waits_for_a_run_that_was_deleted_is_dropped(tracker, line, wire, root, caplog):
+    run = tracker.stage(line, "encoder")
+    wire.error = OSError("away")
+    run.log_metrics([("m", 1.0, 1)])
+    run.finish()
+    tracker.client.delete_run(run.run_id)
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        Tracker(root)
+    assert "encoder: what waited for it is dropped" in caplog.text
+    assert list((root / ".runs" / "mlflow").iterdir()) == []
 
 
 def test_what_mlflow_refuses_is_told_and_not_sent_again(tracker, line, wire):
@@ -108,7 +145,7 @@ def test_a_run_that_cannot_be_ended_does_not_hide_what_ended_the_stage(
     tracker, line, monkeypatch, caplog
 ):
     def gone(*_):
-        raise OSError("http://ann:hunter22@host is gone")
+        raise MlflowException("http://ann:hunter22@host says no", INVALID_PARAMETER_VALUE)
 
     with caplog.at_level(logging.WARNING, logger="pipeline"), pytest.raises(ZeroDivisionError):
         with tracker.stage(line, "encoder"):
@@ -130,54 +167,9 @@ def test_keys_lose_what_mlflow_refuses(tracker, line):
     assert set(tracker.client.get_run(run.run_id).data.metrics) == {"fid _10k_ _"}
 
 
-@pytest.mark.parametrize(
-    ("error", "later"),
-    [
-        (OSError("refused"), True),
-        (MlflowException("busy", TEMPORARILY_UNAVAILABLE), True),
-        (MlflowException("broken", INTERNAL_ERROR), True),
-        (MlflowException("wrong", INVALID_PARAMETER_VALUE), False),
-        (ValueError("wrong"), False),
-    ],
-)
-def test_what_may_work_later(error, later):
-    assert is_outage(error) is later
-
-
 def test_numbers_of_any_kind_are_logged(tracker, line):
     import numpy as np
 
     run = tracker.stage(line, "encoder")
     run.log_metrics([("m", np.float32(0.5), np.int64(3)), ("m", math.pi, 4)])
     assert history(tracker, run, "m") == [(3, 0.5), (4, pytest.approx(math.pi))]
-
-
-def test_flatten():
-    @dataclasses.dataclass
-    class Level:
-        rate: float = 1e-4
-        cut: tuple[str, ...] = ("fc",)
-
-    long = "x" * 7000
-    flat = flatten(
-        {"level": Level(), "none": None, "flag": True, "empty": {}, "text": long, "a*b": 1}
-        | {"s3": {"password": "hunter22", "uri": "http://u:p@h/b"}}
-    )
-    assert flat.pop("text") == "x" * (6000 - 29) + "... [cut, 7000 characters]".rjust(29, "x")
-    assert flat == {
-        "level.rate": "0.0001",
-        "level.cut": '["fc"]',
-        "none": "null",
-        "flag": "true",
-        "empty": "{}",
-        "a_b": "1",
-        "s3.password": "***",
-        "s3.uri": "http://***@h/b",
-    }
-
-
-def test_tags_are_redacted_strings():
-    assert tag_values({"a": None, "b": True, "c": "http://u:p@h/"}) == {
-        "b": "true",
-        "c": "http://***@h/",
-    }

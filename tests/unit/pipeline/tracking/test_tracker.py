@@ -1,6 +1,5 @@
 import math
 import os
-import shutil
 import socket
 
 import pytest
@@ -79,18 +78,51 @@ def test_a_run_opened_late_began_when_its_stage_did(tracker, line):
     assert tracker.client.get_run(run.run_id).info.start_time == 1_700_000_000_500
 
 
+def test_whatever_is_open_is_ended_with_the_stage(tracker, line):
+    """A stage that is told to stop while it opens or ends its runs."""
+    stage = tracker.stage(line, "levels")
+    child = stage.child("levels/level0", "key0")
+    child.finish()
+    tracker.close("KILLED")
+    ended = [status(tracker, run) for run in (tracker.parent(line), stage.run_id, child.run_id)]
+    assert ended == ["KILLED", "KILLED", "FINISHED"]
+    tracker.close("FAILED")
+    assert status(tracker, stage.run_id) == "KILLED"
+
+
 def test_the_page_of_a_run(tracker):
     page = f"http://127.0.0.1:5000/#/experiments/{tracker.experiment_id}/runs/abc"
     assert tracker.run_page("abc") == page
 
 
-def test_finish_parent_ends_it_with_its_metrics(tracker, line):
+def test_a_parent_runs_only_while_a_stage_does(tracker, root, line):
+    parent = tracker.parent(line)
+    with tracker.stage(line, "levels"):
+        assert status(tracker, parent) == "RUNNING"
+    assert status(tracker, parent) == "FINISHED", "`dvc repro levels` may be all"
+    later = Tracker(root)
+    with later.stage(line, "joint"):
+        assert later.parent(line) == parent
+        assert status(later, parent) == "RUNNING"
+    assert status(later, parent) == "FINISHED"
+
+
+def test_an_execution_that_was_evaluated_has_ended(tracker, root, line):
+    with tracker.stage(line, "evaluate"):
+        pass
     parent = tracker.parent(line)
     tracker.finish_parent(line, {"fid_10k": 7.5}, step=100)
-    assert status(tracker, parent) == "FINISHED"
-    assert data(tracker, parent).metrics == {"fid_10k": 7.5}
-    assert tracker.parent(line) == parent
-    assert status(tracker, parent) == "RUNNING"
+    assert (status(tracker, parent), data(tracker, parent).metrics) == (
+        "FINISHED",
+        {"fid_10k": 7.5},
+    )
+    shown = Tracker(root)
+    assert shown.parent(line, again=True) == parent, "the report belongs to it"
+    shown.close("FINISHED")
+    assert status(shown, parent) == "FINISHED"
+    another = Tracker(root).parent(line)
+    assert another != parent
+    assert Tracker(root).parent(line, again=True) == another
 
 
 @pytest.mark.parametrize(
@@ -317,19 +349,6 @@ def test_a_database_whose_driver_is_missing(tmp_path):
     with pytest.raises(UserError, match="load plugin") as caught:
         Tracker(tmp_path, uri="mssql+nodriver://u:hunter22@127.0.0.1/db")
     assert "hunter22" not in str(caught.value)
-
-
-def test_a_deleted_experiment(root, tracker):
-    tracker.client.delete_experiment(tracker.experiment_id)
-    with pytest.raises(UserError, match="was deleted"):
-        Tracker(root)
-
-
-def test_a_project_that_was_moved(root, tracker, tmp_path_factory):
-    moved = tmp_path_factory.mktemp("moved") / "project"
-    shutil.move(root, moved)
-    with pytest.raises(UserError, match="was the project moved"):
-        Tracker(moved)
 
 
 def test_temporary_workspaces_track_in_their_project(tmp_path):

@@ -1,0 +1,157 @@
+"""Asking MLflow: what a failed call means, and waiting for a server that is away for a while."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.errors import UserError
+from pipeline.tracking.redaction import redact
+from pipeline.tracking.uri import check_reachable, is_server, no_answer
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+# MLflow's own defaults keep a caller waiting for four minutes; these give up after some seconds,
+# and `Asker.ask` waits with a word. What MLflow prints by itself would run through the progress
+# bars. A person's own settings win.
+_MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+WAIT_VARIABLE = "SGAN_TRACKING_WAIT"
+_WAIT_S = 120.0
+_PAUSE_S = 1.0
+LOCK_S = 300.0
+
+# Of an artifact's path on this machine, not of the server.
+_LOCAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_STORES = ("boto3", "botocore", "s3transfer")
+
+
+class Asker:
+    """The client of one MLflow, and the patience with it.
+
+    Attributes:
+        client: bound to the address, once `connect` has made it; no global state is set.
+        uri: the address.
+        shown_uri: the same without credentials, fit to print.
+    """
+
+    client: "MlflowClient"
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.shown_uri = redact(uri)
+        self.longest_s = longest_wait()
+        self._gave_up = False
+
+    def reach(self, known: bool) -> None:
+        """Asks a server for a sign of life; `known`: it has answered before, so wait for it.
+
+        Raises ConnectionError where there is none, UserError as `uri.check_reachable`.
+        """
+        self.ask(lambda: check_reachable(self.uri), patient=known)
+
+    def connect(self) -> "MlflowClient":
+        """Makes the client, in a process that keeps to the settings above."""
+        for variable, value in _MLFLOW_DEFAULTS.items():
+            os.environ.setdefault(variable, value)
+        import mlflow
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        self.client = mlflow.MlflowClient(self.uri, registry_uri=self.uri)
+        return self.client
+
+    def ask(self, call: Callable[[], Answer], patient: bool = True) -> Answer:
+        """What `call` returns; where a server is away, asked again for up to `longest_s` seconds.
+
+        Says so in a line. Once it has waited in vain, the next calls are made once only, until one
+        succeeds. Raises whatever the last call raised.
+        """
+        deadline: float | None = None
+        while True:
+            try:
+                answer = call()
+            except Exception as error:
+                may_return = is_server(self.uri) and is_outage(error)
+                if not (may_return and patient) or self._gave_up:
+                    raise
+                if deadline is None:
+                    deadline = time.monotonic() + self.longest_s
+                    _logger.warning(
+                        "MLflow at %s does not answer; waiting up to %.0f s for it",
+                        self.shown_uri,
+                        self.longest_s,
+                    )
+                if time.monotonic() >= deadline:
+                    self._gave_up = True
+                    raise
+                time.sleep(_PAUSE_S)
+            else:
+                self._gave_up = False
+                return answer
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Turns what MLflow raises inside into one UserError, without credentials."""
+        from filelock import Timeout
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except Timeout:
+            raise UserError(
+                f"{self.shown_uri}: another process has held the tracking lock for "
+                f"{LOCK_S:.0f} s; end it and run again"
+            ) from None
+        except ModuleNotFoundError as error:  # a database's driver
+            raise UserError(f"MLflow at {self.shown_uri}: {error}; install it") from error
+        except SQLAlchemyError as error:  # the first line; the statement follows
+            reason = redact(str(error).partition("\n")[0])
+            raise UserError(f"MLflow's database {self.shown_uri}: {reason}") from error
+        except (MlflowException, OSError) as error:
+            reason = redact(str(error)).strip()
+            if is_server(self.uri) and is_outage(error):
+                raise UserError(f"{no_answer(self.uri)} ({reason[:300]})") from error
+            raise UserError(f"MLflow at {self.shown_uri}: {reason[:1000]}") from error
+
+
+def longest_wait() -> float:
+    """Seconds to wait for a server that is away: `SGAN_TRACKING_WAIT`, else 120.
+
+    Raises:
+        UserError: it is no number of seconds.
+    """
+    given = os.environ.get(WAIT_VARIABLE, "")
+    try:
+        seconds = float(given or _WAIT_S)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"{WAIT_VARIABLE}={given}: must be a number of seconds, 0 or more")
+    return seconds
+
+
+def is_outage(error: BaseException) -> bool:
+    """True if a call may work later: the server is away or busy, rather than refusing the call."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+    if type(error).__module__.partition(".")[0] in _STORES:
+        return True
+    return isinstance(error, OSError) and not isinstance(error, _LOCAL)

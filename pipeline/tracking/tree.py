@@ -1,0 +1,147 @@
+"""The tree of runs: found by tags, created, going on, ended when their owner died."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.tracking import clone
+from pipeline.tracking.asking import Asker
+from pipeline.tracking.lineage import Lineage, origin_tags
+from pipeline.tracking.texts import tag_values
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+UNFINISHED = ("RUNNING", "SCHEDULED", "FAILED", "KILLED")
+
+_PROCESS = "sgan.process"
+_COMPLETE = "sgan.complete"
+COMPLETE = {_COMPLETE: "true"}
+
+_MANY = 1000
+
+
+class Tree:
+    """Runs of one experiment. Raises what MLflow raises; a server that is away is waited for."""
+
+    def __init__(self, asker: Asker, experiment_id: str) -> None:
+        self._asker, self._experiment = asker, experiment_id
+
+    def newest(self, tags: Mapping[str, str], status: str = "", at_most: int = 1) -> "list[Run]":
+        """The newest run with these tags, or more; of one `status` where that is given."""
+        wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+        wanted += [f"attributes.status = '{status}'"] if status else []
+        client = self._asker.client
+        order = ["attributes.start_time DESC"]
+        return list(
+            self._asker.ask(
+                lambda: client.search_runs(
+                    [self._experiment], " and ".join(wanted), order_by=order, max_results=at_most
+                )
+            )
+        )
+
+    def create(self, name: str, tags: Mapping[str, Any], began: float | None = None) -> str:
+        """A new run's id; `began` in seconds since the epoch, None for now."""
+        start = None if began is None else int(began * 1000)
+        text = tag_values(tags)
+        client = self._asker.client
+        run = self._asker.ask(
+            lambda: client.create_run(self._experiment, start, text, run_name=name)
+        )
+        return run.info.run_id
+
+    def go_on(
+        self,
+        name: str,
+        identity: Mapping[str, str],
+        more: Mapping[str, Any],
+        began: float | None = None,
+    ) -> "tuple[str, Run | None]":
+        """The id of the unfinished run with the tags `identity`, which is RUNNING again, and that
+        run as it was found; or of a new one, and None."""
+        more = {**more, _PROCESS: clone.process_mark()}
+        found = next(iter(self.newest(identity)), None)
+        if found is None or not _may_go_on(found, identity):
+            return self.create(name, {**more, **identity}, began), None
+        run_id = found.info.run_id
+        self._reopen(found, {**more, "sgan.resumed": "true"})
+        return run_id, found
+
+    def open_parent(self, lineage: Lineage, again: bool) -> str:
+        """The execution's parent run, RUNNING.
+
+        An execution goes on in its parent: that of its lineage, or another one of this clone,
+        revision and parameters that nobody executes any more (`dvc exp run` gives what was
+        killed a new name). Once it was evaluated it has ended, and another one begins.
+
+        Args:
+            lineage: the execution.
+            again: an execution that has ended may be opened too, for what only shows it.
+        """
+        identity = {
+            "sgan.role": "parent",
+            "sgan.clone": lineage.clone,
+            "sgan.params_digest": lineage.params_digest,
+        }
+        tags = {**origin_tags(lineage), **identity, _PROCESS: clone.execution_mark()}
+        named = self.newest({**identity, "sgan.lineage": lineage.tag_value})
+        for run in named:
+            if again or not _complete(run):
+                self._reopen(run, {_PROCESS: tags[_PROCESS]})
+                return run.info.run_id
+        same_code = {**identity, "sgan.git_revision": lineage.git_revision}
+        for run in [] if named else self.newest(same_code):
+            if not _complete(run) and not clone.is_alive_elsewhere(run.data.tags.get(_PROCESS, "")):
+                self._adopt(run, lineage, tags)
+                return run.info.run_id
+        return self.create(lineage.name, tags)
+
+    def busy_elsewhere(self, parent: str) -> bool:
+        """Whether a stage in another process is at work below this parent."""
+        running = self.newest({"mlflow.parentRunId": parent}, "RUNNING", _MANY)
+        return any(clone.is_alive_elsewhere(run.data.tags.get(_PROCESS, "")) for run in running)
+
+    def end_dead(self, name: str) -> None:
+        """Ends, as KILLED, what a dead process of the clone `name` left RUNNING."""
+        for run in self.newest({"sgan.clone": name}, "RUNNING", _MANY):
+            if clone.is_dead(run.data.tags.get(_PROCESS, "")):
+                self._asker.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _reopen(self, run: "Run", tags: Mapping[str, Any]) -> None:
+        client, run_id = self._asker.client, run.info.run_id
+        self._asker.ask(lambda: client.update_run(run_id, status="RUNNING"))
+        self._tag(run, tags)
+
+    def _tag(self, run: "Run", tags: Mapping[str, Any]) -> None:
+        from mlflow.entities import RunTag
+
+        client, known = self._asker.client, run.data.tags
+        new = [RunTag(k, v) for k, v in tag_values(tags).items() if known.get(k) != v]
+        if new:
+            self._asker.ask(lambda: client.log_batch(run.info.run_id, tags=new))
+
+    def _adopt(self, parent: "Run", lineage: Lineage, tags: Mapping[str, Any]) -> None:
+        """Makes a parent run and all below it runs of `lineage`."""
+        client, origin = self._asker.client, origin_tags(lineage)
+        self._reopen(parent, tags)
+        self._asker.ask(lambda: client.update_run(parent.info.run_id, name=lineage.name))
+        todo = [parent]
+        while todo:
+            run = todo.pop()
+            self._tag(run, origin)
+            if lineage.dvc_exp_name is None and "sgan.dvc_exp_name" in run.data.tags:
+                self._asker.client.delete_tag(run.info.run_id, "sgan.dvc_exp_name")
+            todo += self.newest({"mlflow.parentRunId": run.info.run_id}, at_most=_MANY)
+
+
+def _complete(run: "Run") -> bool:
+    return run.data.tags.get(_COMPLETE) == "true"
+
+
+def _may_go_on(run: "Run", identity: Mapping[str, str]) -> bool:
+    """Whether an unfinished run is nobody's, and what is measured now belongs to it: what trains
+    nothing begins anew, so once it has measured something another attempt has its own run."""
+    begins_anew = "sgan.part_key" not in identity and bool(run.data.metrics)
+    taken = clone.is_alive_elsewhere(run.data.tags.get(_PROCESS, ""))
+    running = run.info.status == "RUNNING"
+    return run.info.status in UNFINISHED and not begins_anew and not (running and taken)

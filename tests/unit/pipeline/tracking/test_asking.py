@@ -1,0 +1,96 @@
+"""Which failures pass, how long one waits for them, and what a person is told."""
+
+import logging
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    TEMPORARILY_UNAVAILABLE,
+)
+
+from pipeline.errors import UserError
+from pipeline.tracking import asking
+from pipeline.tracking.asking import Asker, is_outage, longest_wait
+
+
+@pytest.mark.parametrize(
+    ("error", "later"),
+    [
+        (OSError("refused"), True),
+        (FileNotFoundError("weights"), False),
+        (MlflowException("busy", TEMPORARILY_UNAVAILABLE), True),
+        (MlflowException("broken", INTERNAL_ERROR), True),
+        (MlflowException("wrong", INVALID_PARAMETER_VALUE), False),
+        (ValueError("wrong"), False),
+    ],
+)
+def test_what_may_work_later(error, later):
+    assert is_outage(error) is later
+
+
+class Server:
+    """Answers from the call on that `back` names."""
+
+    def __init__(self, back: int) -> None:
+        self.back, self.calls = back, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls < self.back:
+            raise ConnectionError("refused")
+        return "here"
+
+
+@pytest.fixture
+def asker(monkeypatch):
+    monkeypatch.setattr(asking, "_PAUSE_S", 0.0)
+    return Asker("http://ann:hunter22@host:5000")
+
+
+def test_a_server_that_comes_back_is_waited_for_with_one_line(asker, caplog):
+    server = Server(back=4)
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        assert asker.ask(server) == "here"
+    (record,) = caplog.records
+    assert record.message == (
+        "MLflow at http://***@host:5000 does not answer; waiting up to 120 s for it"
+    )
+
+
+def test_once_in_vain_is_enough_until_it_answers(asker, monkeypatch):
+    asker.longest_s = 0.0
+    away = Server(back=10**9)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            asker.ask(away)
+    assert away.calls == 3 - 1, "the second was made once"
+    assert asker.ask(Server(back=1)) == "here"
+    asker.longest_s = 60.0
+    assert asker.ask(Server(back=3)) == "here"
+
+
+def test_a_refusal_and_a_database_are_not_waited_for(asker):
+    def refuse():
+        raise MlflowException("no", INVALID_PARAMETER_VALUE)
+
+    with pytest.raises(MlflowException, match="no"):
+        asker.ask(refuse)
+    with pytest.raises(ConnectionError):
+        Asker("sqlite:///mlflow.db").ask(Server(back=2))
+
+
+def test_what_a_person_is_told_holds_no_password(asker):
+    with pytest.raises(UserError, match="does not answer") as caught, asker.answering():
+        raise ConnectionError("http://ann:hunter22@host:5000 refused")
+    assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["soon", "-1", "inf", "nan"])
+def test_how_long_is_a_number_of_seconds(monkeypatch, given):
+    monkeypatch.setenv("SGAN_TRACKING_WAIT", given)
+    with pytest.raises(UserError, match=f"SGAN_TRACKING_WAIT={given}: must be a number"):
+        longest_wait()
+    monkeypatch.setenv("SGAN_TRACKING_WAIT", "7.5")
+    assert longest_wait() == 7.5

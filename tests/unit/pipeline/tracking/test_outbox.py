@@ -1,0 +1,58 @@
+"""What waits: kept on the disk and read again, for one address only."""
+
+import pytest
+
+from pipeline.tracking import outbox
+from pipeline.tracking.outbox import Outbox
+
+URI = "http://ann:hunter22@host:5000"
+
+
+@pytest.fixture
+def box(tmp_path):
+    box = Outbox("run1", "levels/level0")
+    box.add_metric("loss (d)", 0.5, 100, 1_700_000_000_000)
+    box.add_metric("loss (d)", 0.6, 100, 1_700_000_000_001)
+    box.add_tags({"sgan.reused": True, "none": None})
+    box.add_params({"lr": "0.1"})
+    (tmp_path / "report.html").write_text("<p>")
+    box.add_file(tmp_path / "report.html", "html")
+    return box
+
+
+def test_a_point_is_taken_once_for_a_step(box):
+    assert [(m.key, m.value, m.step) for m in box._metrics] == [("loss _d_", 0.5, 100)]
+
+
+def test_what_is_kept_is_what_waited(box, tmp_path):
+    folder = tmp_path / "waiting"
+    box.end("FINISHED")
+    box.keep(folder, URI)
+    assert box.done
+    (tmp_path / "report.html").unlink()
+    assert list(outbox.kept(folder, "http://another:5000")) == []
+    (again,) = outbox.kept(folder, URI)
+    assert (again.run_id, again.name, again.ending) == ("run1", "levels/level0", box.ending)
+    assert list(again._metrics) == list(box._metrics)
+    assert (again._tags, again._params) == ({"sgan.reused": "true"}, {"lr": "0.1"})
+    ((copy, directory),) = again._files
+    assert (open(copy).read(), directory) == ("<p>", "html")
+    assert "hunter22" not in (folder / "run1.json").read_text()
+    outbox.discard(folder, "run1")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_was_cut_short_is_seen(tmp_path, box):
+    """It is written whole or not at all, so half of one is another program's doing."""
+    folder = tmp_path / "waiting"
+    box.keep(folder, URI)
+    (folder / "run1.json").write_text('{"tracking":')
+    with pytest.raises(ValueError, match="Expecting value"):
+        list(outbox.kept(folder, URI))
+
+
+def test_what_was_refused_is_forgotten_but_the_end_is_not(box):
+    box.end("FAILED")
+    box.forget()
+    assert (len(box._metrics), box._tags, box._params, box._files) == (0, {}, {}, [])
+    assert box.ending[0] == "FAILED" and not box.done
