@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
 from pipeline.parts import running
-from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
 from pipeline.parts.progress import TrainingProgress, console_for
 from pipeline.parts.sink import Report, Rows
 from pipeline.parts.supplying import supplied
-from pipeline.storage.store import Storage
+from pipeline.parts.turns import Turns
 
 if TYPE_CHECKING:
     from pipeline.cluster.session import Session
@@ -32,6 +31,8 @@ def train_parts(
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
 
+    What another execution that shares the storage is training is waited for, and reused.
+
     Args:
         parts: what to train.
         runs: the MLflow run of each part.
@@ -43,7 +44,7 @@ def train_parts(
             reach storage; on a local Ray they have the files.
 
     Raises:
-        UserError: as `worker.train_part`.
+        UserError: as `worker.train_part` and `turns.Turns`.
         SystemExit: the stage was asked to stop (128 + signal), after a checkpoint.
     """
     totals = {part.name: part.identity.total_images for part in parts}
@@ -55,7 +56,10 @@ def train_parts(
             progress.update(report.part, report.images_seen, report.metrics, speed)
             log_curve(runs[report.part], report.part, report.curve, speed)
 
+        results: dict[str, dict[str, Any]] = {}
+
         def on_done(name: str, result: dict[str, Any]) -> None:
+            results[name] = result
             if result["reused"]:
                 progress.reused(name)
                 runs[name].mark_reused()
@@ -64,29 +68,22 @@ def train_parts(
             speed = result["images_seen"] / max(result["seconds"], 1e-3)
             log_curve(runs[name], name, result["curve"], speed)
 
-        results: dict[str, dict[str, Any]] = {}
-        stale: list[Part] = []
-        for part in parts:
-            finished = Checkpoints(Storage(part.placement.storage), part.folder).result()
-            if finished:
-                results[part.name] = {**finished, "reused": True}
-                on_done(part.name, results[part.name])
-            else:
-                stale.append(part)
         try:
-            several = any(part.workers > 1 for part in stale) or (fan_out and len(stale) > 1)
-            if stale and (connection.wanted() or several):
-                cluster = session()
-                with connection.connected() if cluster is None else nullcontext():
-                    ready = running.preflight(stale, progress.status)
-                    if cluster is not None:
-                        ready = [
-                            supplied(part, cluster.supply).placed(storage=cluster.storage)
-                            for part in ready
-                        ]
-                    results |= running.train(ready, on_report, on_done, guard.should_stop)
-            else:
-                results |= _here(stale, on_report, on_done, guard)
+            with Turns(parts, on_done, progress.status, guard.should_stop) as turns:
+                for mine in turns:
+                    several = any(p.workers > 1 for p in mine) or (fan_out and len(mine) > 1)
+                    if not (connection.wanted() or several):
+                        _here(mine, on_report, on_done, turns.should_stop)
+                        continue
+                    cluster = session()
+                    with connection.connected() if cluster is None else nullcontext():
+                        ready = running.preflight(mine, progress.status)
+                        if cluster is not None:
+                            ready = [
+                                supplied(part, cluster.supply).placed(storage=cluster.storage)
+                                for part in ready
+                            ]
+                        running.train(ready, on_report, on_done, turns.should_stop)
         except running.Stopped:
             progress.status(_STOP_NOTE)
             raise SystemExit(128 + guard.signal_number) from None
@@ -110,14 +107,16 @@ def log_curve(run: "StageRun", part: str, rows: Rows, images_per_second: float) 
     run.log_metrics(points)
 
 
-def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> dict[str, Any]:
+def _here(
+    parts: Sequence[Part], on_report: Any, on_done: Any, should_stop: Callable[[], bool]
+) -> None:
     """One by one in this process. A level keeps the threads that it has beside the others: a
     small net gains nothing from more, and its losses then do not depend on what was reused."""
     from pipeline.parts.sink import MetricHub
     from pipeline.parts.worker import train_part
     from sgan.training.loop import TrainingStopped
 
-    hub, results = MetricHub(), {}
+    hub = MetricHub()
 
     def send(*report: Any) -> None:
         hub.report(*report)
@@ -126,8 +125,7 @@ def _here(parts: Sequence[Part], on_report: Any, on_done: Any, guard: Guard) -> 
 
     for part in parts:
         try:
-            results[part.name] = train_part(part, send, should_stop=guard.should_stop)
+            result = train_part(part, send, should_stop=should_stop)
         except TrainingStopped:
             raise running.Stopped from None
-        on_done(part.name, results[part.name])
-    return results
+        on_done(part.name, result)
