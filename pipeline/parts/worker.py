@@ -126,7 +126,7 @@ class _Training:
             "record": record_of(self.device, threads, dtype),
         }
         if self.comm.rank == 0:
-            self._store(result)
+            result = self._store(result)
         self.comm.barrier()
         return result
 
@@ -160,14 +160,14 @@ class _Training:
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.began
 
-    def _store(self, result: dict[str, Any]) -> None:
+    def _store(self, result: dict[str, Any]) -> dict[str, Any]:
         part = self.part
         about = {"part": part.name, "key": part.key, "inputs": dict(part.identity.inputs)}
         with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
             weights = Path(folder) / "weights.safetensors"
             self.task.save(weights, {**about, "metrics": result["metrics"]})
             result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-            self.checkpoints.finish(weights, result)
+            return self.checkpoints.finish(weights, result)
 
 
 def _discard(*_: Any) -> None:

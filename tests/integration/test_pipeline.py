@@ -120,8 +120,9 @@ def test_the_weights_load_and_draw(trained):
     # What is delivered is what storage holds under the key that its card names.
     key = read_card(path)["key"]
     assert trained.keys("joint") == {key}
-    stored = trained.root / ".runs/joint" / key / "weights.safetensors"
-    result = json.loads(stored.with_name("result.json").read_text())
+    folder = trained.root / ".runs/joint" / key
+    (stored,) = folder.glob("weights-*.safetensors")
+    result = json.loads((folder / "result.json").read_text())
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, stored)]
     assert digests == [result["weights_sha256"]] * 2
 
@@ -130,7 +131,7 @@ def test_finished_parts_keep_no_checkpoints(trained):
     for part in ("encoder", "level0", "level1", "joint"):
         (key,) = trained.keys(part)
         files = {path.name for path in (trained.root / ".runs" / part / key).iterdir()}
-        assert files == {"result.json", "weights.safetensors"}
+        assert len(files) == 2 and "result.json" in files
 
 
 def test_a_second_repro_runs_nothing(trained):

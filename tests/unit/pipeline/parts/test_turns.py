@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.checkpoints import RESULT, Checkpoints
 from pipeline.parts.part import Identity, Part, Placement
 from pipeline.parts.running import Stopped
 from pipeline.parts.turns import LEASE, Turns
@@ -51,9 +51,7 @@ def kept(part: Part) -> Checkpoints:
 
 
 def finish(part: Part) -> None:
-    weights = Path(part.placement.storage).parent / f"{part.name}.bin"
-    weights.write_bytes(b"weights")
-    kept(part).finish(weights, {"by": "it", "reused": False})
+    kept(part).storage.write_json(f"{part.folder}/{RESULT}", {"key": part.key, "by": "it"})
 
 
 def lease_of(part: Part) -> Lease:
@@ -70,7 +68,7 @@ def test_what_is_finished_is_reused(parts: list[Part]) -> None:
     finish(parts[0])
     one = Execution(parts).run()
     assert one.trained == [["level1"]]
-    assert one.results == {"level0": {"by": "it", "reused": True}}
+    assert one.results == {"level0": {"key": parts[0].key, "by": "it", "reused": True}}
 
 
 def test_what_another_trains_is_waited_for_while_the_rest_goes_on(parts: list[Part]) -> None:
@@ -83,7 +81,7 @@ def test_what_another_trains_is_waited_for_while_the_rest_goes_on(parts: list[Pa
 
     one = Execution(parts).run(train)
     assert one.trained == [["level1"]], "its own part did not wait"
-    assert one.results == {"level0": {"by": "it", "reused": True}}
+    assert one.results == {"level0": {"key": parts[0].key, "by": "it", "reused": True}}
     (line,) = one.said
     assert line.startswith("level0 is being trained by ") and line.endswith("for its result")
     other.release()
@@ -135,12 +133,7 @@ def test_where_no_lease_can_be_kept_it_is_said_once(parts: list[Part], tmp_path:
             raise NoConditionalWrites("none here")
 
     parts = [part.placed(storage=Plain(tmp_path / "runs")) for part in parts]
-    one = Execution(parts).run(lambda part: _finish_in(part, tmp_path))
+    one = Execution(parts).run()
     assert one.trained == [["level0", "level1"]]
     (line,) = one.said
     assert line.startswith(f"{tmp_path / 'runs'} knows no conditional writes")
-
-
-def _finish_in(part: Part, tmp_path: Path) -> None:
-    (tmp_path / "w").write_bytes(b"w")
-    kept(part).finish(tmp_path / "w", {"reused": False})
