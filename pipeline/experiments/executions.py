@@ -91,7 +91,9 @@ class Executions:
         """Raises UserError where the tracking server does not answer."""
         from pipeline.tracking.tracker import Tracker
 
-        self._tracker: Tracker = Tracker(root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"))
+        self._tracker: Tracker = Tracker(
+            root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"), patient=False
+        )
         with self._tracker.answering():
             parents = self._search("tags.`sgan.role` = 'parent'")
             evaluated = self._search("tags.`sgan.stage` = 'evaluate'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,15 +139,19 @@ def _fact(
 
 def _makers(workspace: Workspace, last: str, run_id: str) -> dict[str, Run]:
     """The MLflow run that made the outputs of each stage and level, as far as there is one."""
-    client = workspace.tracker.client
-    with workspace.tracker.answering():
-        found = {name: _search(workspace, tags) for name, tags in _marks(workspace).items()}
-        makers = {name: runs[0] for name, runs in found.items() if runs}
-        levels = [run for i in workspace.levels for run in found.get(f"level{i}", ())]
-        if levels:
-            newest = max(levels, key=lambda one: one.info.start_time)
-            makers["levels"] = client.get_run(newest.data.tags["mlflow.parentRunId"])
-        makers[last] = client.get_run(run_id)
+    tracker = workspace.tracker
+    found = {
+        name: tracker.ask(partial(_search, workspace, tags))
+        for name, tags in _marks(workspace).items()
+    }
+    makers = {name: runs[0] for name, runs in found.items() if runs}
+    levels = [run for i in workspace.levels for run in found.get(f"level{i}", ())]
+    above = {last: run_id}
+    if levels:
+        newest = max(levels, key=lambda one: one.info.start_time)
+        above["levels"] = newest.data.tags["mlflow.parentRunId"]
+    for name, one in above.items():
+        makers[name] = tracker.ask(partial(tracker.client.get_run, one))
     return makers
 
 
@@ -179,11 +184,18 @@ def _marks(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 
 def _search(workspace: Workspace, tags: Mapping[str, str]) -> list[Run]:
-    """Finished runs with these `sgan.` tags: those that computed, then those that reused."""
+    """Finished runs with these `sgan.` tags: those that computed, then those that reused; this
+    clone's own first, where another did the same."""
     found = workspace.tracker.client.search_runs(
         [workspace.tracker.experiment_id],
         " and ".join(f"tags.`sgan.{key}` = '{value}'" for key, value in tags.items()),
         order_by=["attributes.start_time DESC"],
     )
     finished = [run for run in found if run.info.status == "FINISHED"]
-    return sorted(finished, key=lambda run: run.data.tags.get("sgan.reused") == "true")
+    return sorted(
+        finished,
+        key=lambda run: (
+            run.data.tags.get("sgan.reused") == "true",
+            run.data.tags.get("sgan.clone") != workspace.lineage.clone,
+        ),
+    )

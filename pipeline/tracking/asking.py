@@ -18,13 +18,12 @@ _logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-# MLflow's own defaults keep a caller waiting for four minutes; these give up after some seconds,
-# and `Asker.ask` waits with a word. What MLflow prints by itself would run through the progress
-# bars. A person's own settings win.
+# MLflow itself would send anything again, a run to be created too, and keep a caller waiting for
+# four minutes; `Asker.ask` does it with a word. What MLflow prints by itself would run through the
+# progress bars. A person's own settings win.
 _MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -52,10 +51,10 @@ class Asker:
 
     client: "MlflowClient"
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, patient: bool = True) -> None:
         self.uri = uri
         self.shown_uri = redact(uri)
-        self.longest_s = longest_wait()
+        self.longest_s = longest_wait() if patient else 0.0
         self._gave_up = False
 
     def reach(self, known: bool) -> None:
@@ -87,7 +86,7 @@ class Asker:
                 answer = call()
             except Exception as error:
                 may_return = is_server(self.uri) and is_outage(error)
-                if not (may_return and patient) or self._gave_up:
+                if not (may_return and patient and self.longest_s) or self._gave_up:
                     raise
                 if deadline is None:
                     deadline = time.monotonic() + self.longest_s

@@ -3,6 +3,7 @@ ends before the server is back."""
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections import deque
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.storage.atomic import write_json
 from pipeline.tracking.asking import is_outage
+from pipeline.tracking.redaction import redact
 from pipeline.tracking.texts import plain_key, tag_values
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_logger = logging.getLogger(__name__)
 
 METRICS_PER_CALL = 1000
 PARAMS_PER_CALL = 100
@@ -192,6 +196,21 @@ def kept(folder: Path, uri: str) -> Iterator[Outbox]:
         box._files = [(path, directory) for path, directory in content["files"]]
         box.ending = tuple(content["ending"]) if content["ending"] else None
         yield box
+
+
+def send_kept(folder: Path, uri: str, client: "MlflowClient") -> None:
+    """Sends what stages before this one could not, as far as MLflow answers now."""
+    for box in kept(folder, uri):
+        try:
+            box.send(client)
+        except Exception as error:
+            if is_outage(error):
+                return
+            reason = redact(str(error).partition("\n")[0])
+            _logger.warning("%s: what waited for it is dropped: %s", box.name, reason)
+        else:
+            _logger.warning("%s: MLflow has what waited for it", box.name)
+        discard(folder, box.run_id)
 
 
 def discard(folder: Path, run_id: str) -> None:

@@ -9,7 +9,7 @@ another clone do not.
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import UserError
 from pipeline.paths import STORAGE
 from pipeline.tracking import outbox
-from pipeline.tracking.asking import LOCK_S, Asker, is_outage
+from pipeline.tracking.asking import LOCK_S, Answer, Asker, is_outage
 from pipeline.tracking.experiment import open_experiment
 from pipeline.tracking.lineage import Lineage, origin_tags
 from pipeline.tracking.outbox import Outbox
-from pipeline.tracking.redaction import redact
 from pipeline.tracking.run import StageRun, status_of
 from pipeline.tracking.texts import flatten
 from pipeline.tracking.tree import COMPLETE, Tree
@@ -52,7 +51,13 @@ class Tracker:
         shown_uri: the tracking URI without credentials, fit to print.
     """
 
-    def __init__(self, root: Path, experiment: str = "sgan", uri: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        experiment: str = "sgan",
+        uri: str | None = None,
+        patient: bool = True,
+    ) -> None:
         """Opens `experiment`, creating it (and a fresh database) under a lock if need be, and
         sends what earlier processes could not.
 
@@ -62,6 +67,7 @@ class Tracker:
             experiment: name of the MLflow experiment.
             uri: tracking URI; None takes `MLFLOW_TRACKING_URI`, and without that
                 `<root>/mlflow.db` with artifacts in `<root>/mlartifacts`.
+            patient: wait for a server that is away.
 
         Raises:
             UserError: the server does not answer (told within seconds; one that did before is
@@ -69,7 +75,7 @@ class Tracker:
                 deleted.
         """
         root = owning_project(root.resolve())
-        self._asker = Asker(tracking_uri(root, uri))
+        self._asker = Asker(tracking_uri(root, uri), patient)
         self.shown_uri = self._asker.shown_uri
         self._folder = root / STORAGE / _WAITING
         self._parents: dict[str, Outbox] = {}
@@ -86,7 +92,7 @@ class Tracker:
             location = artifact_location(self._asker.uri, root)
             found = open_experiment(self._asker, experiment, location)
             self.experiment_id = found.experiment_id
-            self._send_kept()
+            outbox.send_kept(self._folder, self._asker.uri, self.client)
         self._tree = Tree(self._asker, self.experiment_id)
         if is_server(self._asker.uri):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +120,7 @@ class Tracker:
         box = self._parents[lineage.tag_value]
         if params:
             box.add_params(flatten(params))
-            with self.answering():
-                self._asker.ask(lambda: box.send(self.client))
+            self.ask(lambda: box.send(self.client))
         return box.run_id
 
     def finish_parent(
@@ -237,10 +242,7 @@ class Tracker:
         from pipeline.tracking.models import log_model
 
         ids = (self.experiment_id, run.run_id)
-        with self.answering():
-            return self._asker.ask(
-                lambda: log_model(self.client, *ids, name, stack_path, **options)
-            )
+        return self.ask(lambda: log_model(self.client, *ids, name, stack_path, **options))
 
     def open_part(
         self, stage: StageRun, name: str, part_key: str, tags: Mapping[str, Any]
@@ -255,6 +257,11 @@ class Tracker:
         }
         more = {**stage.inherited_tags, **tags, "mlflow.parentRunId": stage.run_id}
         return self._open(stage.lineage, name, name, stage, identity, more)
+
+    def ask(self, call: Callable[[], Answer]) -> Answer:
+        """What `call` gets from MLflow, which is waited for. Raises UserError."""
+        with self.answering():
+            return self._asker.ask(call)
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -291,17 +298,3 @@ class Tracker:
     def _reached(self) -> Path:
         """A file that is there once the address has answered."""
         return self._folder / f"reached-{outbox.digest(self._asker.uri)}"
-
-    def _send_kept(self) -> None:
-        """Sends what stages before this one could not."""
-        for box in outbox.kept(self._folder, self._asker.uri):
-            try:
-                box.send(self.client)
-            except Exception as error:
-                if is_outage(error):
-                    return
-                reason = redact(str(error).partition("\n")[0])
-                _logger.warning("%s: what waited for it is dropped: %s", box.name, reason)
-            else:
-                _logger.warning("%s: MLflow has what waited for it", box.name)
-            outbox.discard(self._folder, box.run_id)

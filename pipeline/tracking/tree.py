@@ -1,5 +1,6 @@
 """The tree of runs: found by tags, created, going on, ended when their owner died."""
 
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 UNFINISHED = ("RUNNING", "SCHEDULED", "FAILED", "KILLED")
 
 _PROCESS = "sgan.process"
+_OPENED = "sgan.opened"
 _COMPLETE = "sgan.complete"
 COMPLETE = {_COMPLETE: "true"}
 
@@ -28,27 +30,23 @@ class Tree:
 
     def newest(self, tags: Mapping[str, str], status: str = "", at_most: int = 1) -> "list[Run]":
         """The newest run with these tags, or more; of one `status` where that is given."""
-        wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
-        wanted += [f"attributes.status = '{status}'"] if status else []
-        client = self._asker.client
-        order = ["attributes.start_time DESC"]
-        return list(
-            self._asker.ask(
-                lambda: client.search_runs(
-                    [self._experiment], " and ".join(wanted), order_by=order, max_results=at_most
-                )
-            )
-        )
+        return self._asker.ask(lambda: self._search(tags, status, at_most))
 
     def create(self, name: str, tags: Mapping[str, Any], began: float | None = None) -> str:
         """A new run's id; `began` in seconds since the epoch, None for now."""
         start = None if began is None else int(began * 1000)
-        text = tag_values(tags)
-        client = self._asker.client
-        run = self._asker.ask(
-            lambda: client.create_run(self._experiment, start, text, run_name=name)
-        )
-        return run.info.run_id
+        mark = {_OPENED: secrets.token_hex(8)}
+        text = {**tag_values(tags), **mark}
+        client, tries = self._asker.client, 0
+
+        def once() -> str:
+            nonlocal tries
+            tries += 1  # the answer may have been lost, not the call
+            made = self._search(mark) if tries > 1 else []
+            run = made[0] if made else client.create_run(self._experiment, start, text, name)
+            return run.info.run_id
+
+        return self._asker.ask(once)
 
     def go_on(
         self,
@@ -106,6 +104,17 @@ class Tree:
         for run in self.newest({"sgan.clone": name}, "RUNNING", _MANY):
             if clone.is_dead(run.data.tags.get(_PROCESS, "")):
                 self._asker.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _search(self, tags: Mapping[str, str], status: str = "", at_most: int = 1) -> "list[Run]":
+        wanted = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+        wanted += [f"attributes.status = '{status}'"] if status else []
+        order = ["attributes.start_time DESC"]
+        text = " and ".join(wanted)
+        return list(
+            self._asker.client.search_runs(
+                [self._experiment], text, order_by=order, max_results=at_most
+            )
+        )
 
     def _reopen(self, run: "Run", tags: Mapping[str, Any]) -> None:
         client, run_id = self._asker.client, run.info.run_id

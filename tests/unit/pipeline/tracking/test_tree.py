@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.tracking import clone
+from pipeline.tracking import asking, clone
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
 
@@ -115,6 +115,25 @@ def test_one_that_is_executed_now_is_not_adopted(root, monkeypatch, as_another, 
     as_another(tracker, parent, alive)
     monkeypatch.setenv("DVC_EXP_NAME", "tidy-mole")
     assert Tracker(root).parent(lineage(PARAMS, root)) != parent
+
+
+def test_a_run_whose_creation_was_not_answered_is_not_created_twice(root, line, monkeypatch):
+    monkeypatch.setattr(asking, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(asking, "is_server", lambda uri: True)
+    tracker = Tracker(root)
+    parent, create = tracker.parent(line), tracker.client.create_run
+    lost = [True]
+
+    def late(*arguments, **options):
+        made = create(*arguments, **options)
+        if lost.pop():
+            raise ConnectionError("read timed out")
+        return made
+
+    monkeypatch.setattr(tracker.client, "create_run", late)
+    run = tracker.stage(line, "levels")
+    (only,) = tracker.client.search_runs([tracker.experiment_id], "tags.`sgan.stage` = 'levels'")
+    assert only.info.run_id == run.run_id != parent
 
 
 def test_another_revision_is_another_execution(root, line, as_another, dead):
