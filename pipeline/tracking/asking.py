@@ -33,6 +33,7 @@ _MLFLOW_DEFAULTS = {
 WAIT_VARIABLE = "SGAN_TRACKING_WAIT"
 _WAIT_S = 120.0
 _PAUSE_S = 1.0
+_HICCUP_S = 2.0  # a call that works within this is not worth a line
 LOCK_S = 300.0
 
 # Of an artifact's path on this machine, not of the server.
@@ -80,7 +81,7 @@ class Asker:
         Says so in a line. Once it has waited in vain, the next calls are made once only, until one
         succeeds. Raises whatever the last call raised.
         """
-        deadline: float | None = None
+        began, told = time.monotonic(), False
         while True:
             try:
                 answer = call()
@@ -88,16 +89,17 @@ class Asker:
                 may_return = is_server(self.uri) and is_outage(error)
                 if not (may_return and patient and self.longest_s) or self._gave_up:
                     raise
-                if deadline is None:
-                    deadline = time.monotonic() + self.longest_s
+                waited = time.monotonic() - began
+                if waited >= self.longest_s:
+                    self._gave_up = True
+                    raise
+                if waited >= _HICCUP_S and not told:
+                    told = True
                     _logger.warning(
                         "MLflow at %s does not answer; waiting up to %.0f s for it",
                         self.shown_uri,
                         self.longest_s,
                     )
-                if time.monotonic() >= deadline:
-                    self._gave_up = True
-                    raise
                 time.sleep(_PAUSE_S)
             else:
                 self._gave_up = False

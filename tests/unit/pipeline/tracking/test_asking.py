@@ -46,6 +46,7 @@ class Server:
 @pytest.fixture
 def asker(monkeypatch):
     monkeypatch.setattr(asking, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(asking, "_HICCUP_S", 0.0)
     return Asker("http://ann:hunter22@host:5000")
 
 
