@@ -39,6 +39,7 @@ _COMMANDS = (
     "reading",
     "importing",
     "ablations",
+    "submit",
     "project",
     "dependencies",
 )

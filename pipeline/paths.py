@@ -23,6 +23,9 @@ PLOTS = Path("plots")
 STORAGE = Path(".runs")
 CACHE = Path(".cache/sgan")
 
+# Where the images of data.source lie on this machine, if they lie elsewhere than there.
+DATA_SOURCE_VARIABLE = "SGAN_DATA_SOURCE"
+
 TRACKING_DB = Path("mlflow.db")
 TRACKING_ARTIFACTS = Path("mlartifacts")
 

@@ -1,5 +1,7 @@
 """prepare: find the data set, check its digest, write shards and a manifest."""
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import paths
@@ -22,9 +24,13 @@ def main() -> None:
 def _prepare(stage: Stage, run: "StageRun") -> None:
     from pipeline.data import shard_writer, sources
 
-    dataset, provenance = sources.load(stage.params.data)
+    settings = stage.params.data
+    elsewhere = os.environ.get(paths.DATA_SOURCE_VARIABLE)
+    if elsewhere:
+        settings = replace(settings, source=elsewhere)
+    dataset, provenance = sources.load(settings)
     folder = stage.path(paths.DATA)
-    shard_writer.write(dataset, folder, stage.params.data, provenance)
+    shard_writer.write(dataset, folder, settings, provenance)
     manifest = stage.manifest()
     metrics = {
         "train_images": manifest.rows("train"),

@@ -15,6 +15,10 @@ from pipeline.tracking.clone import clone_id
 
 NO_GIT = "nogit"
 
+# A job on a cluster has no git: whoever submits it says what it was made of, `-dirty` after a
+# revision whose files were changed.
+REVISION_VARIABLE = "SGAN_GIT_REVISION"
+
 # Where things run is not what they compute.
 _ENVIRONMENT_SECTIONS = ("runtime",)
 
@@ -54,15 +58,14 @@ def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
 
     The tag is `DVC_EXP_NAME` where DVC sets it, else `<short revision>-<12 digits of the
     parameters' digest>`. A missing git, a directory that is no repository and a repository
-    without a commit all give the revision `nogit`.
+    without a commit all give the revision in SGAN_GIT_REVISION, else `nogit`.
 
     Args:
         params: the whole content of params.yaml, JSON-like. The section `runtime` is left out.
         root: the workspace, an existing directory.
     """
     digest = params_digest(params)
-    revision = _git(root, "rev-parse", "HEAD") or NO_GIT
-    dirty = revision != NO_GIT and _is_dirty(root)
+    revision, dirty = _revision(root)
     experiment = os.environ.get("DVC_EXP_NAME") or None
     short = revision[:10]
     return Lineage(
@@ -154,6 +157,15 @@ def _user() -> str | None:
 def _plain(name: str) -> str:
     """`name` with only characters that a tag filter takes without quoting rules."""
     return re.sub(r"[^\w.\-+/]", "_", name)
+
+
+def _revision(root: Path) -> tuple[str, bool]:
+    """Which commit, and whether tracked files differ from it."""
+    revision = _git(root, "rev-parse", "HEAD")
+    if revision:
+        return revision, _is_dirty(root)
+    told = os.environ.get(REVISION_VARIABLE, "")
+    return told.removesuffix("-dirty") or NO_GIT, told.endswith("-dirty")
 
 
 def _is_dirty(root: Path) -> bool:
