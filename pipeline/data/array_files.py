@@ -4,7 +4,7 @@ import gzip
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -88,10 +88,10 @@ def _rows(stream: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> Iterator
         yield values.reshape(count, *shape[1:])
 
 
-def decode_idx(folder: Path, image_size: int | None = None) -> Decoded:
+def decode_idx(folder: Path, image_size: int | None = None, square: bool = False) -> Decoded:
     """The four IDX files of a folder (the test pair is optional).
 
-    image_size: side in pixels to which each image is centre-cropped and resized; None keeps it.
+    image_size, square: as of `ImageCollector`.
     Raises UserError for missing, damaged or mismatched files.
     """
     found = find_idx(folder)
@@ -109,31 +109,31 @@ def decode_idx(folder: Path, image_size: int | None = None) -> Decoded:
                 f"{folder}: has {split} {there} but no {split} {lacking} "
                 f"({IDX_FILES[f'{split}_{lacking}']}, raw or .gz); add it, or remove the other"
             )
-        collected = _collected(read_idx(paths[0]), image_size, str(paths[0]))
+        collector = ImageCollector(image_size, "error", square)
+        collected = _collected(read_idx(paths[0]), collector, str(paths[0]))
         labels = np.concatenate([np.zeros(0, np.uint8), *read_idx(paths[1])])
         pairs[split] = collected, check_labels(labels, len(collected), str(paths[1]))
     return Decoded(train=pairs["train"], test=pairs.get("test"))
 
 
-def _collected(parts: Iterable[np.ndarray], image_size: int | None, where: str) -> Images:
+def _collected(parts: Iterable[np.ndarray], collector: ImageCollector, where: str) -> Images:
     """Images [n, H, W] or [n, H, W, C] that come in parts."""
-    collector = ImageCollector(image_size, "error")
     for part in parts:
         images = check_images(part, where)
         collector.add_rows(images, np.zeros(len(images), np.int64), where)
     return collector.stack()[0]
 
 
-def decode_npz(path: Path, image_size: int | None = None) -> Decoded:
+def decode_npz(path: Path, image_size: int | None = None, square: bool = False) -> Decoded:
     """An .npz with x_train, y_train (and x_test, y_test), or images and labels; optionally
     `classes`, the names by label.
 
-    image_size: side in pixels to which each image is centre-cropped and resized; None keeps it.
+    image_size, square: as of `ImageCollector`.
     Raises UserError for a damaged file, missing arrays, or unsupported dtypes and shapes.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return _npz(path, archive, image_size)
+            return _npz(path, archive, lambda: ImageCollector(image_size, "error", square))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: truncated, damaged, or not a plain .npz ({error}). Write it with numpy.savez "
@@ -141,7 +141,7 @@ def decode_npz(path: Path, image_size: int | None = None) -> Decoded:
         ) from error
 
 
-def _npz(path: Path, archive: "NpzFile", size: int | None) -> Decoded:
+def _npz(path: Path, archive: "NpzFile", collector: Callable[[], ImageCollector]) -> Decoded:
     arrays = archive.files
     names = next(
         (pair for pair in (("x_train", "y_train"), ("images", "labels")) if pair[0] in arrays), None
@@ -151,20 +151,20 @@ def _npz(path: Path, archive: "NpzFile", size: int | None) -> Decoded:
             f"{path}: holds {sorted(arrays)}; expected x_train and y_train (with x_test and "
             "y_test), or images and labels"
         )
-    train = _npz_pair(path, archive, size, *names)
+    train = _npz_pair(path, archive, collector(), *names)
     has_test = {"x_test", "y_test"} & set(arrays)
     if len(has_test) == 1:
         raise UserError(f"{path}: has {has_test.pop()} alone; give both x_test and y_test, or none")
-    test = _npz_pair(path, archive, size, "x_test", "y_test") if has_test else None
+    test = _npz_pair(path, archive, collector(), "x_test", "y_test") if has_test else None
     classes = tuple(str(name) for name in archive["classes"]) if "classes" in arrays else None
     return Decoded(train=train, test=test, classes=classes)
 
 
 def _npz_pair(
-    path: Path, archive: "NpzFile", size: int | None, images_name: str, labels_name: str
+    path: Path, archive: "NpzFile", collector: ImageCollector, images_name: str, labels_name: str
 ) -> tuple[Images, np.ndarray]:
     where = f"{path}: {images_name}"
-    images = _collected(_npz_pieces(archive, images_name, where), size, where)
+    images = _collected(_npz_pieces(archive, images_name, where), collector, where)
     return images, check_labels(archive[labels_name], len(images), f"{path}: {labels_name}")
 
 

@@ -1,5 +1,6 @@
 """Encoding the training split once: a column per h_i, and the labels, in the images' row order."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from pipeline.data.manifest import Manifest
 if TYPE_CHECKING:
     from sgan.encoder import Encoder
 
-_BATCH = 1000
+_MOST_ROWS, _MOST_BYTES = 1000, 1 << 22  # of images at once
 
 
 def encode_split(
@@ -38,12 +39,13 @@ def encode_split(
     device = encoder.mean_image.device
     manifest = Manifest.load(data)
     count = manifest.rows("train")
+    size = max(1, min(_MOST_ROWS, _MOST_BYTES // math.prod(manifest.image_shape)))
     with torch.no_grad():
         probe = encoder.encode(torch.zeros(1, *manifest.image_shape, device=device))
     inner = range(1, encoder.num_levels)
     shapes = {column(i): tuple(probe[i].shape[1:]) for i in inner} | {LABELS: ()}
     with Writer(target, count, shapes, about, {LABELS: "int64"}) as writer:
-        for rows in ahead(shards.in_order(data, "train", _BATCH)):
+        for rows in ahead(shards.in_order(data, "train", size)):
             pixels = torch.from_numpy(rows.images).permute(0, 3, 1, 2).to(device)
             with torch.no_grad():
                 hidden = encoder.encode(encoder.to_h0(pixels))

@@ -146,9 +146,9 @@ def _decode(name: str, root: Path, settings: DataSettings) -> Decoded:
             decoded.classes = manifest.Manifest.load(root).classes
         return decoded
     if name == "npz":
-        return array_files.decode_npz(_only_file(root, ".npz"), size)
+        return array_files.decode_npz(_only_file(root, ".npz"), size, square)
     if name == "idx":
-        return array_files.decode_idx(root, size)
+        return array_files.decode_idx(root, size, square)
     readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
     return _resized(readers[name](root), size)
 

@@ -20,6 +20,10 @@ _GREY = {"1", "L", "LA"}
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 
 
+# Pixels a side, of all that the nets take: sgan.config.EncoderConfig.check_image
+LARGEST = 128
+
+
 class BadImage(ValueError):
     """Bytes that are no usable image; says why."""
 
@@ -55,7 +59,8 @@ class ImageCollector:
         sizes, which then have to be equal.
     on_bad_image: `error` raises on the first unreadable image, and on the first of another size;
         `skip` counts them.
-    square: where sizes are kept, an image that is not square is an error at once.
+    square: where sizes are kept, an image that is not square, or larger than any of the nets
+        takes, is an error at once.
     first: name and size (H, W) of the image that gives the others their size.
     """
 
@@ -104,9 +109,12 @@ class ImageCollector:
     def _require_size(self, size: tuple[int, int], name: str) -> None:
         if self.first is None:
             self.first = (name, size)
-            if self.square and size[0] != size[1]:
+            if self.square and (size[0] != size[1] or size[0] > LARGEST):
+                allowed = (
+                    f"square, of at most {LARGEST} a side" if max(size) > LARGEST else "square"
+                )
                 raise UserError(
-                    f"{name}: images are {size[1]}x{size[0]} pixels; they must be square. Set "
+                    f"{name}: images are {size[1]}x{size[0]} pixels; they must be {allowed}. Set "
                     "data.image_size, for example data.image_size: 32, to crop and resize them."
                 )
         elif size != self.first[1]:

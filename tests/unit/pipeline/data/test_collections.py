@@ -96,6 +96,13 @@ def test_what_cannot_be_kept_is_refused_at_the_first_image(image_folder, encoded
         collections.decode_folder(image_folder, None, "error", square=True)
 
 
+def test_images_larger_than_any_net_takes_are_refused_at_the_first(image_folder, encoded):
+    (image_folder / "cat" / "0.png").write_bytes(encoded(np.zeros((130, 130), np.uint8)))
+    (image_folder / "cat" / "1.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"0\.png: images are 130x130 .* at most 128 a side\. Set"):
+        collections.decode_folder(image_folder, None, "error", square=True)
+
+
 def test_another_size_in_test_is_refused_at_its_first_image(image_folder, encoded):
     for split in ("train", "test"):
         shutil.copytree(image_folder / "cat", image_folder / split / "cat")
