@@ -135,7 +135,7 @@ class Postgres(Server):
     @property
     def uri(self) -> str:
         """SQLAlchemy's URI of its database."""
-        return f"postgresql://sgan@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg2://sgan@127.0.0.1:{self.port}/postgres"
 
     def command(self) -> list[str]:
         """Its command."""
