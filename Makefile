@@ -27,7 +27,7 @@ WORKERS ?= logical
 PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
 BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 
-.PHONY: help setup repro test test-unit test-integration lint format lock ui bench ablations clean clean-all
+.PHONY: help setup repro test test-unit test-integration lint format lock ui bench chaos ablations clean clean-all
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,9 @@ ui: $(READY) ## browse experiments in MLflow on 127.0.0.1 (PORT=5000)
 
 bench: $(READY) ## run the benchmarks, a table each (BENCH=benchmarks/one.py)
 	@set -e; for script in $(BENCH); do echo "== $$script"; python $$script $(ARGS); done
+
+chaos: $(READY) ## dvc repro while things die, on nodes that share no files (ARGS="--seed 1 --kills 40")
+	@python -m tests.chaos $(ARGS)
 
 ablations: $(READY) ## run the paper's comparison, or go on with it (ARGS="--data mnist --seeds 1 2 3")
 	@python -m pipeline ablations $(ARGS)

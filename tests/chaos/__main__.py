@@ -120,9 +120,6 @@ def _round(
 ) -> Round:
     root = folder / f"round{number}" / "sgan"
     shutil.copytree(pristine, root, symlinks=True)
-    for name in ("mlflow.db", ".runs/levels", ".runs/joint"):
-        path = root / name
-        path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
     round_ = Round(root, number, storage, world, target)
     round_.own_disks()
     return round_

@@ -44,7 +44,7 @@ def storage(round_: Round) -> list[str]:
     import torch
 
     wrong = []
-    keys = set(round_.keys_stored())
+    keys = set(round_.keys_stored()) - round_.before
     folders = Counter(key.split("/")[0] for key in keys if key.endswith("/result.json"))
     wrong += [f"{part}: {n} finished keys" for part, n in folders.items() if n > 1]
     for key in sorted(keys):
@@ -88,7 +88,7 @@ def mlflow(world: World, round_: Round) -> list[str]:
         if run.info.status == "RUNNING"
     ]
     curves: dict[str, Any] = {}
-    for key in round_.keys_stored():
+    for key in set(round_.keys_stored()) - round_.before:
         if key.endswith("/result.json"):
             curves[key.split("/")[1]] = json.loads(round_.stored(key))["curve"]
     for key, curve in curves.items():

@@ -138,6 +138,8 @@ class Round(Project):
         storage: `s3`, or `disk` for `.runs` on the driver's disk.
         repro: the newest `dvc repro`; None before the first.
         starts: how often it was started.
+        small: its own disks, by what lies there.
+        before: what storage held before the first start.
     """
 
     def __init__(self, root: Path, number: int, storage: str, world: World, target: str) -> None:
@@ -147,6 +149,7 @@ class Round(Project):
         self.starts = 0
         self.small: dict[str, Path] = {}
         self._world, self._target = world, target
+        self.before = set(self.keys_stored())
 
     def environment(self) -> dict[str, str]:
         """With the world's addresses, and folders of this round's own."""

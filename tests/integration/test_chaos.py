@@ -1,0 +1,26 @@
+"""A short go of `make chaos`: one stage on nodes that share no files, killed at seeded moments."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cluster_rig import why_not
+from tests.project import ROOT
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+@pytest.mark.skipif(why_not() != "", reason=why_not() or "-")
+def test_levels_end_as_if_nothing_had_died(project, tmp_path):
+    project.edit(levels={"0": {"total_images": 2500}, "1": {"total_images": 60_000}})
+    project.edit(runtime={"checkpoint_seconds": 1.0, "progress": "plain"})
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "3", "--kills", "3"]
+    command += ["--only", "worker", "hub", "Ctrl-C", "--storage", "disk", "--pause", "0.5", "2"]
+    command += ["--base", str(project.root), "--target", "levels"]
+    command += ["--report", str(tmp_path / "report.md")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (tmp_path / "report.md").read_text()
+    assert "3 kills" in report.splitlines()[0]
+    assert "Everything held." in report
