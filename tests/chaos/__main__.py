@@ -21,9 +21,10 @@ from tests.project import ROOT, Project
 PRESET = (
     "data=mnist_small",
     "budget=smoke",
-    "levels.0.total_images=6000",
-    "levels.1.total_images=150000",
-    "joint.total_images=2000",
+    "encoder.total_images=10000",
+    "levels.0.total_images=4000",
+    "levels.1.total_images=80000",
+    "joint.total_images=1500",
     "evaluate.num_samples=200",
     "evaluate.judge_epochs=1.0",
     "evaluate.cas_epochs=0.5",

@@ -8,11 +8,11 @@ from pipeline.stages import ORDER
 from tests.chaos import checks, faults
 from tests.chaos.faults import Fault
 from tests.chaos.record import Kill, Record
-from tests.chaos.world import Round, World
+from tests.chaos.world import DONE, Round, World
 
 STOP_S = 10.0
 _LONGEST_S = 600.0
-_POLL_S = 0.1
+_POLL_S = 0.2
 
 
 class Hammer:
@@ -141,12 +141,15 @@ class Hammer:
         outcomes = []
 
         def further() -> bool:
+            if len(round_.stages()) > len(stages) or round_.ended() == 0:
+                return True
             now = round_.reached()
-            on = any(now.get(part, 0) > reached.get(part, 0) for part in now)
-            return on or len(round_.stages()) > len(stages) or round_.ended() == 0
+            waited = [part for part, step in reached.items() if step < DONE]
+            if not waited:
+                return len(now) > len(reached)
+            return all(now.get(part, 0) > reached[part] for part in waited)
 
         for _ in range(4):
-            # What was already on its way at the moment of the kill is not going on.
             self._until(lambda: round_.ended() is not None or further(), _LONGEST_S / 2)
             if round_.ended() is None or round_.ended() == 0:
                 break
@@ -182,9 +185,9 @@ def _moment(reached: dict[str, int], stages: list[str]) -> str:
     """`levels: level0 12, level1 done`."""
     stage = stages[-1] if stages else "start"
     parts = [
-        f"{part} {'done' if step == 10**9 else step}"
+        f"{part} {'done' if step == DONE else step}"
         for part, step in sorted(reached.items())
-        if stages and (step < 10**9 or ORDER.index(stage) <= ORDER.index("levels"))
+        if stages and (step < DONE or ORDER.index(stage) <= ORDER.index("levels"))
     ]
     return f"{stage}: {', '.join(parts)}" if parts else stage
 
