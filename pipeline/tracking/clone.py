@@ -23,25 +23,45 @@ _SAME_START_S = 1.0
 def clone_id(root: Path) -> str:
     """Name of the clone that `root` belongs to: `SGAN_CLONE`, else a random one kept in .runs.
 
-    Temporary workspaces of `dvc exp run` have their project's. Where a folder does not outlive
-    the execution (a submitted job), the variable says which executions go on in one another.
+    Temporary workspaces of `dvc exp run` have their project's; a copy of a project's folder is
+    another clone, a folder that was moved is not. Where a folder does not outlive the execution
+    (a submitted job), the variable says which executions go on in one another.
     """
     given = os.environ.get(VARIABLE)
     if given:
         return given.replace("'", "_")
     file = owning_project(root.resolve()) / STORAGE / _FILE
-    if not file.exists():
+    if _kept(file) is None:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f".{_FILE}-{secrets.token_hex(8)}")
-        fresh.write_text(secrets.token_hex(6) + "\n")
-        try:
-            os.link(fresh, file)
-        except FileExistsError:  # another process was first
-            pass
-        except OSError:  # a file system without links
+        fresh.touch()
+        fresh.write_text(f"{secrets.token_hex(6)} {fresh.stat().st_ino}\n")
+        _place(fresh, file)
+    name = _kept(file)
+    assert name is not None
+    return name
+
+
+def _kept(file: Path) -> str | None:
+    """The name in the file; None where there is none, or where the file came with a copy: it
+    says which file it is."""
+    try:
+        name, _, number = file.read_text().strip().partition(" ")
+        return name if number == str(file.stat().st_ino) else None
+    except FileNotFoundError:
+        return None
+
+
+def _place(fresh: Path, file: Path) -> None:
+    """Gives `fresh` the name `file`, unless another process was first."""
+    try:
+        os.link(fresh, file)
+    except FileExistsError:
+        if _kept(file) is None:  # of the project that this one was copied from
             os.replace(fresh, file)
-        fresh.unlink(missing_ok=True)
-    return file.read_text().strip()
+    except OSError:  # a file system without links
+        os.replace(fresh, file)
+    fresh.unlink(missing_ok=True)
 
 
 def process_mark() -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,14 @@ def test_a_clone_keeps_its_id_and_another_has_another(tmp_path):
     assert re.fullmatch("[0-9a-f]{12}", first)
     assert clone.clone_id(tmp_path / "a") == first
     assert clone.clone_id(tmp_path / "b") != first
+
+
+def test_a_copy_is_another_clone_and_a_moved_folder_is_not(tmp_path):
+    first = clone.clone_id(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert clone.clone_id(tmp_path / "b") not in ("", first)
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert clone.clone_id(tmp_path / "c") == first
 
 
 def test_processes_that_come_at_once_agree(tmp_path):
