@@ -5,14 +5,50 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.cluster import nodes
+from pipeline.cluster.room import Need, wait_for
+from pipeline.cluster.travel import runtime_env
 from pipeline.errors import UserError
 
 _ANSWER_S = 5.0
+_DIAL_S = 1.0
+# Ray's own patience is 60 s, and then its C++ ends this process without a word to anyone.
+_HEAD_AWAY_S = 15.0
+
+
+class ClusterLost(UserError):
+    """The head of the cluster does not answer any more."""
+
+
+class Head:
+    """The head of the cluster that this driver is connected to: asked between other things whether
+    it is still there."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self.address = ray.get_runtime_context().gcs_address
+        self._answered = time.monotonic()
+
+    def check(self) -> None:
+        """Raises ClusterLost where the head has not answered for 15 s, at any time in between."""
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _DIAL_S).close()
+            self._answered = time.monotonic()
+        except OSError as error:
+            away = time.monotonic() - self._answered
+            if away > _HEAD_AWAY_S:
+                raise ClusterLost(
+                    f"the head of the Ray cluster ({self.address}) has not answered for "
+                    f"{away:.0f} s ({error}): start it, and run again"
+                ) from error
 
 
 def wanted() -> bool:
@@ -21,14 +57,16 @@ def wanted() -> bool:
 
 
 @contextmanager
-def connected(cpus: int | None = None) -> Iterator[None]:
+def connected(cpus: int | None = None, wait_seconds: float = 60.0) -> Iterator[None]:
     """A Ray session: the cluster at RAY_ADDRESS, else a local one, ended afterwards.
 
     Args:
         cpus: cores that a local Ray may hand out; all by default.
+        wait_seconds: how long the cluster's first core may take to come.
 
     Raises:
-        UserError: the cluster does not answer, or refuses this driver's token.
+        UserError: the cluster does not answer, or refuses this driver's token, or has a node that
+            cannot run this project's code.
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -43,7 +81,7 @@ def connected(cpus: int | None = None) -> Iterator[None]:
     try:
         with _own_signal_handlers():
             if address:
-                ray.init(address=address, **quiet)
+                ray.init(address=address, runtime_env=runtime_env(), **quiet)
             else:
                 # Without "local" it would join whatever Ray another person started here.
                 own: dict[str, Any] = {
@@ -51,20 +89,63 @@ def connected(cpus: int | None = None) -> Iterator[None]:
                     "include_dashboard": False,
                 }
                 ray.init(address="local", **own, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-        raise UserError(f"{where} cannot be used: {error}. Check it with `ray status`") from error
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise UserError(_refused(address, error)) from error
     try:
+        if address:
+            wait_for([Need("the stage", {"CPU": 1.0})], wait_seconds, _tell)
+            nodes.check()
         yield
-    finally:
+    except ClusterLost:
+        raise  # a farewell would wait for the head, 22 s: Ray takes it as this process ends
+    except BaseException:
         ray.shutdown()
+        raise
+    ray.shutdown()
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _refused(address: str | None, error: Exception) -> str:
+    """Why Ray cannot be used, in one line."""
+    import ray
+
+    where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
+    text = " ".join(str(error).split())
+    if isinstance(error, ray.exceptions.AuthenticationError) or "InvalidAuthToken" in text:
+        return (
+            f"{where} asks for its token, and this environment has none or another one: put what "
+            "`ray get-auth-token` prints on the head into RAY_AUTH_TOKEN or ~/.ray/auth_token"
+        )
+    if "Version mismatch" in text:
+        return f"{where} runs other versions: {text}. Install the same here and there"
+    if "node's IP" in text or "raylet" in text:
+        return (
+            f"{where} has no node on this machine, which the driver needs. Start one "
+            f"(`ray start --address={address} --num-cpus=0` takes no training), or give the whole "
+            "run to the cluster with `sgan submit`"
+        )
+    return f"{where} cannot be used: {text}. Check it with `ray status`"
 
 
 def _check_answers(address: str) -> None:
     """Raises UserError where nothing listens at the address: Ray would wait for it for ever."""
     if address in ("auto", "local"):
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"RAY_ADDRESS={address}: this is the dashboard's address, to which `sgan submit` "
+            "gives a whole run; a driver needs host:port of the head, such as host:6379"
+        )
+    if address.startswith("ray://"):
+        raise UserError(
+            f"RAY_ADDRESS={address}: Ray Client does not serve here, since workers reach the "
+            "driver's disk through a node on its own machine. Start one with `ray start "
+            "--address=host:6379 --num-cpus=0` and set RAY_ADDRESS=host:6379, or use `sgan submit`"
+        )
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(
             f"RAY_ADDRESS={address}: must be host:port of a cluster's head, or 'auto' for the one "

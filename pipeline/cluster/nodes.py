@@ -3,6 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.cluster import travel
+from pipeline.errors import UserError
+
+_ANSWER_S = 90.0  # a worker's start, with the code that it gets
+
 
 def pinned_here() -> dict[str, Any]:
     """Options of a Ray task or actor that must run on the driver's own node, or not at all.
@@ -31,3 +36,50 @@ def on_each_node(
     chosen = [n["NodeID"] for n in nodes if having == "node" or n["Resources"].get(having)]
     places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in chosen]
     return ray.get([task.options(scheduling_strategy=p).remote(*arguments) for p in places])
+
+
+def check() -> None:
+    """Whether every node can run this project's code.
+
+    Raises UserError, naming the first node that lacks a package or has another version of Python,
+    Ray or torch than this process.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(travel.found_fault)
+    expected = travel.packed().versions
+    there = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+    asked = {
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(
+            expected
+        ): f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        for name, node in there.items()
+    }
+    ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S)
+    for ref, where in asked.items():
+        faults = _answer(ref, where)
+        if faults:
+            raise UserError(travel.told(faults, where))
+
+
+def _answer(ref: Any, where: str) -> list[str]:
+    import ray
+
+    try:
+        return ray.get(ref, timeout=0)
+    except ray.exceptions.GetTimeoutError:
+        raise UserError(f"the node {where} does not answer within {_ANSWER_S:g} s") from None
+    except ray.exceptions.RuntimeEnvSetupError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"the node {where} could not unpack this project's code: {reason}"
+        ) from None
+    except ray.exceptions.RayTaskError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"the node {where} does not run this project's code ({last}): with "
+            "SGAN_RUNTIME_ENV=image its image has to hold it; unset that, and the code travels"
+        ) from error
+    except ray.exceptions.RayError:
+        return []  # the node has gone since

@@ -28,18 +28,19 @@ class Session:
 
 
 @contextmanager
-def session(storage: Storage, object_limit: int) -> Iterator[Session]:
+def session(storage: Storage, object_limit: int, wait_seconds: float = 60.0) -> Iterator[Session]:
     """Connected, until the block ends.
 
     Args:
         storage: as the driver reaches it.
         object_limit: bytes of inputs that may go through Ray's object store.
+        wait_seconds: how long nodes may take to join the cluster.
 
     Raises:
         UserError: as `connected` and `kept_here`.
     """
     with ExitStack() as stack:
-        stack.enter_context(connected())
+        stack.enter_context(connected(wait_seconds=wait_seconds))
         remote = "://" in storage.uri
         where = storage.uri if remote else stack.enter_context(kept_here(storage.uri))
         yield Session(Supply(object_limit, storage, everywhere), where)

@@ -149,7 +149,8 @@ class Stage:
         from pipeline.cluster.session import session
 
         if self._session is None and connection.wanted():
-            opening = session(self.storage(), self.params.runtime.object_limit)
+            runtime = self.params.runtime
+            opening = session(self.storage(), runtime.object_limit, runtime.wait_seconds)
             self._session = self._ending.enter_context(opening)
         return self._session
 
@@ -210,9 +211,15 @@ class Stage:
         """`pipeline.parts.training.train_parts` as this environment wants it shown."""
         from pipeline.parts.training import train_parts
 
-        style = self.params.runtime.progress
+        runtime = self.params.runtime
         return train_parts(
-            parts, runs, self.guard, fan_out=fan_out, progress_style=style, session=self.session
+            parts,
+            runs,
+            self.guard,
+            fan_out=fan_out,
+            progress_style=runtime.progress,
+            wait_seconds=runtime.wait_seconds,
+            session=self.session,
         )
 
     def seconds(self) -> float:

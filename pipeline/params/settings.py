@@ -146,6 +146,7 @@ class RuntimeConfig:
     gpus_per_worker: float | None = None
     # Bytes of a stage's inputs that may go through Ray's object store where RAY_ADDRESS is set
     object_limit: int = 2_000_000_000
+    wait_seconds: float = 60.0  # for a cluster's nodes to join, or an autoscaler to start them
     checkpoint_seconds: float = 20.0
     progress: Literal["auto", "plain", "none"] = "auto"  # auto: bars on a terminal, else lines
 
@@ -155,8 +156,7 @@ class RuntimeConfig:
                 allowed = f"1 or more for {alternatives(THREADS)}: {{'encoder': 2, 'level': 1}}"
                 raise ConfigError("threads", self.threads, allowed)
         _above(self, "cpus_per_worker checkpoint_seconds", 0)
-        _at_least(self, "object_limit", 0)
-        _at_least(self, "gpus_per_worker", 0)
+        _at_least(self, "object_limit gpus_per_worker wait_seconds", 0)
 
     def threads_of(self, kind: str) -> int:
         """Threads of a kind of part (`encoder`, `level`, `joint`), or of the `judge`."""

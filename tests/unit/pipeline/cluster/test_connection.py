@@ -33,14 +33,54 @@ def test_the_environment_says_whether_there_is_a_cluster(monkeypatch) -> None:
 
 
 def test_addresses_that_may_answer(listening) -> None:
-    for address in (listening, f"ray://{listening}", "auto", "local"):
+    for address in (listening, "auto", "local"):
         connection._check_answers(address)
 
 
-@pytest.mark.parametrize("address", ["somewhere", "host:", ":6379", "ray://host", "host:port"])
+@pytest.mark.parametrize("address", ["somewhere", "host:", ":6379", "host:port"])
 def test_addresses_of_another_form(address) -> None:
     with pytest.raises(UserError, match=rf"RAY_ADDRESS={address}: must be host:port"):
         connection._check_answers(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://host:8265", r"this is the dashboard's address, to which `sgan submit`.*host:6379"),
+        ("ray://host:10001", r"Ray Client does not serve here.*RAY_ADDRESS=host:6379"),
+    ],
+)
+def test_addresses_of_another_service(address: str, told: str) -> None:
+    with pytest.raises(UserError, match=rf"^RAY_ADDRESS={address}: {told}"):
+        connection._check_answers(address)
+
+
+def test_a_refusal_is_one_line_with_its_remedy() -> None:
+    import ray
+
+    why = ray.exceptions.AuthenticationError("no token\nwas found")
+    told = connection._refused("auto", why)
+    assert "\n" not in told and "into RAY_AUTH_TOKEN" in told
+    wrong = RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.60.0")
+    assert connection._refused("host:1", wrong) == (
+        "the Ray cluster at RAY_ADDRESS=host:1 runs other versions: Version mismatch: The cluster "
+        "was started with: Ray: 2.60.0. Install the same here and there"
+    )
+    told = connection._refused(
+        "host:1", RuntimeError("none of these match this node's IP 10.0.0.1")
+    )
+    assert "has no node on this machine" in told and "`ray start --address=host:1" in told
+
+
+def test_a_head_that_is_away_for_long_is_lost(listening, monkeypatch) -> None:
+    head = object.__new__(connection.Head)
+    head.address, head._answered = listening, 0.0
+    head.check()
+    head.address = "127.0.0.1:1"
+    head.check()  # for a moment only
+    head._answered -= 20
+    with pytest.raises(connection.ClusterLost, match=r"127\.0\.0\.1:1.*has not answered for 20 s"):
+        head.check()
 
 
 def test_an_address_where_nobody_is(free_port) -> None:

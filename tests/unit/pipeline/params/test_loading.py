@@ -92,7 +92,8 @@ UNKNOWN = [
         "runtime.devices",
         "cpu",
         "runtime.devices: unknown key; did you mean 'device'? allowed: storage, device, "
-        "threads, cpus_per_worker, gpus_per_worker, object_limit, checkpoint_seconds, progress",
+        "threads, cpus_per_worker, gpus_per_worker, object_limit, wait_seconds, "
+        "checkpoint_seconds, progress",
     ),
     (
         "runtime.workers_per_level",

@@ -1,0 +1,90 @@
+"""What is packed and unpacked, and what is told of a node that lacks something.
+
+Nodes that share no files: tests/integration/test_far_nodes.py.
+"""
+
+import json
+import os
+import pickle
+import sys
+
+import grimp
+import pytest
+
+from pipeline.cluster import travel
+from pipeline.errors import UserError
+
+
+def test_the_code_is_the_two_packages_and_nothing_else(monkeypatch) -> None:
+    monkeypatch.delenv("SGAN_RUNTIME_ENV", raising=False)
+    env = travel.runtime_env()
+    assert env is not None
+    assert [path.rsplit("/", 1)[1] for path in env["py_modules"]] == ["pipeline", "sgan"]
+    assert set(env) == {"py_modules", "excludes"}  # no variable: Ray shows those
+
+
+def test_nothing_is_uploaded_where_the_code_is_there(monkeypatch) -> None:
+    monkeypatch.setenv("SGAN_RUNTIME_ENV", "image")
+    assert travel.runtime_env() is None
+    monkeypatch.setenv("SGAN_RUNTIME_ENV", "docker")
+    with pytest.raises(UserError, match=r"SGAN_RUNTIME_ENV=docker: must be 'image'"):
+        travel.runtime_env()
+    monkeypatch.delenv("SGAN_RUNTIME_ENV")
+    job = {"runtime_env": {"working_dir": "gcs://_ray_pkg_0.zip"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+    assert travel.runtime_env() is None
+
+
+def test_variables_travel_by_an_allow_list_and_are_never_shown(monkeypatch, tmp_path) -> None:
+    here = {
+        "AWS_SECRET_ACCESS_KEY": "sesame",
+        "SGAN_STORAGE": "s3://bucket",
+        "MLFLOW_TRACKING_URI": "http://server",
+        "https_proxy": "http://proxy",
+        "NO_PROXY": "host",
+    }
+    for name, value in {**here, "HOME": "/nowhere", "RAY_AUTH_TOKEN": "t", "XAWS_A": "x"}.items():
+        monkeypatch.setenv(name, value)
+    luggage = travel.packed()
+    assert here.items() <= luggage.environment.items()
+    assert not {"HOME", "RAY_AUTH_TOKEN", "XAWS_A", "PATH"} & set(luggage.environment)
+    assert "sesame" not in f"{luggage!r} {luggage} {[luggage]}"
+    for name in here:
+        monkeypatch.delenv(name)
+    pickle.loads(pickle.dumps(luggage)).unpack()
+    assert {name: os.environ[name] for name in here} == here
+
+
+def test_a_variable_that_names_a_file_counts_where_the_file_is(monkeypatch, tmp_path) -> None:
+    there = tmp_path / "bundle.pem"
+    there.touch()
+    monkeypatch.setenv("AWS_CA_BUNDLE", "the node's own")
+    monkeypatch.delenv("AWS_CONFIG_FILE", raising=False)
+    given = {"AWS_CA_BUNDLE": "/the/driver's/bundle", "AWS_CONFIG_FILE": str(there)}
+    travel.Luggage(given, {}).unpack()
+    assert os.environ["AWS_CA_BUNDLE"] == "the node's own"
+    assert os.environ["AWS_CONFIG_FILE"] == str(there)
+
+
+def test_another_version_or_a_missing_package_is_one_line(monkeypatch) -> None:
+    assert travel.found_fault(travel.packed().versions) == []
+    monkeypatch.setattr(travel, "NEEDED", ("torch", "no-such-package"))
+    expected = {"python": "2.7", "torch": "1.0"}
+    with pytest.raises(UserError) as told:
+        travel.Luggage({"SGAN_X": "x"}, expected).unpack()
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert f"no package no-such-package, python {own} and not 2.7, torch " in str(told.value)
+    assert "\n" not in str(told.value) and "SGAN_X" not in os.environ
+
+
+def test_what_a_worker_imports_is_looked_for_on_every_node() -> None:
+    """Imports inside functions too."""
+    graph = grimp.build_graph(*travel.PACKAGES, include_external_packages=True, cache_dir=None)
+    imported = graph.find_upstream_modules("pipeline.parts.worker") | {
+        found
+        for kind in ("encoder", "level", "joint")
+        for found in graph.find_upstream_modules(f"pipeline.parts.recipes.{kind}")
+    }
+    outside = {name for name in imported if name.split(".")[0] not in travel.PACKAGES}
+    with_others = {"botocore", "filelock", "urllib3"}
+    assert outside - set(sys.stdlib_module_names) - with_others == set(travel.NEEDED)
