@@ -86,6 +86,10 @@ class Checkpoints:
                 print(f"checkpoint {key} cannot be read ({reason}); trying an older one")
         return None
 
+    def newest(self) -> int:
+        """Steps of the newest checkpoint, 0 where there is none."""
+        return max((step for step, _ in self._steps()), default=0)
+
     def finish(self, weights: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         """Store the final weights, then the result, then drop the checkpoints.
 

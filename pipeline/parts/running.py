@@ -5,70 +5,84 @@ or node's death; a part with several runs under Ray Train. Both call `worker.tra
 owns the checkpoints, so both go on where they were.
 """
 
+import logging
 import math
+import tempfile
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+from pipeline.cluster.connection import Head
 from pipeline.cluster.nodes import pinned_here
+from pipeline.cluster.room import Need, has_room, wait_for
+from pipeline.cluster.stopping import Bell, Listener, asked_to_stop, end
+from pipeline.cluster.travel import Luggage, packed
 from pipeline.errors import UserError
 from pipeline.parts.part import Part
 from pipeline.parts.sink import ActorSender, MetricHub, Report
 
 _RESTARTS = 3
 _POLL_S = 0.5
+_ANSWER_S = 5.0
+_logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
     """Training was cancelled because the stage was asked to stop."""
 
 
-def preflight(parts: Sequence[Part], say: Callable[[str], None]) -> list[Part]:
-    """Check the cluster's size against what the parts ask for, before anything waits for ever.
+def preflight(
+    parts: Sequence[Part],
+    say: Callable[[str], None],
+    wait_seconds: float = 0.0,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Part]:
+    """Check the cluster against what the parts ask for, before anything waits for ever.
 
     Returns the parts, with a share of the GPUs for those that do not say how many they want: one
     each where there are enough, else equal fractions, none where there is no GPU.
-    Raises UserError where one part alone asks for more than the cluster has in all; says so where
-    parts will have to queue.
+
+    Args:
+        parts: what is to be trained.
+        say: takes a line for a person: what is waited for, which parts will have to queue.
+        wait_seconds: how long nodes may take to join the cluster.
+        should_stop: ends the waiting.
+
+    Raises:
+        UserError: a part asks for more than the cluster's nodes have, or a node cannot train.
+        Stopped: `should_stop` said so.
     """
     import ray
 
-    total = ray.cluster_resources()
-    have = {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
-    largest = max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
-    parts = [
-        p.placed(
-            gpus=_gpu_share(p, have["GPU"], len(parts)),
-            cpus=p.placement.cpus or _cores(p, largest, have["CPU"]),
-        )
-        for p in parts
-    ]
-    needs = {p.name: _need(p) for p in parts}
-    for name, need in needs.items():
-        for kind, amount in need.items():
-            if amount > have[kind]:
-                raise UserError(
-                    f"{name} asks for {amount:g} {kind} ({kind.lower()}s x its workers) "
-                    f"and the Ray cluster has {have[kind]:g} in all: lower it, or add "
-                    "nodes"
-                )
+    gpus = ray.cluster_resources().get("GPU", 0.0)
+    parts = [part.placed(gpus=_gpu_share(part, gpus, len(parts))) for part in parts]
+    parts = [part.placed(cpus=part.placement.cpus or _cores(part)) for part in parts]
+    needs = [_need(part) for part in parts]
+    wait_for(needs, wait_seconds, say, should_stop)
+    if should_stop():
+        raise Stopped
+    have = ray.cluster_resources()
     for kind in ("CPU", "GPU"):
-        asked = sum(need[kind] for need in needs.values())
-        if asked > have[kind]:
-            say(f"{asked:g} {kind} asked for, {have[kind]:g} there: some parts will wait in turn")
-    return list(parts)
+        asked = sum(need.each[kind] * need.workers for need in needs)
+        if asked > have.get(kind, 0.0):
+            there = have.get(kind, 0.0)
+            say(f"{asked:g} {kind} asked for, {there:g} there: some parts will wait in turn")
+    return parts
 
 
-def _cores(part: Part, largest: float, in_all: float) -> float:
+def _cores(part: Part) -> float:
     """What Ray sets aside for a worker where nobody says: a core for each thread, as far as a node
     has them and all workers of the part find room. The threads stay as they are."""
-    room = in_all // part.workers
-    return max(1.0, min(float(part.placement.threads), largest, room))
+    cores = float(part.placement.threads)
+    while cores > 1 and not has_room(_need(part.placed(cpus=cores))):
+        cores -= 1
+    return cores
 
 
-def _need(part: Part) -> dict[str, float]:
-    each = {"CPU": part.placement.cpus or 1, "GPU": part.placement.gpus or 0}
-    return {kind: amount * part.workers for kind, amount in each.items()}
+def _need(part: Part) -> Need:
+    place = part.placement
+    return Need(part.name, {"CPU": place.cpus or 1.0, "GPU": place.gpus or 0.0}, part.workers)
 
 
 def _gpu_share(part: Part, gpus: float, parts: int) -> float:
@@ -94,24 +108,50 @@ def train(
     """
     import ray
 
-    hub: Any = ray.remote(num_cpus=0)(MetricHub).options(**pinned_here()).remote()
-    names = {_submit(part, hub): part.name for part in parts}
+    head, hub, luggage = Head(), _Hub(on_report), packed()
+    names = {_submit(part, hub.actor, luggage): part.name for part in parts}
     results: dict[str, dict[str, Any]] = {}
     pending = list(names)
     try:
         while pending:
             done, pending = ray.wait(pending, timeout=_POLL_S)
-            for report in ray.get(hub.drain.remote()):
-                on_report(report)
+            hub.drain()
             for ref in done:
                 results[names[ref]] = _result(ref, names[ref])
                 on_done(names[ref], results[names[ref]])
             if should_stop() and pending:
                 raise Stopped
+            head.check()
     finally:
-        for ref in pending:
-            ray.cancel(ref, force=True)
+        end(pending)
+        hub.drain()
     return results
+
+
+class _Hub:
+    """The hub on the driver's node. Ray makes it anew where it is killed, and what had been
+    reported by then is lost: that costs a warning, and no training."""
+
+    def __init__(self, on_report: Callable[[Report], None]) -> None:
+        import ray
+
+        made: Any = ray.remote(num_cpus=0, max_restarts=-1)(MetricHub)
+        self.actor = made.options(**pinned_here()).remote()
+        self._on_report, self._warned = on_report, False
+
+    def drain(self) -> None:
+        """Hand on what has been reported."""
+        import ray
+
+        try:
+            reports = ray.get(self.actor.drain.remote(), timeout=_ANSWER_S)
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+            if not self._warned:
+                _logger.warning("progress is not reported for now (%s)", type(error).__name__)
+            self._warned = True
+            return
+        for report in reports:
+            self._on_report(report)
 
 
 def _result(ref: Any, name: str) -> dict[str, Any]:
@@ -126,71 +166,93 @@ def _result(ref: Any, name: str) -> dict[str, Any]:
         raise
     except ray.exceptions.RayError as error:
         raise UserError(
-            f"{name}: its worker was lost {_RESTARTS + 1} times ({type(error).__name__}); its "
-            "checkpoints are kept. Look for the machine running out of memory, and run again"
+            f"{name}: its worker was lost {_RESTARTS + 1} times ({type(error).__name__}). Look for "
+            "a machine that runs out of memory, and run again: it goes on from its newest "
+            "checkpoint"
         ) from error
 
 
-def _submit(part: Part, hub: Any) -> Any:
+def _submit(part: Part, hub: Any, luggage: Luggage) -> Any:
     import ray
 
-    sender, place = ActorSender(hub), part.placement
-    if part.workers == 1:
-        task = ray.remote(
-            num_cpus=place.cpus or 1, num_gpus=place.gpus or 0, max_retries=_RESTARTS
-        )(_alone)
-        return task.options(name=part.name).remote(part, sender)
-    task = ray.remote(num_cpus=0, max_retries=_RESTARTS)(_together)
-    return task.options(name=part.name).remote(part, sender)
+    place, options = part.placement, {"name": part.name, "max_retries": _RESTARTS}
+    run: Any = ray.remote(_alone if part.workers == 1 else _together)
+    alone = {"num_cpus": place.cpus or 1, "num_gpus": place.gpus or 0}
+    options |= alone if part.workers == 1 else {"num_cpus": 0}
+    return run.options(**options).remote(part, ActorSender(hub), luggage)
 
 
-def _alone(part: Part, sender: ActorSender) -> dict[str, Any]:
+def _alone(part: Part, sender: ActorSender, luggage: Luggage) -> dict[str, Any] | None:
+    """One worker. None where it was stopped: it has saved."""
+    luggage.unpack()
     from pipeline.parts.worker import train_part
+    from sgan.training.loop import TrainingStopped
 
-    return train_part(part, sender)
+    with asked_to_stop() as stop:
+        try:
+            return train_part(part, sender, should_stop=stop)
+        except TrainingStopped:
+            return None
 
 
-def _together(part: Part, sender: ActorSender) -> dict[str, Any]:
+def _together(part: Part, sender: ActorSender, luggage: Luggage) -> dict[str, Any] | None:
     """Several data-parallel workers under Ray Train; all start anew, from their checkpoint, when
-    one is lost."""
-    import tempfile
-
-    from ray.train import TrainingFailedError
+    one is lost. None where they were stopped: the first of them has saved."""
+    import ray
 
     from pipeline.parts.checkpoints import Checkpoints
     from pipeline.storage.store import Storage
 
-    with tempfile.TemporaryDirectory(prefix="sgan-ray-train-") as folder:
+    luggage.unpack()
+    bell: Any = ray.remote(num_cpus=0)(Bell).remote()
+    config = {"part": part, "sender": sender, "bell": bell, "luggage": luggage}
+    with asked_to_stop() as stop, tempfile.TemporaryDirectory(prefix="sgan-train-") as folder:
         for attempt in range(1, _RESTARTS + 2):
-            try:
-                _trainer(part, sender, folder).fit()
+            error = _attempt(config, folder, stop)
+            if error is None or stop():
                 break
-            except TrainingFailedError as error:
-                # What a person has to mend fails again, so Ray Train's own restarts are off.
-                for cause in getattr(error, "worker_failures", {}).values():
-                    if isinstance(cause, UserError):
-                        raise cause from None
-                if attempt > _RESTARTS:
-                    raise UserError(
-                        f"{part.name}: its {part.workers} workers failed {attempt} "
-                        f"times; the checkpoints are kept. The last time: {_last_line(error)}"
-                    ) from error
-    result = Checkpoints(Storage(part.placement.storage), part.folder).result()
-    assert result is not None
-    return result
+            if isinstance(error, UserError):
+                raise error
+            if attempt > _RESTARTS:
+                raise UserError(
+                    f"{part.name}: its {part.workers} workers failed {attempt} times. The last "
+                    f"time: {_last_line(error)}"
+                ) from error
+    return Checkpoints(Storage(part.placement.storage), part.folder).result()
 
 
-def _trainer(part: Part, sender: ActorSender, folder: str) -> Any:
+def _attempt(config: dict[str, Any], folder: str, stop: Callable[[], bool]) -> BaseException | None:
+    """One go of Ray Train, which runs in a thread: in the main one it would take SIGINT for
+    itself, and end its workers unsaved. Returns its error."""
+    from ray.train import TrainingFailedError
+
+    with ThreadPoolExecutor(1) as pool:
+        fitting = pool.submit(_trainer(config, folder).fit)
+        while not fitting.done():
+            wait([fitting], timeout=_POLL_S)
+            if stop():
+                config["bell"].ring.remote()
+    try:
+        fitting.result()
+    except TrainingFailedError as error:
+        # What a person has to mend fails again, so Ray Train's own restarts are off.
+        causes = getattr(error, "worker_failures", {}).values()
+        return next((cause for cause in causes if isinstance(cause, UserError)), error)
+    return None
+
+
+def _trainer(config: dict[str, Any], folder: str) -> Any:
     """One attempt. Its run name is new each time: Ray Train would take a finished run of the same
     name for this one, whatever its settings."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    part: Part = config["part"]
     place = part.placement
     per_worker = {"CPU": place.cpus or 1} | ({"GPU": place.gpus} if place.gpus else {})
     return TorchTrainer(
         _one_of_many,
-        train_loop_config={"part": part, "sender": sender},
+        train_loop_config=config,
         scaling_config=ScalingConfig(
             num_workers=part.workers, use_gpu=bool(place.gpus), resources_per_worker=per_worker
         ),
@@ -207,9 +269,15 @@ def _last_line(error: BaseException) -> str:
 
 
 def _one_of_many(config: dict[str, Any]) -> None:
+    """One rank. Only the first saves, so only it hears of a stop; the others end with it."""
+    config["luggage"].unpack()
+    from ray.train import get_context
     from ray.train.torch import get_device
 
     from pipeline.parts.worker import train_part
     from sgan.training.comm import TorchComm
 
-    train_part(config["part"], config["sender"], comm=TorchComm(get_device()))
+    first = get_context().get_world_rank() == 0
+    stop = Listener(config["bell"]) if first else lambda: False
+    comm = TorchComm(get_device())
+    train_part(config["part"], config["sender"], comm=comm, should_stop=stop)

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
 from pipeline.parts import running
+from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard
 from pipeline.parts.part import Part
 from pipeline.parts.progress import TrainingProgress, console_for
 from pipeline.parts.sink import Report, Rows
 from pipeline.parts.supplying import supplied
 from pipeline.parts.turns import Turns
+from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
     from pipeline.cluster.session import Session
     from pipeline.tracking.run import StageRun
-
-_STOP_NOTE = "Stopped; the checkpoints are kept, and the next `dvc repro` goes on from them."
 
 
 def train_parts(
@@ -27,6 +27,7 @@ def train_parts(
     *,
     fan_out: bool = False,
     progress_style: str = "auto",
+    wait_seconds: float = 60.0,
     session: "Callable[[], Session | None]" = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
@@ -39,6 +40,7 @@ def train_parts(
         guard: asked between steps whether to stop.
         fan_out: the parts run side by side on Ray. Otherwise they run one by one in this process,
             unless RAY_ADDRESS names a cluster or a part has several workers.
+        wait_seconds: how long a cluster's nodes may take to join.
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
         session: gives the cluster that RAY_ADDRESS names, by which workers get their inputs and
             reach storage; on a local Ray they have the files.
@@ -77,15 +79,17 @@ def train_parts(
                         continue
                     cluster = session()
                     with connection.connected() if cluster is None else nullcontext():
-                        ready = running.preflight(mine, progress.status)
+                        wait = 0.0 if cluster is None else wait_seconds
+                        stop = turns.should_stop
+                        ready = running.preflight(mine, progress.status, wait, stop)
                         if cluster is not None:
                             ready = [
                                 supplied(part, cluster.supply).placed(storage=cluster.storage)
                                 for part in ready
                             ]
-                        running.train(ready, on_report, on_done, turns.should_stop)
+                        running.train(ready, on_report, on_done, stop)
         except running.Stopped:
-            progress.status(_STOP_NOTE)
+            progress.status(_stopped(parts))
             raise SystemExit(128 + guard.signal_number) from None
     return results
 
@@ -105,6 +109,17 @@ def log_curve(run: "StageRun", part: str, rows: Rows, images_per_second: float) 
         step = int(values.pop("images_seen"))
         points += [(key, value, step) for key, value in values.items()]
     run.log_metrics(points)
+
+
+def _stopped(parts: Sequence[Part]) -> str:
+    """Where each part that was stopped goes on, as storage has it."""
+    told = []
+    for part in parts:
+        checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
+        if checkpoints.result() is None:
+            step = checkpoints.newest()
+            told.append(f"{part.name} " + (f"is kept at step {step}" if step else "had not begun"))
+    return f"Stopped: {', '.join(told)}. The next `dvc repro` goes on from there."
 
 
 def _here(

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.cluster import connection
+from pipeline.cluster import connection, travel
 from pipeline.errors import UserError
 from pipeline.parts import running
 from pipeline.parts.checkpoints import Checkpoints
@@ -125,8 +125,8 @@ class TestOneMachine:
         with pytest.raises(UserError) as refused:
             train([make_part(1, total_images=1000, cpus=64.0)])
         assert str(refused.value) == (
-            "level1 asks for 64 CPU (cpus x its workers) and the Ray cluster has 2 in all: "
-            "lower it, or add nodes"
+            "level1 asks for 64 CPU and the largest node of the cluster has 2: lower "
+            "runtime.cpus_per_worker, or add a larger node"
         )
 
     def test_parts_that_do_not_fit_together_wait_in_turn(self, make_part):
@@ -147,14 +147,20 @@ class TestOneMachine:
             train([bad, good])
         until(lambda: not ray_tasks("level0"), 10, "the other part's worker is gone")
 
-    def test_being_told_to_stop_leaves_checkpoints_and_no_worker(self, make_part, until):
-        part = make_part(1, total_images=5_000_000)
+    def test_being_told_to_stop_ends_the_worker_once_it_has_saved(self, make_part, until):
+        part = make_part(1, total_images=5_000_000, checkpoint_seconds=3600.0)
         checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
+        seen, asked = [], []
+
+        def should_stop():
+            asked.extend([time.monotonic()] * (bool(seen) and not asked))
+            return bool(seen)
+
         with pytest.raises(running.Stopped):
-            train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
-        until(lambda: not ray_tasks("level1"), 10, "the worker is gone")
-        step, _ = checkpoints.load("cpu")
-        assert step > 0
+            train([part], seen.append, should_stop)
+        assert time.monotonic() - asked[0] < 10
+        until(lambda: not ray_tasks("level1"), 1, "the worker is gone")
+        assert checkpoints.newest() * 50 > seen[0].images_seen
         assert checkpoints.result() is None
 
     def test_two_workers_end_with_the_same_weights(self, make_part, tmp_path, monkeypatch):
@@ -166,7 +172,7 @@ class TestOneMachine:
         part = make_part(1, total_images=1000, workers=2)
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
         monkeypatch.setattr(running, "_one_of_many", one_rank)
-        result = running._together(part, str(tmp_path))
+        result = running._together(part, str(tmp_path), travel.packed())
         assert result["images_seen"] == 1000
         first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
         names = list(Stack(part.identity.config, (1,)).levels.state_dict())
@@ -182,12 +188,20 @@ class TestOneMachine:
         with pytest.raises(UserError, match="/nowhere"):
             train([part])
 
-    def test_being_told_to_stop_leaves_no_worker(self, make_part, until):
-        part = make_part(1, total_images=5_000_000, workers=2)
-        checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
+    def test_being_told_to_stop_ends_both_workers_once_one_has_saved(self, make_part, until):
+        part = make_part(1, total_images=5_000_000, workers=2, checkpoint_seconds=3600.0)
+        seen, asked = [], []
+
+        def should_stop():
+            asked.extend([time.monotonic()] * (bool(seen) and not asked))
+            return bool(seen)
+
         with pytest.raises(running.Stopped):
-            train([part], should_stop=lambda: checkpoints.load("cpu") is not None)
-        until(lambda: not training(), 15, "both workers are gone")
+            train([part], seen.append, should_stop)
+        until(lambda: not training(), 10, "both workers are gone")
+        assert time.monotonic() - asked[0] < 10
+        kept = Checkpoints(Storage(part.placement.storage), part.folder).newest()
+        assert kept * 50 > seen[0].images_seen
 
 
 class TwoNodes:
@@ -272,7 +286,9 @@ class TestACluster:
         with connection.connected():
             until(lambda: ray.cluster_resources().get("CPU") == 2, 60, "two nodes with a CPU each")
             results, _ = train(parts, on_report)
-            with pytest.raises(UserError, match="has 2 in all: lower it, or add nodes"):
+            with pytest.raises(
+                UserError, match="3 CPU and the largest node of the cluster has 1: lower"
+            ):
                 train([make_part(1, total_images=1000, cpus=3.0)])
         assert {name: result["images_seen"] for name, result in results.items()} == {
             "level0": 1000,

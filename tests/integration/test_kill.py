@@ -78,8 +78,9 @@ def test_a_stage_that_is_told_to_end_saves_a_checkpoint_and_says_so(project, unt
     time.sleep(1)  # some steps on, and long before the next checkpoint is due
     stage.terminate()
     assert stage.wait(30) == 143, log.read_text()
-    assert project.checkpoint_steps("encoder")[-1] > saved
-    assert "Stopped; the checkpoints are kept" in log.read_text()
+    kept = project.checkpoint_steps("encoder")[-1]
+    assert kept > saved
+    assert f"Stopped: encoder is kept at step {kept}." in log.read_text()
     assert "Traceback" not in log.read_text()
     assert not project.processes()
     (run,) = project.runs(
