@@ -3,10 +3,10 @@
     python -m benchmarks.workers                    # MNIST nets, bfloat16 where the hardware has it
     python -m benchmarks.workers --batch-norm synchronised --blocks 9
 
-Two processes, each held to one core and one thread, exchange gradients by gloo over loopback. Blocks
-alternate: rank 0 alone while rank 1 sleeps, both on one batch between them (strong scaling: the
-recipe stays), both on a batch each (weak scaling: the batch doubles). Ratios are medians over
-neighbouring blocks, and CPU times are of all threads of a process, the exchange's among them: where
+Two processes, each held to one core and one thread, exchange gradients by gloo over loopback.
+Blocks alternate: rank 0 alone while rank 1 sleeps, both on one batch between them (strong scaling:
+the recipe stays), both on a batch each (weak scaling: the batch doubles). Ratios are medians over
+neighbouring blocks. CPU times are of all threads of a process, the exchange's among them: where
 other programs share the cores, these still say what the work is. `exchange` is the time of the
 all-reduces by themselves, of buffers as large.
 """
@@ -46,7 +46,9 @@ class Block:
     cpu: float
 
 
-def make_task(options: argparse.Namespace, active: Sequence[int], comm: Comm, rows: int) -> Callable:
+def make_task(
+    options: argparse.Namespace, active: Sequence[int], comm: Comm, rows: int
+) -> Callable:
     """One step of a level, or of the stack, on `rows` images of this rank."""
     level = LevelConfig(
         batch_size=rows * comm.world_size,
@@ -173,9 +175,7 @@ def main() -> int:
     parser.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the nets"
     )
-    parser.add_argument(
-        "--batch-norm", choices=("per_rank", "synchronised"), default="per_rank"
-    )
+    parser.add_argument("--batch-norm", choices=("per_rank", "synchronised"), default="per_rank")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--blocks", type=int, default=7, help="of each case (default: 7)")
     parser.add_argument("--seconds", type=float, default=2.0, help="a block alone takes these")
