@@ -121,7 +121,8 @@ class AdversarialTask:
         optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        means = self.comm.backward(total_loss(terms, total), nets, terms)
+        total_loss(terms, total).backward()
+        means = self.comm.average_gradients(nets, terms)
         require_finite(means, total)
         for optimizer in optimizers:
             optimizer.step()

@@ -1,11 +1,11 @@
 """What several workers on one part say to each other: one flat all-reduce a phase, no DDP wrapper.
 
 A GAN's two phases use different parts of the graph, which DDP's wrapper does not take well. Here
-each phase packs its gradients and its losses into one buffer, of the parameters' dtype (float32, in
-bfloat16 training too), and adds it up over the ranks, piece by piece while the backward pass makes
-the rest. Every rank receives the same bits, as each sum is made on one rank and handed on; its
-order follows from rank, number of ranks and size, so a run that is repeated, or resumed, repeats
-its bits.
+each phase packs its gradients and its losses into one buffer, of the gradients' dtype (float32, as
+parameters are in bfloat16 training too), and adds it up over the ranks in one exchange. Every rank
+receives the same bits, as each sum is made on one rank and handed on; on one kind of machine the
+order of the sum follows from rank, number of ranks and size, so a run that is repeated, or resumed,
+repeats its bits.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import torch
 from torch import Tensor, distributed, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-_PIECE_BYTES = 2**21
-
 
 class Comm:
     """One worker: rank 0 of 1; every exchange is the identity."""
@@ -25,20 +23,18 @@ class Comm:
     rank = 0
     world_size = 1
 
-    def backward(
-        self, loss: Tensor, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+    def average_gradients(
+        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """`loss.backward()`, after which each parameter's gradient is its mean over ranks.
+        """After a backward pass: each parameter's gradient becomes its mean over ranks.
 
         Args:
-            loss: scalar.
-            nets: those that it trains, without gradients so far; the same on every rank.
+            nets: those whose gradients there are; the same on every rank.
             terms: scalars by name, on every rank the same names in the same order.
 
         Returns:
             The mean of each term over ranks, the same bits on each: fit to steer control flow.
         """
-        loss.backward()
         return {name: term.detach() for name, term in terms.items()}
 
     def sum_over_ranks(self, tensor: Tensor) -> Tensor:
@@ -64,24 +60,25 @@ class TorchComm(Comm):
         self.device = device
         self._buffers: dict[tuple[int, torch.dtype], Tensor] = {}
 
-    def backward(
-        self, loss: Tensor, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+    def average_gradients(
+        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """As above; afterwards the gradients are views of one buffer."""
-        # Last layers first, as the backward pass comes to them.
-        own = [p for net in nets for p in net.parameters() if p.requires_grad][::-1]
-        flat = self._buffer(sum(p.numel() for p in own) + len(terms), own[0].dtype)
-        means = flat[len(flat) - len(terms) :]
-        means.copy_(torch.stack([term.detach() for term in terms.values()]) / self.world_size)
-        exchange = _Exchange(own, flat, self.world_size)
-        hooks = [p.register_post_accumulate_grad_hook(exchange.take) for p in own]
-        try:
-            loss.backward()
-        finally:
-            for hook in hooks:
-                hook.remove()
-        exchange.finish()
-        return dict(zip(terms, means.clone(), strict=True))
+        """One all-reduce of everything; afterwards the gradients are views of its buffer."""
+        own = [p for net in nets for p in net.parameters() if p.grad is not None]
+        gradients = [p.grad for p in own if p.grad is not None]
+        size = sum(p.numel() for p in own)
+        flat = self._buffer(size + len(terms), gradients[0].dtype)
+        means = [
+            flat.as_strided(p.size(), p.stride(), offset)
+            for p, offset in zip(own, _offsets(own), strict=True)
+        ]
+        torch._foreach_copy_(means, gradients)
+        flat[size:] = torch.stack([term.detach() for term in terms.values()])
+        distributed.all_reduce(flat)
+        flat /= self.world_size
+        for parameter, mean in zip(own, means, strict=True):
+            parameter.grad = mean
+        return dict(zip(terms, flat[size:].clone(), strict=True))
 
     def sum_over_ranks(self, tensor: Tensor) -> Tensor:
         """An all-reduce, and one for the gradient."""
@@ -129,53 +126,13 @@ class _Sum(torch.autograd.Function):
         return summed
 
 
-class _Exchange:
-    """Gradients of one backward pass on their way to all ranks, in pieces of some megabytes."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter], flat: Tensor, world_size: int) -> None:
-        self._flat, self._world_size = flat, world_size
-        self._works: list[distributed.Work | None] = []
-        self._missing: list[int] = []  # gradients, by piece
-        self._ends: list[int] = []  # of pieces in `flat`
-        self._places: dict[nn.Parameter, tuple[Tensor, int]] = {}
-        start, end, bytes_of_one = 0, 0, flat.element_size()
-        for parameter in parameters:
-            if end == start:
-                self._missing.append(0)
-                self._ends.append(0)
-            mean = flat.as_strided(parameter.size(), parameter.stride(), end)
-            self._places[parameter] = mean, len(self._ends) - 1
-            self._missing[-1] += 1
-            self._ends[-1] = end = end + parameter.numel()
-            if (end - start) * bytes_of_one >= _PIECE_BYTES:
-                start = end
-        self._ends[-1] = len(flat)  # the terms go with the last
-
-    def take(self, parameter: Tensor) -> None:
-        """A gradient is there; the pieces that are whole go off, in the same order everywhere."""
-        mean, piece = self._places[parameter]  # type: ignore[index]
-        assert parameter.grad is not None
-        torch.mul(parameter.grad, 1.0 / self._world_size, out=mean)
-        parameter.grad = mean
-        self._missing[piece] -= 1
-        self._send()
-
-    def _send(self) -> None:
-        while (piece := len(self._works)) < len(self._ends) and not self._missing[piece]:
-            start = self._ends[piece - 1] if piece else 0
-            part = self._flat[start : self._ends[piece]]
-            self._works.append(distributed.all_reduce(part, async_op=True))
-
-    def finish(self) -> None:
-        """Wait until every sum is there. A parameter that had no gradient keeps none."""
-        for parameter, (mean, piece) in self._places.items():
-            if parameter.grad is None:
-                mean.zero_()
-                self._missing[piece] -= 1
-        self._send()
-        for work in self._works:
-            if work is not None:
-                work.wait()
+def _offsets(tensors: Sequence[Tensor]) -> list[int]:
+    """Where each tensor begins when they lie one behind the other."""
+    starts, end = [], 0
+    for tensor in tensors:
+        starts.append(end)
+        end += tensor.numel()
+    return starts
 
 
 def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:

@@ -126,27 +126,26 @@ def _flat(state: dict) -> dict[str, torch.Tensor]:
 
 
 def exchange(comm: TorchComm) -> dict:
-    """Means of gradients of two layouts in two pieces, beside a parameter without one, and of
-    losses."""
+    """Means of gradients of two layouts, beside a parameter without one, and of losses."""
     rank = comm.rank
-    conv = nn.Conv2d(3, 2, 2, bias=False).to(memory_format=torch.channels_last)
-    large, unused = nn.Linear(1024, 700), nn.Linear(2, 2)
-    values = torch.arange(24.0).view(2, 3, 2, 2)
-    loss = (conv.weight * values * (rank + 1)).sum() + (large.weight * rank).sum()
-    loss = loss + 4 * large.bias.sum()
+    nets = [nn.Conv2d(3, 2, 2, bias=False).to(memory_format=torch.channels_last), nn.Linear(2, 2)]
+    conv, (weight, bias) = nets[0].weight, nets[1].parameters()
+    conv.grad = torch.arange(24.0).view(2, 3, 2, 2).to(memory_format=torch.channels_last)
+    conv.grad *= rank + 1
+    weight.grad = torch.full((2, 2), float(rank))
     terms = {"a": torch.tensor(0.1 + rank), "b": torch.tensor(rank)}
-    means = comm.backward(loss, [conv, large, unused], terms)
     before = torch.tensor([1.0, float(rank)], requires_grad=True)
     (comm.sum_over_ranks(before) * (rank + 1)).sum().backward()
+    means = comm.average_gradients(nets, terms)
     w = torch.full((3,), float(rank + 7))
     n = torch.tensor(rank + 3)
     comm.broadcast_([w, n])
     comm.barrier()
     return {
-        "conv": conv.weight.grad.tolist(),
-        "channels_last": conv.weight.grad.is_contiguous(memory_format=torch.channels_last),
-        "large": [large.weight.grad.unique().tolist(), large.bias.grad.unique().tolist()],
-        "unused": [p.grad is None for p in unused.parameters()],
+        "conv": conv.grad.tolist(),
+        "channels_last": conv.grad.is_contiguous(memory_format=torch.channels_last),
+        "weight": weight.grad.tolist(),
+        "bias": bias.grad is None,
         "terms": {name: value.item() for name, value in means.items()},
         "summed": before.grad.tolist(),
         "number": comm.average_number(0.1 + rank),
@@ -177,7 +176,8 @@ def through_norm(norm: nn.Module, x: torch.Tensor, weights: torch.Tensor, comm: 
     score = weights * y.square()
     (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     loss = score.mean() + 0.1 * slope.square().mean()  # as R1 is made
-    means = comm.backward(loss, [net], {"loss": loss})
+    loss.backward()
+    means = comm.average_gradients([net], {"loss": loss})
     state = net.state_dict()
     affine = [parameter.grad.tolist() for parameter in net.parameters()]
     seen = {
