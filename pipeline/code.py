@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -107,16 +108,26 @@ def data_files(modules: Mapping[str, Path]) -> list[Path]:
 
 def _file(name: str, root: Path) -> Path | None:
     """The source of a module or package of the project, None for anything else."""
-    if name.split(".")[0] not in PACKAGES:
+    package = name.split(".")[0]
+    if package not in PACKAGES:
         return None
-    path = root.joinpath(*name.split("."))
+    path = _home(package, root).joinpath(*name.split("."))
     if (path / "__init__.py").is_file():
         return path / "__init__.py"
     return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
 
 
+def _home(package: str, root: Path) -> Path:
+    """The folder that holds a package: on another node each of them lies in one of its own."""
+    if root == ROOT and not (root / package).is_dir():
+        spec = find_spec(package)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            return Path(place).parent
+    return root
+
+
 def _modules(package: str, root: Path) -> list[str]:
-    folder = root.joinpath(*package.split("."))
+    folder = _home(package.split(".")[0], root).joinpath(*package.split("."))
     return [f"{package}.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"]
 
 

@@ -103,11 +103,14 @@ def score_rows(runs: "list[ReportData]") -> list[list[str]]:
 
 
 def _cell(score: "Score | None", first: "Score | None") -> str:
-    from pipeline.scores.score import short, verdict
+    from pipeline.scores.score import INCOMPARABLE, short, verdict
 
     if score is None or score.value is None:
         return "-" if score is None else "not measured"
     text = short(score.value) + (f" ± {short(score.sd)}" if score.sd is not None else "")
     if first is None or first.value is None:
         return text
-    return f"{text}  {score.value - first.value:+.3g} {verdict(first, score)}"
+    said = verdict(first, score)
+    if said in INCOMPARABLE:
+        return f"{text}  {said}"
+    return f"{text}  {score.value - first.value:+.3g} {said}"

@@ -166,6 +166,7 @@ def _scores(
     from pipeline.scores.inputs import Samples
     from pipeline.scores.means import means
     from pipeline.scores.shown import Shown
+    from pipeline.storage.store import Storage
     from pipeline.tracking.uri import owning_project
 
     settings = params.evaluate if params else EvaluateConfig()
@@ -176,7 +177,7 @@ def _scores(
     kept = owning_project(paths.project_root()) / paths.STORAGE
     samples = [Samples(images, labels, arguments.seed)]
     with Shown(console_for(params.runtime.progress if params else "auto")) as told:
-        found = sample_scores(samples, real, settings, means(kept, told, device))
+        found = sample_scores(samples, real, settings, means(Storage(kept), told, device))
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
     return [score.with_protocol(**facts) for score in found]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.report.contents import Curves, Figure, ReportData, flat_params
 from pipeline.report.pictures import png
 from pipeline.report.record import StageFact
-from pipeline.scores.score import Score, distance, verdict
+from pipeline.scores.score import Score, distance, incomparable, verdict
 
 _NOT_SETTINGS = ("runtime.",)
 
@@ -60,10 +60,10 @@ def score_of(run: ReportData, key: str) -> Score | None:
 def clear_best(scores: Sequence[Score | None]) -> int | None:
     """Index of the run that leads all others by more than twice the joint sd; None if none does.
 
-    Without any sd, or with judges of different weights, no run leads.
+    Without any sd, or where they were measured by other judges or otherwise, no run leads.
     """
     known = [(i, s) for i, s in enumerate(scores) if s is not None and s.value is not None]
-    if len(known) < 2 or len({s.protocol.get("judge_sha256") for _, s in known}) > 1:
+    if len(known) < 2 or any(incomparable(known[0][1], s) for _, s in known[1:]):
         return None
     ordered = sorted(known, key=lambda item: distance(item[1]))
     (index, first), (_, second) = ordered[:2]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.scores.score import Score, verdict
+from pipeline.scores.score import INCOMPARABLE, Score, verdict
 
 GOALS = {"lower": "lower is better", "higher": "higher is better", "near real": "nearer real"}
 
@@ -33,7 +33,7 @@ def change(before: Score | None, score: Score | None) -> Change | None:
     if before is None or score is None or before.value is None or score.value is None:
         return None
     said = verdict(before, score)
-    if said == "another judge":
+    if said in INCOMPARABLE:
         return Change(said)
     if score.value == before.value:
         return Change("the same")

@@ -51,6 +51,7 @@ class Means:
     inception_weights: Callable[[str | None], Weights]
     told: Told = unheard
     device: str = "cpu"
+    precision: str = "auto"  # of the training of judges
 
 
 def stack_scores(
@@ -138,6 +139,7 @@ def judge_for(real: RealImages, settings: EvaluateConfig, means: Means) -> Judge
         epochs=settings.judge_epochs,
         seed=settings.judge_seed,
         device=means.device,
+        precision=means.precision,
         progress=lambda seen, _, loss: means.told("judge", min(seen, total), total),
     )
 
@@ -209,7 +211,8 @@ def _cas(
         def heard(done: int, _: int, loss: float) -> None:
             means.told(what, index * each + min(done, each), each * len(samples))
 
-        return {"epochs": epochs, "seed": index, "device": means.device, "progress": heard}
+        place = {"device": means.device, "precision": means.precision}
+        return {"epochs": epochs, "seed": index, "progress": heard, **place}
 
     def ceiling() -> dict[str, np.ndarray]:
         images, labels = real.train_images[rows], real.train_labels[rows]
@@ -226,7 +229,8 @@ def _cas(
         return {"accuracy": np.array(found)}
 
     code = classification_accuracy_score.__module__
-    name = f"cas:{real.identity}:{len(real.classes)}:{count}:{epochs}:{len(samples)}"
+    recipe = f"{count}:{epochs}:{len(samples)}:{means.precision}"
+    name = f"cas:{real.identity}:{len(real.classes)}:{recipe}"
     reached = means.kept(code, name, ceiling)["accuracy"].tolist()
     found = [
         classification_accuracy_score(

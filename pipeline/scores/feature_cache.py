@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.storage.atomic import atomic_path
+from pipeline.storage.store import Storage
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class FeatureCache:
         """
         from safetensors.numpy import save_file
 
-        key = f"{code_of(module)}:{module}:{name}"
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
+        key = _key(module, name)
+        path = self.folder / _file(key)
         found = _read(path)
         if found is not None:
             return found
@@ -38,6 +40,39 @@ class FeatureCache:
         with atomic_path(path) as temporary:
             save_file(arrays, temporary, {"key": key, "sha256": _digest(arrays)})
         return arrays
+
+
+@dataclass(frozen=True)
+class StoredCache:
+    """The same below a folder of a storage that is not on this machine's disk."""
+
+    storage: Storage
+    folder: str
+
+    def __call__(
+        self, module: str, name: str, compute: Callable[[], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """As `FeatureCache`."""
+        file = _file(_key(module, name))
+        with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
+            local = Path(folder) / file
+            try:
+                self.storage.get_file(f"{self.folder}/{file}", local)
+            except FileNotFoundError:
+                pass
+            kept = _read(local) is not None
+            arrays = FeatureCache(Path(folder))(module, name, compute)
+            if not kept:
+                self.storage.put_file(local, f"{self.folder}/{file}")
+        return arrays
+
+
+def _key(module: str, name: str) -> str:
+    return f"{code_of(module)}:{module}:{name}"
+
+
+def _file(key: str) -> str:
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
 
 
 @cache

@@ -107,11 +107,13 @@ def train_judge(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
     batch: int | None = None,
+    precision: str = "auto",
 ) -> Judge:
     """Train a judge on real images (or, for CAS, on samples only).
 
     images uint8 [N, H, W, C], labels int64 [N] in 0..num_classes-1. `epochs` may be a fraction.
-    AdamW, one-cycle learning rate with a peak of 0.003, bfloat16 where the machine is quick at it.
+    AdamW, one-cycle learning rate with a peak of 0.003. precision: "bfloat16", "float32", or
+    "auto", which is bfloat16 where the machine is quick at it.
     batch: 128 by default, down to 16 for small sets, so that an epoch has 20 steps or more.
     `progress(images done, images in all, loss)` is called about 100 times. One epoch of MNIST gives
     99.2..99.4 % test accuracy. Neither reads nor moves the global random state.
@@ -127,8 +129,9 @@ def train_judge(
         network = JudgeNetwork(shape, num_classes)
     place(network.train(), device)
     batch = batch or max(16, min(128, len(images) // 20))
-    _fit(network, images, labels.astype(np.int64), epochs, seed, device, progress, batch)
-    return _trained(network, shape, num_classes, device, epochs, seed, len(images))
+    low = _low(precision, device)
+    _fit(network, images, labels.astype(np.int64), epochs, seed, device, progress, batch, low)
+    return _trained(network, shape, num_classes, device, epochs, seed, len(images), low)
 
 
 def _check_training(
@@ -150,6 +153,14 @@ def _check_training(
         raise UserError(f"judge epochs: {epochs} is not allowed; give a number above 0")
 
 
+def _low(precision: str, device: torch.device) -> bool:
+    return fast_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+
+
+def _named(low_precision: bool) -> str:
+    return "bfloat16" if low_precision else "float32"
+
+
 def _fit(
     network: Classifier,
     images: np.ndarray,
@@ -159,6 +170,7 @@ def _fit(
     device: torch.device,
     progress: Progress | None,
     batch: int,
+    low_precision: bool,
 ) -> None:
     batch = min(batch, len(images))
     per_epoch = len(images) // batch
@@ -166,7 +178,6 @@ def _fit(
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.003, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, total_steps=max(steps, 2))
     targets = torch.from_numpy(labels).to(device)
-    low_precision = fast_bfloat16(device)
     order = np.empty(0, dtype=np.int64)
     rng = np.random.default_rng(seed)
     for step in range(steps):
@@ -194,8 +205,10 @@ def kept_judge(
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
+    precision: str = "auto",
 ) -> Judge:
     """The judge for this data and these settings, trained where its weights are not kept yet."""
+    low = _low(precision, torch.device(device))
 
     def compute() -> dict[str, np.ndarray]:
         judge = train_judge(
@@ -206,10 +219,12 @@ def kept_judge(
             seed=seed,
             device=device,
             progress=progress,
+            precision=_named(low),
         )
         return {name: value.cpu().numpy() for name, value in judge.network.state_dict().items()}
 
-    found = kept(__name__, f"{real.identity}:{len(real.classes)}:{epochs}:{seed}", compute)
+    recipe = f"{real.identity}:{len(real.classes)}:{epochs}:{seed}:{_named(low)}"
+    found = kept(__name__, recipe, compute)
     state = {name: torch.from_numpy(value) for name, value in found.items()}
     _, height, width, channels = real.train_images.shape
     shape, num_classes = (channels, height, width), len(real.classes)
@@ -217,7 +232,7 @@ def kept_judge(
     network.load_state_dict(state)
     place(network, torch.device(device))
     count = len(real.train_images)
-    return _trained(network, shape, num_classes, torch.device(device), epochs, seed, count)
+    return _trained(network, shape, num_classes, torch.device(device), epochs, seed, count, low)
 
 
 def _trained(
@@ -228,8 +243,10 @@ def _trained(
     epochs: float,
     seed: int,
     images: int,
+    low_precision: bool,
 ) -> Judge:
     network.eval().requires_grad_(False)
     facts = {"judge_epochs": f"{epochs:g}", "judge_seed": str(seed), "judge_images": str(images)}
+    facts["judge_precision"] = _named(low_precision)
     digest = weights_digest(network.state_dict())
     return Judge(NAME, network, shape, num_classes, digest, device, facts=facts)

@@ -73,6 +73,7 @@ def classification_accuracy_score(
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
+    precision: str = "auto",
     **protocol: Any,
 ) -> Score:
     """CAS: train the judge's network on samples only, test on real images.
@@ -90,6 +91,7 @@ def classification_accuracy_score(
         seed=seed,
         device=device,
         progress=progress,
+        precision=precision,
     )
     real, real_sd = mean_sd(ceiling) if len(ceiling) else (None, None)
     return scored(
@@ -125,6 +127,7 @@ def trained_accuracy(
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
+    precision: str = "auto",
 ) -> tuple[float, np.ndarray, str]:
     """Accuracy on the test images, its logits [N, K] and the weights' digest, of a judge's network
     trained on other images: samples for CAS, real ones for its ceiling."""
@@ -136,6 +139,7 @@ def trained_accuracy(
         seed=seed,
         device=device,
         progress=progress,
+        precision=precision,
     )
     logits = judge.logits(test_images)
     return float((logits.argmax(1) == test_labels).mean()), logits, judge.digest

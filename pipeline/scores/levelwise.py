@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.scores.diversity import RealDiversity, diversity
+from pipeline.scores.extractor import weights_digest
 from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
 from pipeline.scores.naming import scored
@@ -50,7 +51,8 @@ def level_scores(
     seen = [judge.features(x) for x in (real.test_images[:count], real.train_images[: len(y)])]
     h_judge, other_judge = (torch.from_numpy(features) for features in seen)
     sizes = {"n_real": len(y), "n_fake": len(y), "reference": "test"}
-    facts = {"judge": SELF, **sizes}
+    facts: dict[str, Any] = {"judge": SELF, **sizes}
+    by_e = {**facts, "judge_sha256": weights_digest(stack.encoder.state_dict())}
     scores = []
     for i in reversed(stack.active):
         conditions = {"independent": y if stack.level(i).is_top else h[i + 1]}
@@ -60,9 +62,9 @@ def level_scores(
             z = stack.level(i).draw_z(len(y), generator)
             with torch.no_grad():
                 fake = stack.level(i).generate(cond, z)
-            scores += _recovered(stack, i, source, cond, z, fake, h, facts)
+            scores += _recovered(stack, i, source, cond, z, fake, h, facts, by_e)
             if i > 0:
-                sets, by, said, space = (h[i], other[i], fake), SELF, facts, ""
+                sets, by, said, space = (h[i], other[i], fake), SELF, by_e, ""
             else:
                 sampled_judge = torch.from_numpy(judge.features(_pixels(stack, fake)))
                 sets, by = (h_judge, other_judge, sampled_judge), judge.name
@@ -93,6 +95,7 @@ def _recovered(
     fake: Tensor,
     h: list[Tensor],
     facts: dict[str, Any],
+    by_e: dict[str, Any],
 ) -> list[Score]:
     """Q_i's recovery of z_i, and E_i's of the condition; beside the latter E_i's on real h_i."""
     import torch
@@ -103,7 +106,6 @@ def _recovered(
         _, z_recovered = stack.level(i).discriminator(fake)
         recovered, of_real = (stack.encoder.blocks[i](x) for x in (fake, h[i]))
     place: dict[str, Any] = {"level": i, "given": source, "judge": SELF, "n": len(z)}
-    place["protocol"] = facts
     explained = recovery_error(z_recovered, z).explained
     if stack.level(i).is_top:
         metric = "cond_nats"
@@ -114,8 +116,8 @@ def _recovered(
         value = recovery_error(recovered, cond).explained
         real = recovery_error(of_real, h[i + 1]).explained
     return [
-        scored("q_explained", explained, **place),
-        scored(metric, value, real=real, **place),
+        scored("q_explained", explained, protocol=facts, **place),
+        scored(metric, value, real=real, protocol=by_e, **place),
     ]
 
 

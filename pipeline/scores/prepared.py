@@ -9,8 +9,9 @@ from pipeline.data.manifest import Manifest
 from pipeline.scores.inputs import RealImages
 
 
-def real_images(folder: Path) -> RealImages:
-    """Both splits of what `prepare` wrote into `folder`. Raises UserError where it is missing."""
+def real_images(folder: str | Path) -> RealImages:
+    """Both splits of prepared data, in a folder or at an address. Raises UserError where there is
+    none."""
     manifest = Manifest.load(folder)
     train, test = shards.read_split(folder, "train"), shards.read_split(folder, "test")
     return RealImages(*train, *test, manifest.classes, manifest.data_digest)

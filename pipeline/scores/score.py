@@ -130,13 +130,29 @@ def within_spread(a: Score, b: Score) -> bool:
     return abs(a.value - b.value) <= 2 * math.hypot(a.sd or 0.0, b.sd or 0.0)
 
 
+# What a protocol says of the samples and of what was found; all else is how it was measured.
+_NOT_HOW = {"seeds", "seed", "batch_norm", "ema", "source", "reached_by_copies"}
+_NOT_HOW |= {"gan_test", "gan_test_judge_sha256", "classifier_sha256"}
+INCOMPARABLE = ("another judge", "measured otherwise")
+
+
+def incomparable(first: Score, other: Score) -> str:
+    """Why two scores may not be compared: another judge, or another protocol; "" where they may."""
+    a, b = first.protocol, other.protocol
+    if a.get("judge_sha256") != b.get("judge_sha256"):
+        return INCOMPARABLE[0]
+    known = (a.keys() & b.keys()) - _NOT_HOW  # an older file may say less
+    return INCOMPARABLE[1] if any(a[key] != b[key] for key in known) else ""
+
+
 def verdict(first: Score, other: Score) -> str:
     """What the difference from `first` to `other` is worth: better, worse, ≈ within the spread
-    (twice the joint sd), or ? where there is no spread to tell by."""
+    (twice the joint sd), ? where there is no spread to tell by, or why it is none
+    (`INCOMPARABLE`)."""
     if first.value is None or other.value is None:
         return ""
-    if first.protocol.get("judge_sha256") != other.protocol.get("judge_sha256"):
-        return "another judge"
+    if reason := incomparable(first, other):
+        return reason
     if first.sd is None and other.sd is None:
         return "?"
     if within_spread(first, other):

@@ -50,7 +50,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
     samples = drawn_sets(stack, settings)
     with Shown(console_for(stage.params.runtime.progress)) as told:
-        lent = means(stage.kept(""), told, device)
+        lent = means(stage.storage(), told, device, stage.precision())
         scores = stack_scores(stack, samples, real, settings, lent)
     folder = stage.path(paths.EVALUATE)
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,11 @@ class Storage:
         self._backend: Backend = _backend(str(where)) if isinstance(where, str | Path) else where
         self.uri = self._backend.uri
 
+    @property
+    def local(self) -> Path | None:
+        """The folder, where it is one that this process reaches by itself."""
+        return self._backend.root if isinstance(self._backend, Folder) else None
+
     def __repr__(self) -> str:
         return f"Storage({self.uri!r})"
 

@@ -214,3 +214,17 @@ def test_data_files_that_a_module_names_count(tmp_path: Path) -> None:
     assert closure_digest("pipeline.page.draw", root=root) == before
     files[1].write_text("b")
     assert closure_digest("pipeline.page.draw", root=root) != before
+
+
+def test_packages_that_lie_apart_are_found_as_python_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another node of a cluster, where each has a folder of its own."""
+    import sgan
+    from pipeline import code
+
+    whole = code.closure_digest("sgan.losses")
+    (tmp_path / "pipeline").mkdir()
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    assert code.closure_digest("sgan.losses", root=tmp_path) == whole
+    assert Path(sgan.__file__).is_relative_to(code._home("sgan", tmp_path))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.scores import feature_cache
-from pipeline.scores.feature_cache import FeatureCache, code_of
+from pipeline.scores.feature_cache import FeatureCache, StoredCache, code_of
+from pipeline.storage.store import Storage
 
 MODULE = "pipeline.scores.ndb"
 
@@ -51,3 +52,13 @@ def test_another_name_or_another_code_is_another_entry(
 def test_the_code_is_a_digest_that_differs_by_module() -> None:
     one, other = code_of(MODULE), code_of("pipeline.scores.judge")
     assert len(one) == 64 and one != other and code_of(MODULE) == one
+
+
+def test_the_same_in_a_storage_that_is_elsewhere(tmp_path: Path) -> None:
+    kept = StoredCache(Storage(tmp_path), "judge")
+    kept(MODULE, "x", lambda: {"a": np.arange(100)})
+    assert kept(MODULE, "x", dict)["a"].tolist() == list(range(100))
+    (path,) = (tmp_path / "judge").iterdir()
+    path.write_bytes(b"no")
+    assert kept(MODULE, "x", lambda: {"a": np.array([4])})["a"] == [4]
+    assert FeatureCache(tmp_path / "judge")(MODULE, "x", dict)["a"] == [4], "under the same name"

@@ -8,6 +8,7 @@ from pipeline.params.settings import EvaluateConfig
 from pipeline.scores.evaluation import judge_for
 from pipeline.scores.inputs import RealImages
 from pipeline.scores.means import means
+from pipeline.storage.store import Storage
 
 
 def test_judges_and_features_are_kept_apart(real: RealImages, tmp_path: Path) -> None:
@@ -20,11 +21,11 @@ def test_judges_and_features_are_kept_apart(real: RealImages, tmp_path: Path) ->
         "small",
     )
     said: list[tuple[str, int, int]] = []
-    lent = means(tmp_path, lambda *one: said.append(one))
+    lent = means(Storage(tmp_path), lambda *one: said.append(one))
     settings = EvaluateConfig(judge_epochs=1.0)
     judge = judge_for(small, settings, lent)
     assert said[-1] == ("judge", 60, 60) or said[-1][1] >= 48  # the last whole batch
     assert [path.name for path in tmp_path.iterdir()] == ["judge"]
     lent.kept("pipeline.scores.ndb", "x", lambda: {"a": np.zeros(1)})
     assert {path.name for path in tmp_path.iterdir()} == {"features", "judge"}
-    assert judge_for(small, settings, means(tmp_path)).digest == judge.digest
+    assert judge_for(small, settings, means(Storage(tmp_path))).digest == judge.digest

@@ -5,7 +5,16 @@ import math
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.scores.score import Score, combine, mean_sd, metrics, short, thousands
+from pipeline.scores.score import (
+    Score,
+    combine,
+    incomparable,
+    mean_sd,
+    metrics,
+    short,
+    thousands,
+    verdict,
+)
 
 
 def test_combine_is_mean_and_sd_over_seeds() -> None:
@@ -50,3 +59,20 @@ def test_json_and_back() -> None:
 
 def test_equal_values_have_no_spread() -> None:
     assert mean_sd([0.9616, 0.9616, 0.9616]) == (0.9616, 0.0)  # numpy says 1.4e-16
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "why"),
+    [
+        ({"judge_sha256": "a"}, {"judge_sha256": "b"}, "another judge"),
+        ({"judge_sha256": "a"}, {}, "another judge"),
+        ({"n_fake": 500, "n_real": 500}, {"n_fake": 500, "n_real": 400}, "measured otherwise"),
+        ({"neighbours": 5}, {"neighbours": 3}, "measured otherwise"),
+        ({"seeds": [1], "ema": "none"}, {"seeds": [1, 2], "ema": "level 0"}, ""),
+        ({"neighbours": 5}, {"n_real": 5}, ""),  # of two versions, which say other things
+    ],
+)
+def test_scores_are_compared_only_where_they_were_measured_alike(first, other, why) -> None:
+    pair = [Score("FID", "fid", v, 0.1, protocol=p) for v, p in ((3.0, first), (9.0, other))]
+    assert incomparable(*pair) == why
+    assert verdict(*pair) == (why or "better")
