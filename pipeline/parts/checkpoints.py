@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.storage.atomic import write_bytes
-from pipeline.storage.backend import NoConditionalWrites
+from pipeline.storage.backend import Damaged, NoConditionalWrites
 from pipeline.storage.store import Storage, json_bytes
 
 _STEP = re.compile(r"step-(\d{10})\.pt$")
@@ -142,7 +142,10 @@ class Checkpoints:
     def _checked(self, key: str) -> io.BytesIO | None:
         """What torch saved, or None where it is not that any more. Raises FileNotFoundError."""
         for _ in range(_READS):
-            digest, _, content = self.storage.read(key)[0].partition(b"\n")
+            try:
+                digest, _, content = self.storage.read(key)[0].partition(b"\n")
+            except Damaged:
+                return None
             if hashlib.sha256(content).hexdigest().encode() == digest:
                 return io.BytesIO(content)
         return None

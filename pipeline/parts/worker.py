@@ -4,11 +4,9 @@ The only code that runs in a Ray worker; the same function trains in a stage's o
 """
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster.supply import opened
@@ -21,6 +19,7 @@ from pipeline.parts.part import Part
 from pipeline.parts.sink import PartSink, Send
 from pipeline.parts.supplying import at_hand
 from pipeline.storage import s3
+from pipeline.storage.scratch import scratch_folder
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -62,10 +61,10 @@ def train_part(
     opening.register("s3", s3.open_stream)
     with (
         opened(part.placement.objects),
-        tempfile.TemporaryDirectory(prefix="sgan-") as folder,
+        scratch_folder() as folder,
         weights_told(part.name),
     ):
-        ready = at_hand(part, Path(folder))
+        ready = at_hand(part, folder)
         training = _Training(ready, checkpoints, comm or comms.Comm())
         return training.train(send, should_stop)
 
@@ -163,8 +162,8 @@ class _Training:
     def _store(self, result: dict[str, Any]) -> dict[str, Any]:
         part = self.part
         about = {"part": part.name, "key": part.key, "inputs": dict(part.identity.inputs)}
-        with tempfile.TemporaryDirectory(prefix="sgan-") as folder:
-            weights = Path(folder) / "weights.safetensors"
+        with scratch_folder() as folder:
+            weights = folder / "weights.safetensors"
             self.task.save(weights, {**about, "metrics": result["metrics"]})
             result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
             return self.checkpoints.finish(weights, result)

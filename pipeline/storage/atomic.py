@@ -1,14 +1,20 @@
 """Files that appear whole or not at all."""
 
+import errno
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import UserError
+
 TEMPORARY_PREFIX = ".tmp-"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -18,16 +24,43 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Parent folders are made. On an exception the temporary file is removed and `path` stays as
     it was. The bytes are flushed to the disk before the rename, so that a power cut leaves the
     old file or the new one.
+
+    Raises UserError where the disk is full or may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _REFUSED or error.filename not in (None, *_around(temporary)):
+            raise
+        raise UserError(f"{path} cannot be written: {refusal(error, path.parent)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
+
+
+def refusal(error: OSError, folder: Path) -> str:
+    """Why nothing can be written below a folder, and what to do, for a message."""
+    while not folder.is_dir():
+        folder = folder.parent
+    free = f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB are free on that disk"
+    return (
+        f"{error.strerror} ({free}). Make room there, or mend the folder's rights, and run again: "
+        "nothing is half written, and what was there before is as it was"
+    )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or what may be used of it, is full."""
+    return error.errno in _FULL
+
+
+def _around(path: Path) -> list[str]:
+    return [str(path), *map(str, path.parents)]
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,9 +2,15 @@
 
 from typing import Protocol
 
+from pipeline.errors import UserError
+
 
 class NoConditionalWrites(Exception):
     """The place cannot write only where nobody else has: no lease can be kept in it."""
+
+
+class Damaged(UserError):
+    """What is there, or arrives from there, has another digest than what was written."""
 
 
 class Backend(Protocol):
@@ -12,7 +18,7 @@ class Backend(Protocol):
 
     Every write is whole or not at all, however it breaks off, and replaces nothing before it is
     complete. Objects can be pickled and sent to workers. Raises UserError for what a person can
-    mend: a full disk, a server that is away.
+    mend: a full disk, a server that is away for too long; `Damaged` for wrong bytes.
 
     A version tells one content of a key from another; equal contents may have equal versions. A
     writer that has to know whether a conditional write was its own puts something unique into it:

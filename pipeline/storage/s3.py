@@ -1,29 +1,29 @@
-"""S3 through boto3: one client per process, and reads that survive a stream broken in mid-body.
+"""S3 through boto3: objects as bytes and files, whole or not at all, checked by their digest.
 
-Endpoint, region and credentials come from the environment as boto3 knows them:
-`AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`.
+What is stored carries its SHA-256, against which it is checked where it is read. A server that is
+away is waited for (`s3_client.patiently`).
 """
 
-import functools
+import base64
+import hashlib
 import io
 import os
-import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
 from pipeline.storage.atomic import atomic_path
-from pipeline.storage.backend import NoConditionalWrites
+from pipeline.storage.backend import Damaged, NoConditionalWrites
+from pipeline.storage.s3_client import client, parse, patiently
+from pipeline.storage.s3_stream import Reader, open_stream
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 60
-# boto3's own retries end when the body begins; these are tries without any progress since.
-BODY_TRIES = 5
-_MISSING = {"404", "NoSuchKey", "NotFound"}
+__all__ = ["client", "open_stream", "parse"]  # and all below: what others need of S3 is here
+
+_READS = 3  # of content that arrives with another digest
+_ONE_REQUEST = 256 << 20  # what is larger goes up in parts
+_conditional: dict[tuple[int, str | None, str], bool] = {}
 
 
 @dataclass(frozen=True)
@@ -35,168 +35,48 @@ class S3Object:
     etag: str
 
 
-def parse(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`; the key may be empty.
-
-    Raises UserError where there is no bucket.
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
-        raise UserError(f"{uri!r} is not an S3 address; write s3://bucket/key")
-    return bucket, key
-
-
-def client() -> Any:
-    """The boto3 S3 client of this process (made anew after a fork or for another endpoint)."""
-    return _client(os.getpid(), os.environ.get("AWS_ENDPOINT_URL"))
-
-
-@functools.lru_cache(maxsize=4)
-def _client(process: int, endpoint: str | None) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "max_attempts": 3},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
-
-
-@contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn boto3's errors into FileNotFoundError (no such key) or UserError (all others)."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", "?"))
-        if code in _MISSING:
-            raise FileNotFoundError(f"{uri} does not exist") from error
-        raise UserError(
-            f"{uri}: S3 answered {code}: {error.response.get('Error', {}).get('Message', '')}. "
-            "Check the bucket's name and the rights of AWS_ACCESS_KEY_ID."
-        ) from error
-    except BotoCoreError as error:
-        raise UserError(
-            f"{uri}: {error}. Check AWS_ENDPOINT_URL ({os.environ.get('AWS_ENDPOINT_URL')}), "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        ) from error
-
-
-class Reader(io.RawIOBase):
-    """A forward stream over one object, which reopens itself where the body breaks off.
-
-    A reopened body starts at the current position (Range) of the same content (If-Match).
-
-    Attributes: `uri`, `size` in bytes, `etag`, `reopened` (how often).
-    Raises FileNotFoundError for a missing object; UserError when the object changes between two
-    parts or when `BODY_TRIES` tries in a row bring no byte.
-    """
-
-    def __init__(self, uri: str) -> None:
-        super().__init__()
-        self.uri = uri
-        self._bucket, self._key = parse(uri)
-        self._position = 0
-        self.reopened = 0
-        with _explained(uri):
-            answer = client().get_object(Bucket=self._bucket, Key=self._key)
-        self.size: int = answer["ContentLength"]
-        self.etag: str = answer["ETag"]
-        self._body = answer["Body"]
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self.size - self._position)
-        if wanted <= 0:
-            return 0
-        for attempt in range(BODY_TRIES):
-            chunk, reason = self._try_read(wanted)
-            if chunk:
-                buffer[: len(chunk)] = chunk
-                self._position += len(chunk)
-                return len(chunk)
-            if attempt:
-                time.sleep(min(0.2 * 2**attempt, 3))
-            self._reopen()
-        raise UserError(
-            f"{self.uri}: broken off at byte {self._position} of {self.size}, and {BODY_TRIES} "
-            f"tries to go on brought nothing (last: {reason}). Check the connection and repeat."
-        )
-
-    def _try_read(self, wanted: int) -> tuple[bytes, str]:
-        from botocore.exceptions import (
-            IncompleteReadError,
-            ReadTimeoutError,
-            ResponseStreamingError,
-        )
-        from urllib3.exceptions import HTTPError
-
-        try:
-            return self._body.read(wanted), "the body ended early"
-        except (
-            IncompleteReadError,
-            ReadTimeoutError,
-            ResponseStreamingError,
-            HTTPError,
-            OSError,
-        ) as error:
-            return b"", str(error)
-
-    def _reopen(self) -> None:
-        from botocore.exceptions import ClientError
-
-        self._body.close()
-        self.reopened += 1
-        with _explained(self.uri):
-            try:
-                answer = client().get_object(
-                    Bucket=self._bucket,
-                    Key=self._key,
-                    Range=f"bytes={self._position}-",
-                    IfMatch=self.etag,
-                )
-            except ClientError as error:
-                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 412:
-                    raise UserError(
-                        f"{self.uri}: the object was replaced while it was being read; read again"
-                    ) from error
-                raise
-        self._body = answer["Body"]
-
-    def close(self) -> None:
-        if not self.closed:
-            self._body.close()
-        super().close()
-
-
-def open_stream(uri: str) -> io.BufferedReader:
-    """A buffered binary stream over `s3://bucket/key`; see `Reader` for errors."""
-    return io.BufferedReader(Reader(uri), buffer_size=1 << 20)
-
-
 def get_bytes(uri: str) -> bytes:
-    """The whole object. Raises as `Reader`."""
-    with open_stream(uri) as stream:
-        return stream.read()
+    """The whole object. Raises as `Reader`, and Damaged."""
+    return get_versioned(uri)[0]
+
+
+def get_versioned(uri: str) -> tuple[bytes, str]:
+    """The whole object and its entity tag. Raises as `Reader`, and Damaged."""
+
+    def read(reader: Reader) -> tuple[str, tuple[bytes, str]]:
+        with io.BufferedReader(reader, buffer_size=1 << 20) as stream:
+            content = stream.read()
+        return hashlib.sha256(content).hexdigest(), (content, reader.etag)
+
+    return _checked(uri, read)
 
 
 def get_file(uri: str, path: Path) -> None:
-    """Write the object to `path` atomically, in constant memory. Raises as `Reader`."""
-    with open_stream(uri) as stream, atomic_path(path) as temporary:
-        with temporary.open("wb") as file:
-            shutil.copyfileobj(stream, file, 1 << 20)
+    """Write the object to `path` atomically, in constant memory. Raises as `get_bytes`."""
+    with atomic_path(path) as temporary:
+
+        def copy(reader: Reader) -> tuple[str, None]:
+            digest = hashlib.sha256()
+            with temporary.open("wb") as file, io.BufferedReader(reader, 1 << 20) as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+                    file.write(chunk)
+            return digest.hexdigest(), None
+
+        _checked(uri, copy)
+
+
+def _checked(uri: str, read: Callable[[Reader], tuple[str, Any]]) -> Any:
+    for _ in range(_READS):
+        with Reader(uri) as reader:
+            stored = reader.sha256
+            digest, answer = read(reader)
+        if stored in ("", digest):
+            return answer
+    raise Damaged(
+        f"{uri}: what arrives has another SHA-256 than what was stored, {_READS} times: it is "
+        "damaged there, or on its way. Check the connection; if that is well, delete the object"
+    )
 
 
 def put_file(path: Path, uri: str) -> None:
@@ -207,26 +87,26 @@ def put_file(path: Path, uri: str) -> None:
     bucket, key = parse(uri)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    from boto3.exceptions import S3UploadFailedError
+    with path.open("rb") as file:
+        about = {"Metadata": {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}}
 
-    with _explained(uri):
-        try:
-            client().upload_file(str(path), bucket, key)
-        except S3UploadFailedError as error:
-            raise UserError(f"{uri}: {error}. Check the bucket and your rights.") from error
+    def send() -> None:
+        with path.open("rb") as file:
+            client().upload_fileobj(file, bucket, key, ExtraArgs=about)
+
+    patiently(uri, send)
 
 
 def put_bytes(content: bytes, uri: str) -> None:
     """Store `content` as one object. Raises UserError where S3 refuses."""
     bucket, key = parse(uri)
-    with _explained(uri):
-        client().put_object(Bucket=bucket, Key=key, Body=content)
-
-
-def get_versioned(uri: str) -> tuple[bytes, str]:
-    """The whole object and its entity tag. Raises as `Reader`."""
-    with Reader(uri) as reader, io.BufferedReader(reader, buffer_size=1 << 20) as stream:
-        return stream.read(), reader.etag
+    if len(content) <= _ONE_REQUEST:
+        patiently(uri, lambda: client().put_object(**_request(content, uri)))
+        return
+    about = {"Metadata": {"sha256": hashlib.sha256(content).hexdigest()}}
+    patiently(
+        uri, lambda: client().upload_fileobj(io.BytesIO(content), bucket, key, ExtraArgs=about)
+    )
 
 
 def create(content: bytes, uri: str) -> bool:
@@ -243,23 +123,45 @@ def replace_if(content: bytes, uri: str, etag: str) -> bool:
 
 
 def _put_if(content: bytes, uri: str, **condition: str) -> bool:
+    if not _keeps_conditions(uri):
+        raise NoConditionalWrites(f"{uri}: the server ignores If-Match or If-None-Match")
+    stored = patiently(uri, lambda: _try_put(content, uri, **condition))
+    # A refusal may be the answer to a repetition of this very request, whose answer was lost.
+    return stored or _holds(uri, content)
+
+
+def _try_put(content: bytes, uri: str, **condition: str) -> bool:
+    """Whether the condition held. 409: another conditional write of the key is under way."""
     from botocore.exceptions import ClientError
 
-    bucket, key = parse(uri)
-    with _explained(uri):
-        try:
-            client().put_object(Bucket=bucket, Key=key, Body=content, **condition)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if code == "NotImplemented" or status == 501:
-                raise NoConditionalWrites(f"{uri}: {error}") from error
-            # 409: another conditional write of this key is under way. A 412 may be an answer to a
-            # repetition of this very request, whose first answer was lost.
-            if status not in (404, 409, 412) or code == "NoSuchBucket":
-                raise
-            return status == 412 and _holds(uri, content)
+    try:
+        client().put_object(**_request(content, uri), **condition)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code == "NotImplemented" or status == 501:
+            raise NoConditionalWrites(f"{uri}: {error}") from error
+        if status not in (404, 409, 412) or code == "NoSuchBucket":
+            raise
+        return False
     return True
+
+
+def _keeps_conditions(uri: str) -> bool:
+    """Whether the server heeds them: some store all the same, and say nothing. Asked once for a
+    process, an endpoint and a bucket, by objects beside `uri`."""
+    place = (os.getpid(), os.environ.get("AWS_ENDPOINT_URL"), parse(uri)[0])
+    if place not in _conditional:
+        probe = f"{uri}.probe-{uuid.uuid4().hex}"
+        try:
+            patiently(probe, lambda: _try_put(b"1", probe, IfNoneMatch="*"))
+            again = patiently(probe, lambda: _try_put(b"2", probe, IfNoneMatch="*"))
+            other = patiently(probe, lambda: _try_put(b"3", probe, IfMatch=f'"{0:032x}"'))
+            _conditional[place] = not again and not other
+        except NoConditionalWrites:
+            _conditional[place] = False
+        delete(probe)
+    return _conditional[place]
 
 
 def _holds(uri: str, content: bytes) -> bool:
@@ -269,12 +171,25 @@ def _holds(uri: str, content: bytes) -> bool:
         return False
 
 
+def _request(content: bytes, uri: str) -> dict[str, Any]:
+    """Arguments of put_object. The server checks the MD5 of what arrives, whatever it is."""
+    bucket, key = parse(uri)
+    return {
+        "Bucket": bucket,
+        "Key": key,
+        "Body": content,
+        "Metadata": {"sha256": hashlib.sha256(content).hexdigest()},
+        "ContentMD5": base64.b64encode(
+            hashlib.md5(content, usedforsecurity=False).digest()
+        ).decode(),
+    }
+
+
 def exists(uri: str) -> bool:
     """Whether the object is there. Raises UserError where S3 cannot be asked."""
     bucket, key = parse(uri)
     try:
-        with _explained(uri):
-            client().head_object(Bucket=bucket, Key=key)
+        patiently(uri, lambda: client().head_object(Bucket=bucket, Key=key))
     except FileNotFoundError:
         return False
     return True
@@ -286,17 +201,16 @@ def list_objects(uri: str) -> list[S3Object]:
     Raises UserError where S3 cannot be asked (no such bucket, no rights).
     """
     bucket, prefix = parse(uri)
-    found: list[S3Object] = []
-    with _explained(uri):
+
+    def ask() -> list[S3Object]:
         pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        for page in pages:
-            for entry in page.get("Contents", []):
-                found.append(S3Object(entry["Key"], entry["Size"], entry["ETag"]))
-    return sorted(found, key=lambda entry: entry.key)
+        entries = [entry for page in pages for entry in page.get("Contents", [])]
+        return [S3Object(entry["Key"], entry["Size"], entry["ETag"]) for entry in entries]
+
+    return sorted(patiently(uri, ask), key=lambda entry: entry.key)
 
 
 def delete(uri: str) -> None:
     """Delete the object; a missing one is no error. Raises UserError where S3 refuses."""
     bucket, key = parse(uri)
-    with _explained(uri):
-        client().delete_object(Bucket=bucket, Key=key)
+    patiently(uri, lambda: client().delete_object(Bucket=bucket, Key=key))

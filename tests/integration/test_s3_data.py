@@ -74,6 +74,7 @@ def environment(monkeypatch, server, tmp_path, request):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("SGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SGAN_STORAGE_WAIT", "1")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """The real MNIST subset: as arrays with a judge trained on it once, and as a prepared project."""
 
 import gzip
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,11 @@ def project(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     prepare.main()
     return tmp_path
+
+
+@pytest.fixture
+def small_files() -> Iterator[Callable[[int], None]]:
+    """From `small_files(n)` on no file of this process may grow beyond n bytes: a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

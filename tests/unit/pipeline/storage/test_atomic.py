@@ -1,11 +1,14 @@
 """Files that appear whole or not at all."""
 
+import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes, write_json
 
 
@@ -30,6 +33,25 @@ def test_what_was_there_stays_when_the_block_breaks_off(
         raise error
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_what_was_there(
+    tmp_path: Path, small_files: Callable[[int], None]
+) -> None:
+    write_bytes(tmp_path / "file", b"old")
+    small_files(1000)
+    with pytest.raises(UserError) as told:
+        write_bytes(tmp_path / "file", bytes(2000))
+    message = str(told.value)
+    assert message.startswith(f"{tmp_path / 'file'} cannot be written: File too large (")
+    assert "MB are free on that disk). Make room there" in message
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_error_about_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), atomic_path(tmp_path / "file"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/else")
 
 
 def test_a_block_that_wrote_nothing_is_an_error_and_replaces_nothing(tmp_path: Path) -> None:

@@ -1,94 +1,67 @@
-"""S3 without a server: addresses, the client of a process, what its errors become.
+"""Objects of S3, checked by their digest, on a server of the tests' own.
 
-Reading, writing and broken bodies run against a real server: tests/integration/test_s3_data.py.
+Over a wire that breaks: tests/integration/test_storage_faults.py.
 """
 
-import os
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError
 
-from pipeline.errors import UserError
 from pipeline.storage import s3
+from pipeline.storage.backend import Damaged, NoConditionalWrites
 
 
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    s3._client.cache_clear()
+def test_what_is_stored_carries_its_digest(bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    s3.put_bytes(b"abc", f"s3://{bucket}/bytes")
+    s3.put_file(tmp_path / "file", f"s3://{bucket}/file")
+    for key in ("bytes", "file"):
+        about = s3.client().head_object(Bucket=bucket, Key=key)
+        assert about["Metadata"]["sha256"].startswith("ba7816bf8f01cfea")
+        assert s3.get_bytes(f"s3://{bucket}/{key}") == b"abc"
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("s3://bucket/a/b.bin", ("bucket", "a/b.bin")),
-        ("s3://bucket", ("bucket", "")),
-        ("s3://bucket/", ("bucket", "")),
-        ("s3://bucket//a", ("bucket", "/a")),
-    ],
-)
-def test_bucket_and_key(uri: str, expected: tuple[str, str]) -> None:
-    assert s3.parse(uri) == expected
+def test_bytes_that_are_not_what_was_stored_are_refused(bucket: str, tmp_path: Path) -> None:
+    about = {"sha256": "0" * 64}
+    s3.client().put_object(Bucket=bucket, Key="a", Body=b"abc", Metadata=about)
+    for read in (s3.get_bytes, lambda uri: s3.get_file(uri, tmp_path / "file")):
+        with pytest.raises(Damaged, match=r"/a: what arrives has another SHA-256 .* delete the"):
+            read(f"s3://{bucket}/a")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("uri", ["s3://", "s3:///key", "bucket/key", "gs://bucket/key", ""])
-def test_what_is_no_address(uri: str) -> None:
-    with pytest.raises(UserError) as refused:
-        s3.parse(uri)
-    assert str(refused.value) == f"{uri!r} is not an S3 address; write s3://bucket/key"
-
-
-def test_one_client_for_a_process_and_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    first = s3.client()
-    assert s3.client() is first
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:10")
-    other = s3.client()
-    assert other is not first
-    assert other.meta.endpoint_url == "http://127.0.0.1:10"
-    monkeypatch.setattr(os, "getpid", lambda: -1)  # as after a fork
-    assert s3.client() is not other
-
-
-def test_servers_that_know_no_checksums_are_asked_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    config = s3.client().meta.config
-    assert config.request_checksum_calculation == "when_required"
-    assert config.response_checksum_validation == "when_required"
-    assert config.region_name == "eu-west-1"
-    assert config.connect_timeout == s3.CONNECT_SECONDS
-
-
-def refusal(code: str, message: str = "as it pleases") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "GetObject")
-
-
-@pytest.mark.parametrize("code", ["404", "NoSuchKey", "NotFound"])
-def test_a_missing_object_is_a_missing_file(code: str) -> None:
-    with (
-        pytest.raises(FileNotFoundError, match="s3://b/k does not exist"),
-        s3._explained("s3://b/k"),
-    ):
-        raise refusal(code)
-
-
-@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket", "SlowDown"])
-def test_every_other_answer_is_for_the_person(code: str) -> None:
-    with pytest.raises(UserError) as told, s3._explained("s3://b/k"):
-        raise refusal(code)
-    assert str(told.value).startswith(f"s3://b/k: S3 answered {code}: as it pleases. Check the")
-
-
-def test_missing_credentials_name_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"AWS_ENDPOINT_URL \(http://127.0.0.1:9\), AWS_ACCESS_KEY"):
-        with s3._explained("s3://b/k"):
-            raise NoCredentialsError
+def test_what_others_stored_without_a_digest_is_read(bucket: str, tmp_path: Path) -> None:
+    s3.client().put_object(Bucket=bucket, Key="a", Body=b"abc")
+    s3.get_file(f"s3://{bucket}/a", tmp_path / "file")
+    assert s3.get_bytes(f"s3://{bucket}/a") == (tmp_path / "file").read_bytes() == b"abc"
 
 
 def test_a_file_that_is_not_there_is_not_sent(tmp_path: Path) -> None:
-    """Before anything is asked of a server: the endpoint here does not exist."""
     with pytest.raises(FileNotFoundError, match=r"none does not exist"):
         s3.put_file(tmp_path / "none", "s3://bucket/key")
+
+
+def test_large_content_goes_up_in_parts(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "_ONE_REQUEST", 1 << 20)
+    content = bytes(9 << 20)  # boto3's own limit for one part is 8 MiB
+    s3.put_bytes(content, f"s3://{bucket}/a")
+    assert s3.get_bytes(f"s3://{bucket}/a") == content
+    assert s3.list_objects(f"s3://{bucket}/a")[0].etag.endswith('-2"')
+
+
+def test_a_server_that_ignores_conditions_is_found_out(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some do: they store, and say that all is well."""
+    monkeypatch.setattr(s3, "_conditional", {})
+    client = s3.client()
+    put = client.put_object
+
+    def heedless(**request: object) -> object:
+        return put(**{k: v for k, v in request.items() if k not in ("IfMatch", "IfNoneMatch")})
+
+    monkeypatch.setattr(client, "put_object", heedless)
+    for _ in range(2):
+        with pytest.raises(NoConditionalWrites, match="ignores If-Match"):
+            s3.create(b"x", f"s3://{bucket}/a")
+    assert s3.list_objects(f"s3://{bucket}") == []

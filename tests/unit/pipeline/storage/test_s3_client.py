@@ -1,0 +1,144 @@
+"""S3's client: addresses, one for a process, what its errors become, how long one waits.
+
+A server that is really away: tests/integration/test_storage_faults.py.
+"""
+
+import os
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+from pipeline.errors import UserError
+from pipeline.storage import s3_client as s3
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("SGAN_STORAGE_WAIT", "0")
+    s3._client.cache_clear()
+    monkeypatch.setattr(s3, "_outage", s3._Outage())
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://bucket/a/b.bin", ("bucket", "a/b.bin")),
+        ("s3://bucket", ("bucket", "")),
+        ("s3://bucket/", ("bucket", "")),
+        ("s3://bucket//a", ("bucket", "/a")),
+    ],
+)
+def test_bucket_and_key(uri: str, expected: tuple[str, str]) -> None:
+    assert s3.parse(uri) == expected
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///key", "bucket/key", "gs://bucket/key", ""])
+def test_what_is_no_address(uri: str) -> None:
+    with pytest.raises(UserError) as refused:
+        s3.parse(uri)
+    assert str(refused.value) == f"{uri!r} is not an S3 address; write s3://bucket/key"
+
+
+def test_one_client_for_a_process_and_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    first = s3.client()
+    assert s3.client() is first
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:10")
+    other = s3.client()
+    assert other is not first
+    assert other.meta.endpoint_url == "http://127.0.0.1:10"
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as after a fork
+    assert s3.client() is not other
+
+
+def test_servers_that_know_no_checksums_are_asked_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    config = s3.client().meta.config
+    assert config.request_checksum_calculation == "when_required"
+    assert config.response_checksum_validation == "when_required"
+    assert config.region_name == "eu-west-1"
+    assert config.connect_timeout == s3.CONNECT_SECONDS
+
+
+def refusal(code: str, message: str = "as it pleases", status: int = 400) -> ClientError:
+    metadata = {"HTTPStatusCode": status}
+    about = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+    return ClientError(about, "GetObject")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", ["404", "NoSuchKey", "NotFound"])
+def test_a_missing_object_is_a_missing_file(code: str) -> None:
+    with (
+        pytest.raises(FileNotFoundError, match="s3://b/k does not exist"),
+        s3.explained("s3://b/k"),
+    ):
+        raise refusal(code)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
+def test_every_other_answer_is_for_the_person(code: str) -> None:
+    with pytest.raises(UserError) as told, s3.explained("s3://b/k"):
+        raise refusal(code)
+    assert str(told.value).startswith(f"s3://b/k: S3 answered {code}: as it pleases. Check the")
+
+
+def test_missing_credentials_name_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"AWS_ENDPOINT_URL \(http://127.0.0.1:9\), AWS_ACCESS_KEY"):
+        with s3.explained("s3://b/k"):
+            raise NoCredentialsError
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("SlowDown", 503), ("InternalError", 500), ("BadDigest", 400), ("502", 502)],
+)
+def test_what_passes_is_waited_for_with_one_line(
+    code: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SGAN_STORAGE_WAIT", "20")
+    answers = iter([refusal(code, status=status), refusal(code, status=status), None])
+
+    def ask() -> str:
+        error = next(answers)
+        if error:
+            raise error
+        return "content"
+
+    assert s3.patiently("s3://b/k", ask) == "content"
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"s3://b/k: S3 answered {code}")
+    assert first.endswith("Waiting up to 20 s for it.")
+    assert last.startswith("S3 answers again, after ")
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NotImplemented", 501)])
+def test_what_does_not_pass_is_told_at_once(code: str, status: int) -> None:
+    with pytest.raises(UserError) as told:
+        s3.patiently("s3://b/k", lambda: fail(refusal(code, status=status)))
+    assert not isinstance(told.value, s3.Away)
+
+
+def test_a_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SGAN_STORAGE_WAIT", "0.3")
+    error = EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+    with pytest.raises(s3.Away, match=r"Could not connect .* It was waited for 0 s\."):
+        s3.patiently("s3://b/k", lambda: fail(error))
+
+
+def test_a_server_that_has_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SGAN_STORAGE_WAIT")
+    assert s3._outage.limit() == s3.FIRST_WAIT_SECONDS
+    s3.patiently("s3://b/k", lambda: None)
+    assert s3._outage.limit() == s3.WAIT_SECONDS
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert s3._outage.limit() == s3.FIRST_WAIT_SECONDS
+    monkeypatch.setenv("SGAN_STORAGE_WAIT", "soon")
+    with pytest.raises(UserError, match="SGAN_STORAGE_WAIT=soon: must be seconds"):
+        s3._outage.limit()
+
+
+def fail(error: Exception) -> None:
+    raise error
