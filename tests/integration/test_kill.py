@@ -65,6 +65,8 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
         second = [point.step for point in history if point.timestamp > killed_ms]
         assert 0 < len(second) < len(history)  # both trainings logged some of them
         assert project.checkpoint_steps(name) == []
+    statuses = {run.info.run_name: run.info.status for run in project.runs()}
+    assert "RUNNING" not in statuses.values(), statuses
     assert project.repro("levels") == []
 
 
