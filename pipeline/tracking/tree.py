@@ -130,16 +130,16 @@ class Tree:
             self._asker.ask(lambda: client.log_batch(run.info.run_id, tags=new))
 
     def _adopt(self, parent: "Run", lineage: Lineage, tags: Mapping[str, Any]) -> None:
-        """Makes a parent run and all below it runs of `lineage`."""
+        """Makes a parent run and all below it runs of `lineage`. An experiment that goes on outside
+        `dvc exp run` keeps its name."""
         client, origin = self._asker.client, origin_tags(lineage)
         self._reopen(parent, tags)
-        self._asker.ask(lambda: client.update_run(parent.info.run_id, name=lineage.name))
+        if lineage.dvc_exp_name:
+            self._asker.ask(lambda: client.update_run(parent.info.run_id, name=lineage.name))
         todo = [parent]
         while todo:
             run = todo.pop()
             self._tag(run, origin)
-            if lineage.dvc_exp_name is None and "sgan.dvc_exp_name" in run.data.tags:
-                self._asker.client.delete_tag(run.info.run_id, "sgan.dvc_exp_name")
             todo += self.newest({"mlflow.parentRunId": run.info.run_id}, at_most=_MANY)
 
 

@@ -104,7 +104,8 @@ def test_an_experiment_run_again_under_a_new_name_goes_on(root, monkeypatch, as_
     monkeypatch.delenv("DVC_EXP_NAME")
     plain, third = lineage(PARAMS, root), Tracker(root)
     assert third.parent(plain) == parent, "and so does `dvc repro`"
-    assert "sgan.dvc_exp_name" not in found(third, part.run_id).data.tags
+    assert found(third, part.run_id).data.tags["sgan.lineage"] == plain.tag_value
+    assert found(third, parent).info.run_name == "tidy-mole"
 
 
 def test_one_that_is_executed_now_is_not_adopted(root, monkeypatch, as_another, alive):
