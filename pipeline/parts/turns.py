@@ -52,6 +52,10 @@ class Turns:
         self._told: dict[str, str] = {}
 
     def __enter__(self) -> "Turns":
+        for storage in {
+            lease.storage.uri: lease.storage for lease in self._leases.values()
+        }.values():
+            storage.sweep()
         return self
 
     def __exit__(

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +15,8 @@ from typing import Any
 from pipeline.errors import UserError
 
 TEMPORARY_PREFIX = ".tmp-"
+_OF_A_WRITER = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{32}}-")
+_DAY_S = 24 * 3600
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -41,6 +45,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
             temporary.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left below a folder, more than a day ago."""
+    for path in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+        with suppress(OSError):  # another may be sweeping too
+            if _OF_A_WRITER.match(path.name) and time.time() - path.stat().st_mtime > _DAY_S:
+                path.unlink()
 
 
 def refusal(error: OSError, folder: Path) -> str:

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from pipeline.errors import UserError
 from pipeline.paths import project_root
-from pipeline.storage.atomic import write_bytes
+from pipeline.storage.atomic import sweep, write_bytes
 from pipeline.storage.backend import Backend
 from pipeline.storage.folder import Folder
 from pipeline.storage.prefix import Prefix
@@ -82,6 +82,12 @@ class Storage:
     def delete(self, key: str) -> None:
         """Delete the file at `key`; a missing one is fine."""
         self._backend.delete(_checked(key))
+
+    def sweep(self) -> None:
+        """Delete what killed writers left in a folder more than a day ago. (S3 keeps nothing of a
+        write that broke off, but for parts of large files: a rule of the bucket ends those.)"""
+        if isinstance(self._backend, Folder):
+            sweep(self._backend.root)
 
     def read_json(self, key: str) -> Any:
         """The JSON value at `key`.

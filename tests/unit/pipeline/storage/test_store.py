@@ -2,6 +2,7 @@ import os
 import pickle
 import stat
 import threading
+import time
 
 import pytest
 
@@ -88,6 +89,20 @@ def test_readers_never_see_a_part(storage, tmp_path):
     finally:
         stop.set()
         writer.join()
+
+
+def test_what_killed_writers_left_is_swept_after_a_day(storage, tmp_path):
+    put(storage, "a/k", b"1", tmp_path)
+    storage.replace_if("a/k", b"2", storage.read("a/k")[1])  # leaves a lock
+    folder, name = tmp_path / "store" / "a", f".tmp-{'0123' * 8}-k"
+    for path in (folder / name, folder / f"{name}-of-today", folder / ".tmp-mine"):
+        path.write_bytes(b"half")
+    old = time.time() - 25 * 3600
+    for path in (folder / name, folder / ".tmp-mine", folder / "k", folder.parent / ".tmp-lock"):
+        os.utime(path, (old, old))
+    storage.sweep()
+    left = sorted(path.name for path in folder.parent.rglob("*") if path.is_file())
+    assert left == sorted([f"{name}-of-today", ".tmp-mine", "k", ".tmp-lock"])
 
 
 def test_files_have_ordinary_permissions(storage, tmp_path):
