@@ -1,7 +1,8 @@
 """How long a training waits for its images: held, streamed from the disk, streamed from S3.
 
-    python -m benchmarks.feeding                                  # 60 steps on the CPU
+    python -m benchmarks.feeding                    # 60 steps on the CPU
     python -m benchmarks.feeding --device cuda --steps 3000
+    python -m benchmarks.feeding --pace 220         # one core's speed, but nothing is computed
 
 Real steps of MNIST's level 0, batch 100, on 60,000 random images. The time spent in asking for
 batches is set against the whole. `ahead` is what trains; `alone` reads a group of shards only when
@@ -103,16 +104,22 @@ def train(folder: Path, data: str, device: torch.device, steps: int, held: bool)
     return task, Timed(made)
 
 
-def share_waiting(task: Any, timed: Timed, steps: int) -> tuple[float, float]:
+def share_waiting(task: Any, timed: Timed, steps: int, pace: float | None) -> tuple[float, float]:
     """Share of the time that was spent in asking for batches, and seconds a step."""
-    synchronise = torch.cuda.synchronize if task.device.type == "cuda" else lambda: None
+
+    def step(index: int, batch: Any) -> None:
+        if pace is not None:
+            time.sleep(pace)
+            return
+        task.step(index, batch)
+        if task.device.type == "cuda":
+            torch.cuda.synchronize()
+
     for index in range(3):
-        task.step(index, timed.inner(index))
-    synchronise()
+        step(index, timed.inner(index))
     timed.seconds, began = 0.0, time.perf_counter()
     for index in range(3, steps):
-        task.step(index, timed(index))
-        synchronise()
+        step(index, timed(index))
     whole = time.perf_counter() - began
     return timed.seconds / whole, whole / (steps - 3)
 
@@ -123,7 +130,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="that a step computes with")
+    parser.add_argument("--pace", type=float, help="a step sleeps for so many ms instead")
     arguments = parser.parse_args()
+    pace = None if arguments.pace is None else arguments.pace / 1000
     torch.set_num_threads(arguments.threads)
     opening.register("s3", s3.open_stream)
     device = torch.device(arguments.device)
@@ -141,7 +150,7 @@ def main() -> None:
                     shards.ahead = read_ahead if way == "ahead" else iter  # type: ignore[assignment]
                     try:
                         task, timed = train(folder, data, device, arguments.steps, held)
-                        share, step = share_waiting(task, timed, arguments.steps)
+                        share, step = share_waiting(task, timed, arguments.steps, pace)
                     finally:
                         shards.ahead = read_ahead
                     shown = "held" if held else way

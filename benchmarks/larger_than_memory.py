@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,11 +104,14 @@ def run(step: str, source: Path, folder: Path) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(form: str, rows: int, folder: Path) -> list[dict[str, Any]]:
-    """Every step on a set of `rows` images; what was written is removed."""
+def measure(
+    form: str, rows: int, folder: Path, steps: Sequence[str] = STEPS
+) -> Iterator[dict[str, Any]]:
+    """Some steps on a set of `rows` images, one after the other; what was written is removed."""
     with tempfile.TemporaryDirectory(dir=folder) as inside:
         source, target = make(form, rows, Path(inside)), Path(inside)
-        return [{"form": form, "step": step, **run(step, source, target)} for step in STEPS]
+        for step in steps:
+            yield {"form": form, "step": step, **run(step, source, target)}
 
 
 def _child(step: str, source: Path, folder: Path) -> None:
@@ -173,13 +177,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=0.2, help="of decoded images")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=["npz"])
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     arguments = parser.parse_args()
     rows = int(arguments.gigabytes * 1e9 / (SIDE * SIDE * 3))
     print(f"{rows:,} images of {SIDE}x{SIDE}x3, {arguments.gigabytes:g} GB")
     print(f"{'form':8}{'step':10}{'seconds':>9}{'images/s':>10}{'peak MB':>9}")
     for form in arguments.forms:
-        for row in measure(form, rows, arguments.folder):
+        for row in measure(form, rows, arguments.folder, arguments.steps):
             speed = round(row["images"] / max(row["seconds"], 0.01))
             print(
                 f"{row['form']:8}{row['step']:10}{row['seconds']:9}{speed:10,}{row['megabytes']:9}",
