@@ -18,13 +18,13 @@ _MOST_ROWS, _MOST_BYTES = 1000, 1 << 22  # of images at once
 
 
 def encode_split(
-    encoder: "Encoder", data: Path, target: Path, about: Mapping[str, str]
+    encoder: "Encoder", data: str | Path, target: Path, about: Mapping[str, str]
 ) -> tuple[list[str], int]:
     """Write h_1 … h_{N-1} float32 [rows, *h_i] and y int64 [rows] of the training images.
 
     Args:
         encoder: E, frozen, on the device that encodes.
-        data: folder of the shards.
+        data: folder or address of the shards.
         target: the Arrow file to write, atomically.
         about: facts kept in the file.
 

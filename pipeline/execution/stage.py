@@ -19,10 +19,13 @@ from pipeline.tracking.lineage import Lineage, experiment_label, lineage
 from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
+    from pipeline.cluster.errand import Told, Work
     from pipeline.cluster.session import Session
+    from pipeline.cluster.supply import Bundle
     from pipeline.data.manifest import Manifest
     from pipeline.params.loading import Params
     from pipeline.parts.part import Identity, Part
+    from pipeline.storage.backend import Backend
     from pipeline.tracking.run import StageRun
     from pipeline.tracking.tracker import Tracker
     from sgan.config import JointConfig, StackConfig
@@ -204,6 +207,52 @@ class Stage:
     def fetch_weights(self, part: "Part", target: Path) -> None:
         """A finished part's weights, into the workspace."""
         Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(target)
+
+    def heavy(
+        self,
+        work: "Work",
+        inputs: "Mapping[str, Bundle]",
+        out: Path,
+        *,
+        kind: str,
+        told: "Told" = lambda what, done, total: None,
+        **settings: Any,
+    ) -> Any:
+        """Do a stage's heavy work in this process, or on the cluster that RAY_ADDRESS names.
+
+        Args:
+            work: `pipeline.cluster.errand.Work`, which reads `inputs`; its files come into `out`.
+            kind: whose threads it has (`runtime.threads`).
+            told: hears its progress.
+            settings: its further arguments.
+
+        Raises UserError as `errand.run_there`, and SystemExit where the stage was asked to stop.
+        """
+        from pipeline.cluster import errand
+
+        runtime, session = self.params.runtime, self.session()
+        task = errand.Errand(self.name, work, settings, runtime.threads_of(kind))
+        if session is None:
+            return errand.run_here(task, inputs, out, told)
+        try:
+            return errand.run_there(
+                errand.with_need(
+                    task, runtime.device, runtime.cpus_per_worker, runtime.gpus_per_worker
+                ),
+                inputs,
+                out,
+                told,
+                session=session,
+                should_stop=self.guard.should_stop,
+                wait_seconds=runtime.wait_seconds,
+            )
+        except errand.Stopped:
+            raise SystemExit(128 + self.guard.signal_number) from None
+
+    def reach(self) -> "str | Backend":
+        """Storage as whoever does the heavy work opens it."""
+        session = self.session()
+        return self.storage().uri if session is None else session.storage
 
     def train(
         self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False

@@ -42,6 +42,11 @@ def data_bundle(folder: Path, splits: Sequence[str]) -> Bundle:
     return Bundle(folder, file_sha256(folder / FILE), (FILE, *shards))
 
 
+def file_bundle(path: Path) -> Bundle:
+    """One file. Raises UserError where it is missing."""
+    return Bundle(path, file_sha256(path))
+
+
 def supplied(part: Part, supply: Supply) -> Part:
     """The part as a worker can open it, wherever it runs. Raises UserError as `Supply.send`."""
     own = bundles(part)

@@ -1,10 +1,12 @@
 """features: encode the training split once, so that upper levels never touch an image."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
-from pipeline.parts.supplying import file_sha256
+from pipeline.parts.supplying import data_bundle, file_bundle
 from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -25,22 +27,41 @@ def main() -> None:
 
 
 def _features(stage: Stage, run: "StageRun") -> None:
+    inputs = {
+        "encoder": file_bundle(stage.path(paths.ENCODER_WEIGHTS)),
+        "data": data_bundle(stage.path(paths.DATA), ["train"]),
+    }
+    about = {"encoder": inputs["encoder"].digest, "data": stage.manifest().data_digest}
+    run.set_tags({f"sgan.{name}_digest": digest for name, digest in about.items()})
+    metrics, rows = stage.heavy(
+        encode,
+        inputs,
+        stage.path(paths.FEATURES),
+        kind="encoder",
+        device=stage.params.runtime.device,
+        about=about,
+    )
+    seconds = stage.seconds()
+    write_json(stage.path(paths.metrics_file("features")), {**metrics, "seconds": seconds})
+    flat = [(f"features/{n}_{k}", v, 0) for n, d in metrics.items() for k, v in d.items()]
+    run.log_metrics([*flat, ("features/seconds", seconds, 0)])
+    print(f"features: {', '.join(metrics) or 'labels'} of {rows:,} images, {stage.seconds()} s")
+
+
+def encode(
+    inputs: Mapping[str, str], out: Path, _: Any, *, device: str, about: Mapping[str, str]
+) -> tuple[dict[str, dict[str, float]], int]:
+    """The work itself, wherever it is done: writes the features into `out`; returns what each
+    column is like, and the number of images."""
     from pipeline.data import features
     from pipeline.data.encoding import encode_split
     from pipeline.parts.device import device_of
     from sgan.weights import load_encoder
 
-    weights, target = stage.path(paths.ENCODER_WEIGHTS), stage.path(paths.FEATURES_FILE)
-    about = {"encoder": file_sha256(weights), "data": stage.manifest().data_digest}
-    run.set_tags({f"sgan.{name}_digest": digest for name, digest in about.items()})
-    encoder = load_encoder(weights, device_of(stage.params.runtime.device))
-    names, rows = encode_split(encoder, stage.path(paths.DATA), target, about)
-    metrics = {name: _describe(features.read(target, name)) for name in names}
-    seconds = stage.seconds()
-    write_json(stage.path(paths.metrics_file("features")), {**metrics, "seconds": seconds})
-    flat = [(f"features/{n}_{k}", v, 0) for n, d in metrics.items() for k, v in d.items()]
-    run.log_metrics([*flat, ("features/seconds", seconds, 0)])
-    print(f"features: {', '.join(names) or 'labels'} of {rows:,} images, {stage.seconds()} s")
+    encoder = load_encoder(Path(inputs["encoder"]), device_of(device))
+    target = out / paths.FEATURES_FILE.name
+    names, rows = encode_split(encoder, inputs["data"], target, about)
+    return {name: _describe(features.read(target, name)) for name in names}, rows
 
 
 def _describe(h: "Tensor") -> dict[str, float]:
