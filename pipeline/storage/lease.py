@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.paths import project_root
 from pipeline.storage.backend import NoConditionalWrites
+from pipeline.storage.s3_client import hurried
 from pipeline.storage.store import Storage, json_bytes
 
 HEARTBEAT_S = 5.0
@@ -127,8 +128,9 @@ class Lease:
         self._thread.join(_JOIN_S)
         self._thread = None
         try:
-            if not self.lost and self._read()[0] == self._own.token:
-                self.storage.delete(self.key)
+            with hurried():
+                if not self.lost and self._read()[0] == self._own.token:
+                    self.storage.delete(self.key)
         except (UserError, OSError):
             pass  # whoever waits will see that this process has ended
 

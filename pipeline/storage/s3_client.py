@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
@@ -23,6 +24,8 @@ FIRST_WAIT_SECONDS = 60.0
 _LONGEST_PAUSE = 5.0
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _PASSING = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest"}
+
+_hurried: ContextVar[bool] = ContextVar("hurried", default=False)
 
 T = TypeVar("T")
 
@@ -61,6 +64,16 @@ def _client(process: int, endpoint: str | None) -> Any:
     )
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Inside it a server that is away is an error at once: for what may be left undone."""
+    token = _hurried.set(True)
+    try:
+        yield
+    finally:
+        _hurried.reset(token)
 
 
 def patiently(uri: str, ask: Callable[[], T]) -> T:
@@ -133,6 +146,8 @@ class _Outage:
 
     def limit(self) -> float:
         """Seconds to wait for the server."""
+        if _hurried.get():
+            return 0.0
         chosen = os.environ.get("SGAN_STORAGE_WAIT")
         if chosen:
             try:

@@ -128,6 +128,14 @@ def test_a_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         s3.patiently("s3://b/k", lambda: fail(error))
 
 
+def test_what_may_be_left_undone_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage whose server is away ends without asking for as long again to give its lease back."""
+    monkeypatch.delenv("SGAN_STORAGE_WAIT")
+    with pytest.raises(s3.Away), s3.hurried():
+        s3.patiently("s3://b/k", lambda: fail(refusal("SlowDown", status=503)))
+    assert s3._outage.limit() == s3.FIRST_WAIT_SECONDS
+
+
 def test_a_server_that_has_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SGAN_STORAGE_WAIT")
     assert s3._outage.limit() == s3.FIRST_WAIT_SECONDS
