@@ -23,7 +23,7 @@ _LAST_LINES_S = 3.0
 
 
 class JobLost(Exception):
-    """The cluster no longer knows a job that it had: its head was started again."""
+    """A job that was there is not, through no fault of its own; the text says how."""
 
 
 class JobServer:
@@ -91,7 +91,9 @@ class JobServer:
             return self.client.get_job_info(submission)
         except RuntimeError as error:
             if "404" in str(error):
-                raise JobLost(submission) from None
+                raise JobLost(
+                    "the cluster does not know it, as after a new start of its head"
+                ) from None
             raise
 
     def stop(self, submission: str) -> None:

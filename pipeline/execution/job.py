@@ -25,6 +25,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution.job_results import REMOTE, JobResults, remote_config
 from pipeline.execution.submission import kept_in, tracked_at
+from pipeline.tracking.clone import VARIABLE as CLONE_VARIABLE
 from pipeline.tracking.lineage import REVISION_VARIABLE
 from pipeline.tracking.uri import URI_VARIABLE, check_reachable
 
@@ -67,6 +68,8 @@ def run(
     os.environ["SGAN_STORAGE"] = kept
     os.environ[URI_VARIABLE] = tracked_at(kept)
     results = JobResults(kept, name or submission)
+    # Each attempt has a folder of its own, and goes on in the runs of the one before.
+    os.environ.setdefault(CLONE_VARIABLE, results.name)
     record: dict[str, Any] = {
         "submission": submission,
         "arguments": list(arguments),

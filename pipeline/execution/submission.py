@@ -14,7 +14,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
-from pipeline.tracking.lineage import NO_GIT, REVISION_VARIABLE, lineage
+from pipeline.tracking.lineage import NO_GIT, REVISION_VARIABLE, git_revision
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.uri import URI_VARIABLE, is_server, tracking_uri
 
@@ -87,7 +87,7 @@ def prepare(
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
         _not_this_machine("AWS_ENDPOINT_URL", endpoint, address)
     contents, outside = _contents(params, root, data)
-    environment = travelling(os.environ)
+    environment = (credentials() if kept.startswith("s3://") else {}) | travelling(os.environ)
     environment[URI_VARIABLE] = tracking
     if outside:
         environment[paths.DATA_SOURCE_VARIABLE] = package.sent_as(outside).as_posix()
@@ -176,6 +176,27 @@ def travelling(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def credentials() -> dict[str, str]:
+    """AWS credentials that stand in this machine's files (~/.aws), as variables; those of the
+    environment travel anyway, and those that a machine has by its role are its own."""
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return {}
+    import boto3
+
+    session = boto3.Session()
+    found = session.get_credentials()
+    if found is None or found.method in ("iam-role", "container-role"):
+        return {}
+    keys = found.get_frozen_credentials()
+    known = {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_SESSION_TOKEN": keys.token,
+        "AWS_DEFAULT_REGION": session.region_name,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
 def _not_this_machine(variable: str, uri: str, address: str) -> None:
     """Raises UserError where `uri` is this machine's own, and the job server another's."""
     if uri and _is_loopback(uri) and not _is_loopback(address):
@@ -218,7 +239,7 @@ def _local_data(params: "Params", root: Path, data: str) -> tuple[list[Path], Pa
 
 
 def _revision(root: Path) -> str:
-    known = lineage({}, root)
-    if known.git_revision == NO_GIT:
+    revision, dirty = git_revision(root)
+    if revision == NO_GIT:
         return ""
-    return known.git_revision + ("-dirty" if known.git_dirty else "")
+    return revision + ("-dirty" if dirty else "")

@@ -70,13 +70,15 @@ def submit(
     else:
         job = _start(server, ready, python)
     _tell(job, ready)
-    for _ in range(_STARTS_AGAIN if wait else 0):
+    if not wait:
+        return 0
+    for _ in range(_STARTS_AGAIN):
         try:
             return _follow(server, job)
-        except JobLost:
-            print(f"{job} was lost with the cluster's head; submitted again", flush=True)
+        except JobLost as lost:
+            print(f"{job} was lost: {lost}; submitted again", flush=True)
             job = _start(server, ready, python)
-    return 0 if not wait else _follow(server, job)
+    return _follow(server, job)
 
 
 def fetch(
@@ -95,6 +97,12 @@ def fetch(
 
     kept = kept_in(load(root / paths.PARAMS), storage)
     chosen = name or name_of(root, storage, arguments, data)
+    if not kept.startswith("s3://") and not Path(kept).is_dir():
+        raise UserError(
+            f"{kept} is a folder of the cluster's head and not of this machine: copy its folders "
+            f"dvc and jobs (`rsync -a HEAD:{kept}/dvc HEAD:{kept}/jobs COPY/`), then "
+            f"`sgan submit --fetch {chosen} --storage COPY`"
+        )
     results = JobResults(kept, chosen)
     record = results.record()
     if record is None:
@@ -145,6 +153,8 @@ def _follow(server: JobServer, job: str) -> int:
     print(f"{job}: {status}", flush=True)
     if status == "SUCCEEDED":
         return 0
+    if status == "FAILED" and str(ended.error_type).startswith("JOB_SUPERVISOR_ACTOR_"):
+        raise JobLost("the process that ran it on the head has died")
     if ended.error_type != "JOB_ENTRYPOINT_COMMAND_ERROR" and ended.message:
         print(ended.message.strip().splitlines()[-1], file=sys.stderr)
     return ended.driver_exit_code or (130 if status == "STOPPED" else 1)

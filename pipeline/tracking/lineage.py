@@ -65,7 +65,7 @@ def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
         root: the workspace, an existing directory.
     """
     digest = params_digest(params)
-    revision, dirty = _revision(root)
+    revision, dirty = git_revision(root)
     experiment = os.environ.get("DVC_EXP_NAME") or None
     short = revision[:10]
     return Lineage(
@@ -159,8 +159,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.\-+/]", "_", name)
 
 
-def _revision(root: Path) -> tuple[str, bool]:
-    """Which commit, and whether tracked files differ from it."""
+def git_revision(root: Path) -> tuple[str, bool]:
+    """Which commit `root` is at, or was said to be at, and whether tracked files differ from it.
+
+    `("nogit", False)` where neither is known.
+    """
     revision = _git(root, "rev-parse", "HEAD")
     if revision:
         return revision, _is_dirty(root)

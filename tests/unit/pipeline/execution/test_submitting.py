@@ -67,6 +67,9 @@ def test_a_job_that_left_nothing_is_refused_and_others_are_named(tmp_path: Path)
     root.mkdir()
     shutil.copy(ROOT / "params.yaml", root)
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    with pytest.raises(UserError, match=r"is a folder of the cluster's head and not of this mach"):
+        submitting.fetch(root, "", storage, [])
+    Path(storage).mkdir()
     with pytest.raises(UserError, match=r"no job sgan-[0-9a-f]{12} has left .* none at all"):
         submitting.fetch(root, "", storage, [])
     JobResults(storage, "sgan-other").note({"status": "FAILED"})

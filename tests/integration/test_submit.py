@@ -1,0 +1,183 @@
+"""`sgan submit` to a real cluster whose head has neither the project nor any of its files."""
+
+import json
+import shutil
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.cluster_rig import Cluster, cluster, why_not
+from tests.project import Project
+from tests.servers import MlflowServer, S3Server
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("submit"),
+    pytest.mark.skipif(why_not() != "", reason=why_not() or "-"),
+]
+
+STORAGE = "s3://kept/mnist"
+SECRET = "a-secret-that-nobody-is-shown"
+ENCODER = ("--", "encoder")  # two stages are enough: what follows is as on any cluster
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Cluster]:
+    """A head with a job server, which shares no files with the tests."""
+    with cluster(nodes=1, cpus=2, driver="none", dashboard=True) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory) -> Iterator[S3Server]:
+    """An S3 server with one bucket."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory, mlflow_database: Path) -> Iterator[MlflowServer]:
+    """An MLflow server."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_database, folder / "server.db")
+    server = MlflowServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class Submitter(Project):
+    """A project, and how its owner reaches the cluster, the storage and MLflow."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.variables: dict[str, str] = {}
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **self.variables}
+
+    def submit(self, *arguments: str, **options: object) -> str:
+        """`sgan submit …`; returns what it printed."""
+        return self.sgan("submit", "--python", sys.executable, *arguments, **options)
+
+    def api(self, path: str) -> str:
+        """What the job server answers."""
+        request = urllib.request.Request(
+            self.variables["RAY_API_SERVER_ADDRESS"] + path,
+            headers={"Authorization": f"Bearer {self.variables['RAY_AUTH_TOKEN']}"},
+        )
+        return urllib.request.urlopen(request, timeout=30).read().decode()
+
+    def jobs(self) -> dict[str, str]:
+        """Status of each job by submission id."""
+        return {job["submission_id"]: job["status"] for job in json.loads(self.api("/api/jobs/"))}
+
+
+@pytest.fixture(scope="module")
+def project(head, bucket, mlflow, tmp_path_factory) -> Submitter:
+    """A project on the small set, on the tests' side."""
+    made = Submitter.create(tmp_path_factory.mktemp("submit") / "sgan")
+    made.variables = {
+        **bucket.environment(),
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "MLFLOW_TRACKING_URI": mlflow.uri,
+        "RAY_API_SERVER_ADDRESS": head.dashboard,
+        "RAY_AUTH_TOKEN": head.token,
+        "SGAN_STORAGE": STORAGE,
+    }
+    made.sgan("compose", "data=mnist_small", "budget=smoke", "encoder.total_images=2000")
+    made.commit("small")
+    return made
+
+
+@pytest.fixture
+def s3(bucket):
+    """A client of the S3 server, on which the bucket is."""
+    made = boto3.client(
+        "s3", endpoint_url=bucket.url, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    made.create_bucket(Bucket="kept")
+    return made
+
+
+def test_a_bucket_that_is_not_there_ends_the_job_at_once_in_one_line(project) -> None:
+    told = project.submit("--storage", "s3://nowhere", *ENCODER, code=2)
+    assert "error: s3://nowhere/jobs/" in told
+    assert "Traceback" not in told
+    assert "Running stage" not in told
+
+
+def test_a_job_is_followed_attached_to_fetched_and_keeps_secrets(project, head, s3) -> None:
+    started = project.submit("--no-wait", *ENCODER)
+    told = project.submit(*ENCODER)
+    (job,) = [name for name in project.jobs() if f"{name}: " in started]
+    assert f"{job} is there already" in told
+    assert "encoder: test accuracy" in told
+    assert told.endswith(f"{job}: SUCCEEDED\n")
+
+    revision = project.run("git", "rev-parse", "HEAD").strip()
+    (run,) = [run for run in _runs(project) if run.data.tags["sgan.stage"] == "encoder"]
+    assert run.data.tags["sgan.git_revision"] == revision
+
+    assert SECRET not in project.api("/api/jobs/") + started + told
+    logs = head.nodes[0].path(head.folder)
+    named = [path for path in logs.rglob("*") if path.is_file() and not path.is_socket()]
+    assert any(job in path.name for path in named)
+    assert not [path for path in named if SECRET.encode() in path.read_bytes()]
+
+    assert "fetched prepare, encoder" in project.submit("--fetch", *ENCODER)
+    assert project.repro("encoder") == []
+    assert project.sgan("summary")
+
+
+def test_one_changed_line_runs_only_what_it_changes(project) -> None:
+    project.edit(encoder={"seed": 2})
+    told = project.submit(*ENCODER)
+    assert "Running stage 'encoder'" in told
+    assert "Running stage 'prepare'" not in told
+
+
+def test_a_job_goes_on_without_its_person_and_keeps_what_it_has_when_stopped(
+    project, s3, until
+) -> None:
+    project.edit(encoder={"total_images": 5_000_000})
+    client = project.start(
+        "python", "-m", "pipeline", "submit", "--python", sys.executable, *ENCODER
+    )
+    log = project.root / "process.log"
+    until(lambda: "images (" in log.read_text(), 90, "the encoder trains")
+    client.send_signal(signal.SIGINT)
+    assert client.wait(20) == 0
+    assert "goes on; submit the same again to attach to it" in log.read_text()
+    (job,) = [name for name, status in project.jobs().items() if status == "RUNNING"]
+
+    stop = f"{sys.executable} -m ray.scripts.scripts job stop {job}".split()
+    project.run(*stop)
+    assert project.jobs()[job] == "STOPPED"
+    kept = [entry["Key"] for entry in s3.list_objects_v2(Bucket="kept")["Contents"]]
+    assert [key for key in kept if key.startswith("mnist/encoder/") and "step-" in key]
+    record = json.loads(
+        s3.get_object(Bucket="kept", Key=f"mnist/jobs/{job}/job.json")["Body"].read()
+    )
+    assert (record["status"], record["exit_status"]) == ("STOPPED", 143)
+    assert "fetched prepare" in project.submit("--fetch", *ENCODER)
+
+
+def _runs(project: Submitter) -> list:
+    import mlflow
+
+    client = mlflow.MlflowClient(project.variables["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("sgan").experiment_id
+    return client.search_runs([experiment], "tags.`sgan.stage` != ''")
