@@ -72,18 +72,23 @@ class JobServer:
         last = self.newest(name)
         number = 1 + (number_of(name, last.submission_id or "") if last else 0)
         submission = name if number == 1 else f"{name}-{number}"
+        until = time.monotonic() + _AWAY_S
         with _explained(self.address):
-            try:
-                return self.client.submit_job(
-                    entrypoint=entrypoint,
-                    submission_id=submission,
-                    runtime_env={"working_dir": str(package), "env_vars": dict(variables)},
-                    metadata=dict(metadata),
-                )
-            except RuntimeError as error:
-                if f"{submission} already exists" not in str(error):
-                    raise
-        return submission
+            while True:
+                try:
+                    return self.client.submit_job(
+                        entrypoint=entrypoint,
+                        submission_id=submission,
+                        runtime_env={"working_dir": str(package), "env_vars": dict(variables)},
+                        metadata=dict(metadata),
+                    )
+                except RuntimeError as error:
+                    if f"{submission} already exists" in str(error):
+                        return submission
+                    # A head that has just started says this until its agent is there.
+                    if "No available agent" not in str(error) or time.monotonic() > until:
+                        raise
+                time.sleep(_POLL_S)
 
     def info(self, submission: str) -> "JobDetails":
         """How a job is. Raises JobLost where the cluster does not know it."""

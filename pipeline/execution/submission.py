@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pipeline import paths
+from pipeline.cluster.travel import packed
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pipeline.params.loading import Params
 
 
-_TRAVEL = ("AWS_", "MLFLOW_", "SGAN_")
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 # Files and folders of this machine.
 _STAY = (
     "AWS_CA_BUNDLE",
@@ -31,8 +30,10 @@ _STAY = (
     "AWS_PROFILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
     "MLFLOW_TRACKING_SERVER_CERT_PATH",
     "SGAN_CACHE",
+    "SGAN_CLONE",
     "SGAN_STORAGE",
 )
 
@@ -87,7 +88,7 @@ def prepare(
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
         _not_this_machine("AWS_ENDPOINT_URL", endpoint, address)
     contents, outside = _contents(params, root, data)
-    environment = (credentials() if kept.startswith("s3://") else {}) | travelling(os.environ)
+    environment = (credentials() if kept.startswith("s3://") else {}) | travelling()
     environment[URI_VARIABLE] = tracking
     if outside:
         environment[paths.DATA_SOURCE_VARIABLE] = package.sent_as(outside).as_posix()
@@ -166,14 +167,11 @@ def tracked_at(storage: str) -> str:
     return uri
 
 
-def travelling(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a job is given: those of AWS, MLflow, this project and the proxies, less
-    those that name files of this machine."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name not in _STAY and (name.startswith(_TRAVEL) or name.upper() in _PROXIES)
-    }
+def travelling() -> dict[str, str]:
+    """This process's variables that a job is given: those that travel to workers, less those that
+    name files of this machine or are said anew."""
+    carried = packed().environment
+    return {name: value for name, value in carried.items() if name not in _STAY}
 
 
 def credentials() -> dict[str, str]:

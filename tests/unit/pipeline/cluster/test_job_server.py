@@ -26,7 +26,7 @@ class Head:
         log: the whole log.
         streams: what each connection to the log's stream gets before it ends, in turn.
         ends_after: streams after which the job has succeeded.
-        refused: how many more requests about a job are answered with an error.
+        refused: how many more requests to start a job, or about one, are answered with an error.
         submitted: the requests to start a job.
         packages: what was uploaded.
     """
@@ -60,6 +60,9 @@ class Head:
         if path == "/api/jobs/" and method == "GET":
             return web.json_response([self.details(name) for name in self.jobs])
         if path == "/api/jobs/":
+            if self.refused:
+                self.refused -= 1
+                return web.Response(status=500, text="No available agent to submit job, later")
             asked = await request.json()
             self.submitted.append(asked)
             name = asked["submission_id"]
@@ -152,6 +155,7 @@ def test_attempts_are_numbered_and_the_newest_is_found(head: Head, tmp_path: Pat
     package = tmp_path / "x.zip"
     package.write_bytes(b"zip")
     assert server.newest("a") is None
+    head.refused = 2  # it has just started
     names = [server.submit("a", "true", package, {"V": "1"}, {"m": "n"}) for _ in range(3)]
     head.jobs["ab"] = "RUNNING"
     assert names == ["a", "a-2", "a-3"]
