@@ -171,6 +171,8 @@ class Cluster:
         if dashboard:
             self.dashboard = f"http://{host}:{(web := free_port())}"
             options += [f"--dashboard-host={host}", f"--dashboard-port={web}"]
+            # Jobs go through the agent, whose usual port another cluster here may have.
+            options.append(f"--dashboard-agent-listen-port={free_port()}")
         options.append(f"--include-dashboard={str(dashboard).lower()}")
         return self._start("head", host, (apart, apart), options)
 
