@@ -122,6 +122,7 @@ class JobResults:
 
     @contextmanager
     def _dvc(self, root: Path) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
@@ -129,7 +130,7 @@ class JobResults:
         try:
             with chdir(root), Repo(str(root), config=config) as repo:  # DVC's paths are from here
                 yield repo
-        except DvcException as error:
+        except (DvcException, BotoCoreError, ClientError, OSError) as error:
             raise UserError(f"DVC, with {self.storage.uri}/dvc: {error}") from error
 
 
