@@ -168,24 +168,26 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "SGAN_CACHE": os.environ.get("SGAN_CACHE", cache)}
 
 
-def _scores_of_one(
+def _scores(
     experiments: "Sequence[Experiment]", found: "Mapping[str, Outcome]"
-) -> "list[Score]":
-    """Of the first that is done, from DVC's cache; [] where its outputs are no longer there."""
+) -> "dict[str, list[Score]]":
+    """Of those that are done, by name, from DVC's cache, as far as their outputs are there."""
     from dvc.api import read
     from dvc.exceptions import DvcException
 
     from pipeline.report.record import SCORES, scores_in
 
-    done = (o for e in experiments if (o := found.get(e.name)) and o.metrics)
-    revision = next((outcome.revision for outcome in done), None)
-    if revision is None:
-        return []
-    try:
-        text = read(str(paths.EVALUATE / SCORES), str(paths.project_root()), revision)
-    except (DvcException, OSError):
-        return []
-    return scores_in(text, f"{SCORES} at {revision[:7]}")
+    scores = {}
+    for experiment in experiments:
+        outcome = found.get(experiment.name)
+        if outcome is None or not outcome.metrics:
+            continue
+        try:
+            text = read(str(paths.EVALUATE / SCORES), str(paths.project_root()), outcome.revision)
+        except (DvcException, OSError):
+            continue
+        scores[experiment.name] = scores_in(text, f"{SCORES} at {outcome.revision[:7]}")
+    return scores
 
 
 def _write(
@@ -199,7 +201,8 @@ def _write(
     from pipeline.experiments import ablations
     from pipeline.storage.atomic import write_bytes
 
-    scores = _scores_of_one(experiments, found)
+    known = _scores(experiments, found)
+    found, scores = ablations.comparable(found, known), next(iter(known.values()), [])
     heads, body = ablations.cells(experiments, found, scores)
     table = Table(*heads, title=f"Ablations on {arguments.data}", title_justify="left")
     for row in body:

@@ -23,7 +23,7 @@ from pipeline.scores.headline import (
     Headline,
 )
 from pipeline.scores.paper import INCEPTION_SCORES
-from pipeline.scores.score import Score, mean_sd, short
+from pipeline.scores.score import INCOMPARABLE, Score, incomparable, mean_sd, short
 from pipeline.tracking.lineage import params_digest
 
 _MEASURING = "pipeline.scores.evaluation"
@@ -173,6 +173,23 @@ def outcomes(shown: Sequence[Mapping[str, Any]]) -> dict[str, Outcome]:
     return found
 
 
+def comparable(
+    found: Mapping[str, Outcome], scores: Mapping[str, Sequence[Score]]
+) -> dict[str, Outcome]:
+    """The outcomes, without the metrics of those that were measured by another judge than the
+    first of `scores`, or otherwise: their state says so.
+
+    scores: of each experiment that is done, by its name.
+    """
+    told, known = dict(found), list(scores.items())
+    for name, own in known[1:]:
+        pairs = [(one.find(known[0][1]), one.find(own)) for one in METRICS.values()]
+        reasons = [incomparable(a, b) for a, b in pairs if a is not None and b is not None]
+        if reason := next(filter(None, reasons), ""):
+            told[name] = Outcome(reason, found[name].revision)
+    return told
+
+
 def rows(
     experiments: Sequence[Experiment], found: Mapping[str, Outcome]
 ) -> list[tuple[Setting, int, int, dict[str, tuple[float, float | None]]]]:
@@ -210,7 +227,9 @@ def cells(
     body = []
     for setting, seeds, images, values in rows(experiments, found):
         paper = "{:.2f} ± {:.2f}".format(*INCEPTION_SCORES[setting.paper]) if setting.paper else "-"
-        measured = [_shown(values.get(heading)) for heading in METRICS]
+        own = (found[e.name].state for e in experiments if e.setting == setting and e.name in found)
+        other = next((state for state in own if state in INCOMPARABLE), "not run")
+        measured = [_shown(values.get(heading), other) for heading in METRICS]
         body.append([setting.text, str(seeds), f"{images:,}", *measured, paper])
     if scores:
         measured_on = [one.find(scores) for one in METRICS.values()]
@@ -226,9 +245,9 @@ def thousands_of(experiments: Sequence[Experiment]) -> str:
     return thousands(int(experiments[0].params["evaluate"]["num_samples"]))
 
 
-def _shown(value: tuple[float, float | None] | None) -> str:
+def _shown(value: tuple[float, float | None] | None, otherwise: str) -> str:
     if value is None:
-        return "not run"
+        return otherwise
     mean, sd = value
     return short(mean) if sd is None else f"{short(mean)} ± {short(sd)}"
 

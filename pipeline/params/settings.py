@@ -125,9 +125,9 @@ class EvaluateConfig:
             raise ConfigError("neighbours", self.neighbours, allowed)
 
 
-# Threads that the numerics run on, by the kind of part and for the judges' stage. Measured on two
-# cores: a second one gives E 1.6 and joint training 1.5 times the images a second, a level that
-# trains beside others nothing.
+# Threads that the numerics run on, by the kind of part and for the judges' stage: what each has on
+# two cores, on which levels train side by side and all else alone. Never the machine's cores, on
+# which the last bits would then depend.
 THREADS = {"encoder": 2, "level": 1, "joint": 2, "judge": 2}
 
 

@@ -179,3 +179,19 @@ def test_the_files_say_what_the_numbers_are(three: list[Experiment]) -> None:
     assert stored["table"][1]["seeds"] == 0
     assert [e["revision"] for e in stored["experiments"]] == ["a", None, None, None]
     assert stored["experiments"][0]["metrics"]["fid"] == 2.0
+
+
+def test_what_another_judge_measured_is_in_no_mean(three: list[Experiment]) -> None:
+    def by(judge: str) -> list[Score]:
+        return [one.with_protocol(judge_sha256=judge) for one in scores()]
+
+    found = {e.name: Outcome("done", "rev", metrics(0.9)) for e in three}
+    names = [e.name for e in three]
+    alone = [e.name for e in three if e.setting.name == "dcgan_adv_ent"]
+    known = {name: by("b" if name in alone else "a") for name in names}
+    told = ablations.comparable(found, known)
+    assert {told[name].state for name in alone} == {"another judge"}
+    _, body = ablations.cells(three, told)
+    full, other = body
+    assert full[3] != "another judge" and other[3:-1] == ["another judge"] * (len(other) - 4)
+    assert ablations.comparable(found, {name: by("a") for name in names}) == found
