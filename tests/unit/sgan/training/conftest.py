@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,12 +49,9 @@ def make_task(make_stack: Callable[..., Stack]) -> Callable[..., tuple]:
 def _run_workers(folder: Path) -> None:
     """Two processes of gloo_worker.py, which leave RANK.json in `folder`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, WORKER, str(rank), "2", str(port), folder / f"{rank}.json"],
+            [sys.executable, WORKER, str(rank), "2", folder / "meeting", folder / f"{rank}.json"],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,6 +1,7 @@
 """One of several workers that train a part together; test_comm.py starts them as processes.
 
-Usage: gloo_worker.py RANK WORLD_SIZE PORT OUT. Writes what it saw in each scenario to OUT (JSON).
+Usage: gloo_worker.py RANK WORLD_SIZE MEETING OUT. The ranks meet at the file MEETING; each writes
+what it saw in each scenario to OUT (JSON).
 """
 
 import contextlib
@@ -277,12 +278,12 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def main(rank: str, world_size: str, port: str, out: str) -> None:
+def main(rank: str, world_size: str, meeting: str, out: str) -> None:
     """Joins the group, runs every scenario, writes the results."""
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
-        init_method=f"tcp://127.0.0.1:{port}",
+        init_method=f"file://{meeting}",
         rank=int(rank),
         world_size=int(world_size),
         timeout=datetime.timedelta(seconds=60),
