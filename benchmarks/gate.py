@@ -19,10 +19,10 @@ from statistics import mean
 import numpy as np
 from scipy.stats import t as student
 
-from pipeline.scores.gate import Rule
+from pipeline.params.settings import PromoteConfig
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "ablations-mnist.json"
-ALPHA = Rule.alpha
+ALPHA = PromoteConfig.alpha
 
 
 def logs() -> dict[str, list[float]]:

@@ -32,7 +32,10 @@ environment:
   MLFLOW_TRACKING_URI  an MLflow server (default: sqlite:///mlflow.db)
   SGAN_STORAGE         folder or s3:// prefix of checkpoints (default: .runs)
 """
-_WITH_OPTIONS = {"evaluate": "scoring"}  # a stage -> the module of commands/ that it is in
+_WITH_OPTIONS = {
+    "evaluate": "scoring",
+    "promote": "promoting",
+}  # a stage -> the module of commands/ that it is in
 _COMMANDS = (
     "comparing",
     "sampling",
@@ -104,13 +107,12 @@ def _handled(argv: Sequence[str] | None) -> int:
     _stay_in_workspace()
     try:
         with weights_told():
-            arguments.handler(arguments)
+            return int(arguments.handler(arguments) or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 def _stay_in_workspace() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.params.file import read, shown
 from pipeline.params.sections import check, line, unknown_key
-from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
+from pipeline.params.settings import DataConfig, EvaluateConfig, PromoteConfig, RuntimeConfig
 from pipeline.paths import PARAMS, project_root
 from sgan.config import (
     ARCHITECTURES,
@@ -23,8 +23,8 @@ from sgan.config import (
     to_dict,
 )
 
-SECTIONS = ("data", "encoder", "levels", "joint", "evaluate", "runtime")
-_OPTIONAL = ("runtime",)
+SECTIONS = ("data", "encoder", "levels", "joint", "evaluate", "promote", "runtime")
+_OPTIONAL = ("promote", "runtime")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Params:
     """Everything that params.yaml says, checked.
 
     raw: all sections as plain JSON values, defaults filled in, levels by "0", "1", …: what is
-    tracked and hashed. `runtime` is in it; whoever makes a key or a digest leaves it out.
+    tracked and hashed. `promote` and `runtime` are in it; whoever makes a key or a digest leaves
+    them out.
     """
 
     data: DataConfig
@@ -40,6 +41,7 @@ class Params:
     levels: dict[int, LevelConfig]
     joint: JointConfig
     evaluate: EvaluateConfig
+    promote: PromoteConfig
     runtime: RuntimeConfig
     raw: dict[str, Any] = field(repr=False)
     shown: str = field(default=str(PARAMS), repr=False)  # how messages call the file
@@ -128,6 +130,7 @@ def _sections(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         problems += found
     take(JointConfig, "joint")
     take(EvaluateConfig, "evaluate")
+    take(PromoteConfig, "promote")
     take(RuntimeConfig, "runtime")
     return sections, problems
 

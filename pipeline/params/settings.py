@@ -132,6 +132,29 @@ THREADS = {"encoder": 2, "level": 1, "joint": 2, "judge": 2}
 
 
 @dataclass(frozen=True)
+class PromoteConfig:
+    """When a new stack takes the place of the one in use. Changes no result."""
+
+    enabled: bool = False  # the stage `promote`; `sgan promote` works without it
+    # How often, at most, one of two equal models may be promoted (pipeline.scores.gate)
+    alpha: float = 0.05
+    # Standard deviation of ln FID between trainings with other seeds, and the degrees of freedom
+    # that it is known with: docs/ablations-mnist.json, by `python -m benchmarks.gate`
+    training_sd: float = 0.218
+    training_df: int = 16
+    # By how much each may be worse, in its own unit; diversity also with z_0 alone
+    gan_test: float = 0.01
+    recall: float = 0.05
+    diversity: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 0.5:
+            raise ConfigError("alpha", self.alpha, "> 0 and < 0.5")
+        _at_least(self, "training_sd gan_test recall diversity", 0)
+        _at_least(self, "training_df", 1)
+
+
+@dataclass(frozen=True)
 class RuntimeConfig:
     """Where things run. Never a part of a key, or of what DVC depends on; `threads` alone shows in
     a result's last bits, and its record tells them."""

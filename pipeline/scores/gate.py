@@ -6,7 +6,7 @@ grows with it): with m samples' seeds each,
 
     t = ln(FID_champion / FID_challenger) / sqrt(2 s^2 + (sd_champion^2 + sd_challenger^2) / m)
 
-where s is the standard deviation of ln FID between trainings (`Rule.training_sd`, known with
+where s is the standard deviation of ln FID between trainings (`promote.training_sd`, known with
 `training_df` degrees of freedom), and sd that of ln FID between sampling seeds. The challenger is
 better where t exceeds Student's quantile at 1 - alpha. Nothing else may have become worse.
 """
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.params.settings import PromoteConfig
 from pipeline.scores.headline import DIVERSITY, DIVERSITY_Z0, FID, GAN_TEST, Headline
 from pipeline.scores.score import Score, distance, short
 
@@ -25,25 +26,6 @@ Outcome = Literal["promoted", "kept", "undecided"]
 LEAST_SEEDS = 3
 RECALL = Headline("recall", "recall")
 _SAME = ("judge_sha256", "n_fake", "n_real", "reference", "resize", "batch_norm", "evaluation")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What counts as better.
-
-    alpha: how often, at most, one of two equal models may be promoted.
-    training_sd: standard deviation of ln FID between trainings with other seeds; training_df: the
-        degrees of freedom that it is known with. The defaults are the pooled within-setting values
-        of docs/ablations-mnist.json (`python -m benchmarks.gate` prints them).
-    gan_test, recall, diversity: by how much each may be worse, in its own unit.
-    """
-
-    alpha: float = 0.05
-    training_sd: float = 0.218
-    training_df: int = 16
-    gan_test: float = 0.01
-    recall: float = 0.05
-    diversity: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -88,7 +70,7 @@ class Verdict:
         return Verdict((*self.rows, *rows))
 
 
-def compare(champion: Sequence[Score], challenger: Sequence[Score], rule: Rule) -> Verdict:
+def compare(champion: Sequence[Score], challenger: Sequence[Score], rule: PromoteConfig) -> Verdict:
     """The conditions on two evaluations' scores."""
     found = [one.find(champion) for one in (FID, GAN_TEST, RECALL, DIVERSITY, DIVERSITY_Z0)]
     others = [one.find(challenger) for one in (FID, GAN_TEST, RECALL, DIVERSITY, DIVERSITY_Z0)]
@@ -130,7 +112,7 @@ def seeds(champion: Score | None, challenger: Score | None) -> Row:
     return Row("seeds", (str(counts[0]), str(counts[1])), f"{LEAST_SEEDS} or more each", holds)
 
 
-def closer(champion: Score | None, challenger: Score | None, rule: Rule) -> Row:
+def closer(champion: Score | None, challenger: Score | None, rule: PromoteConfig) -> Row:
     """The module's test. Undecided where a distance was not measured or is not positive."""
     values = [None if one is None else one.value for one in (champion, challenger)]
     sides = _texts(champion, challenger)
@@ -152,7 +134,7 @@ def statistic(champion: Score, challenger: Score, training_sd: float) -> float:
     return math.log(champion.value / challenger.value) / math.sqrt(variance)
 
 
-def quantile(rule: Rule) -> float:
+def quantile(rule: PromoteConfig) -> float:
     """Student's at 1 - alpha: what t has to exceed."""
     from scipy.stats import t
 

@@ -17,5 +17,6 @@ DECIDED_BY = {
         "pipeline.report.sheets",
     ),
     "report": ("pipeline.report.pages", "pipeline.report.gather"),
+    "promote": ("pipeline.scores.gate",),
 }
 ORDER = tuple(DECIDED_BY)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution.registration import register
 from pipeline.execution.stage import Stage, opened
 from pipeline.parts.progress import console_for
 from pipeline.parts.supplying import data_bundle, file_bundle
@@ -19,6 +20,7 @@ from pipeline.scores.means import means
 from pipeline.scores.prepared import real_images
 from pipeline.scores.score import Score, metrics
 from pipeline.scores.shown import Shown
+from pipeline.scores.version import stamped
 from pipeline.storage.atomic import write_json
 from pipeline.storage.store import Storage
 from pipeline.tracking.redaction import redact_tree
@@ -65,6 +67,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
             precision=stage.precision(),
             storage=stage.reach(),
         )
+    scores = stamped(scores)
     flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
     headline = headline_metrics(scores)
     flat |= headline
@@ -74,7 +77,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     record(stage, run, scores)
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
-        stage.tracker.log_model(run, "stack", stage.path(paths.STACK_WEIGHTS))
+        register(stage, run, scores)
     return flat
 
 

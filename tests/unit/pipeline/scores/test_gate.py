@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.params.settings import PromoteConfig as Rule
 from pipeline.scores import gate
-from pipeline.scores.gate import Rule, alone, compare
+from pipeline.scores.gate import alone, compare
 from pipeline.scores.naming import ALL_Z, scored
 from pipeline.scores.score import Score
 
