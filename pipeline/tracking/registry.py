@@ -156,11 +156,17 @@ class Registry:
     def _turn(self) -> Iterator[None]:
         """One promotion of the model at a time, by a tag of the registered model: MLflow has no
         conditional write, so whoever wrote last goes first, and the other says so."""
+        from mlflow.exceptions import MlflowException
+
         client, owner = self.tracker.client, secrets.token_hex(8)
         with self.tracker.answering():
             self._refuse_busy(owner)
             mine = json.dumps({"owner": owner, "at": time.time()})
-            client.set_registered_model_tag(self.name, _TURN_TAG, mine)
+            try:
+                client.set_registered_model_tag(self.name, _TURN_TAG, mine)
+            except MlflowException:  # the database refuses two new tags of one name
+                self._refuse_busy(owner)
+                raise
             time.sleep(_SETTLE_S)
             self._refuse_busy(owner)
         try:

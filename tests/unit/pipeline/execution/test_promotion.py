@@ -1,0 +1,76 @@
+"""From two versions in the registry to a verdict, row by row, and what is written of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import paths
+from pipeline.errors import UserError
+from pipeline.execution.promotion import decide, registry_of
+from pipeline.execution.registration import register
+from pipeline.execution.stage import opened
+from pipeline.stages import evaluate
+from pipeline.tracking.registry import CHAMPION
+
+
+@pytest.fixture
+def challenge(project: Path, evaluated: Any, saved_stack: Any) -> Any:
+    """`challenge(seed, fid=…)`: another stack is trained and evaluated, so to speak."""
+    for name in ("encoder", "levels", "joint"):
+        (project / "metrics").mkdir(exist_ok=True)
+        (project / paths.metrics_file(name)).write_text(json.dumps({"loss": 0.5}))
+
+    def make(seed: int, **values: float) -> None:
+        with opened("evaluate") as stage, stage.run(None) as run:
+            saved_stack(stage.path(paths.STACK_WEIGHTS), seed)
+            scores = evaluated(**values)
+            evaluate.record(stage, run, scores)
+            run.log_artifacts(stage.path(paths.EVALUATE), "evaluate")
+            register(stage, run, scores)
+
+    return make
+
+
+def decided(**options: Any) -> Any:
+    with opened("promote") as stage:
+        return decide(stage, **options)
+
+
+def test_a_challenger_takes_the_place_or_does_not_and_it_is_said_why(challenge: Any) -> None:
+    with pytest.raises(UserError, match="no version 'challenger'"):
+        decided()
+    challenge(1, fid=1.0)
+    first = decided()
+    assert (first.status, first.champion) == (0, None)
+    again = decided()
+    assert again.status == 3 and "model" in again.verdict.why
+    challenge(2, fid=0.9)
+    noise = decided()
+    assert (noise.status, noise.verdict.why) == (3, "fid")
+    challenge(3, fid=0.3)
+    dry = decided(dry=True)
+    assert dry.status == 0
+    better = decided()
+    assert (better.status, better.challenger, better.champion) == (0, "3", "1")
+    with opened("promote") as stage:
+        registry = registry_of(stage)
+        champion, kept = registry.version(CHAMPION), registry.version("2")
+    assert champion is not None and str(champion.version) == "3"
+    assert champion.tags["sgan.verdict"] == "promoted"
+    assert kept is not None and kept.tags["sgan.verdict"] == "kept"
+    assert kept.tags["sgan.verdict.fid"].startswith("does not hold: ")
+    table = noise.markdown()
+    assert table.startswith("**kept: sgan-custom version 2 is not promoted (fid); version 1 stays")
+    assert "| fid | 1.000 ± 0.02 | 0.900 ± 0.02 | better beyond seed noise: t = " in table
+    assert json.loads(json.dumps(noise.as_dict()))["rows"][2]["holds"] is False
+
+
+def test_a_loss_that_is_not_finite_keeps_the_champion(challenge: Any, project: Path) -> None:
+    challenge(1, fid=1.0)
+    (project / paths.metrics_file("joint")).write_text('{"level0": {"loss_g": NaN}}')
+    decision = decided()
+    assert decision.status == 3
+    assert decision.verdict.why == "losses"
+    assert "joint.level0.loss_g" in decision.verdict.rows[1].sides[1]

@@ -1,0 +1,27 @@
+"""An evaluated stack becomes a version of the registered model, once for the same weights."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths
+from pipeline.execution.registration import model_card, model_name, register
+from pipeline.execution.stage import opened
+from pipeline.tracking.registry import CHALLENGER, Registry
+
+
+def test_weights_are_registered_once_and_challenge_again(
+    project: Path, evaluated: Any, saved_stack: Any
+) -> None:
+    with opened("evaluate") as stage, stage.run(None) as run:
+        found = []
+        for seed in (1, 2, 1):
+            saved_stack(stage.path(paths.STACK_WEIGHTS), seed)
+            found.append(register(stage, run, evaluated(fid=float(seed))))
+        registry = Registry(stage.tracker, model_name(stage))
+        challenger = registry.version(CHALLENGER)
+        card = model_card(stage, evaluated(fid=0.5))
+    assert found == ["1", "2", "1"]
+    assert challenger is not None and str(challenger.version) == "1"
+    assert challenger.tags["sgan.fid"] == "1"
+    assert challenger.description.startswith("A Stacked GAN of 2 levels for custom: 28x28")
+    assert "FID (judge CNN, 10k): 0.500" in card
