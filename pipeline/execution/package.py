@@ -16,7 +16,7 @@ LIMIT_BYTES = 100 * 2**20
 SENT_DATA = Path(".sent-data")
 
 # What the pipeline writes: the job makes it anew, or finds it in DVC's run-cache.
-_OUTPUTS = ("dvc.lock", f"{paths.METRICS}/", f"{paths.PLOTS}/")
+_OUTPUTS = ("dvc.lock", *(f"{folder}/" for folder in (paths.METRICS, paths.PLOTS, paths.STORAGE)))
 _RAYIGNORE = ".rayignore"
 
 

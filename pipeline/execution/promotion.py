@@ -204,7 +204,7 @@ def _scored_again(
     device = str(device_of(stage.params.runtime.device))
     stack, real = load_stack(weights, device), real_images(stage.path(paths.DATA))
     with Shown(console_for(stage.params.runtime.progress)) as told:
-        lent = means(stage.kept(""), told, device)
+        lent = means(stage.storage(), told, device, stage.precision())
         samples = drawn_sets(stack, settings)
         scores = stamped(stack_scores(stack, samples, real, settings, lent))
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values, load
 from pipeline.params.named_sets import NAMED
-from pipeline.params.settings import DataConfig, EvaluateConfig, RuntimeConfig
+from pipeline.params.settings import DataConfig, EvaluateConfig, PromoteConfig, RuntimeConfig
 from sgan.config import ARCHITECTURES, EncoderConfig, JointConfig, LevelConfig, to_dict
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -276,6 +276,7 @@ def test_conf_names_every_setting_with_the_default_of_the_code() -> None:
         "encoder": EncoderConfig(),
         "joint": JointConfig(),
         "evaluate": EvaluateConfig(),
+        "promote": PromoteConfig(),
     }
     assert base == {name: to_dict(config) for name, config in sections.items()} | {"levels": {}}
     runtime = yaml.safe_load((CONF / "runtime.yaml").read_text())

@@ -34,6 +34,7 @@ def test_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
         "joint": ["levels"],
         "evaluate": ["joint"],
         "report": ["evaluate"],
+        "promote": ["evaluate"],
     }
 
 
