@@ -43,7 +43,7 @@ def main() -> int:
     _environment()
     folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     folder.chmod(0o711)  # PostgreSQL runs under an account of its own
-    record = Record(options.seed)
+    record = Record(options.seed, file=options.report)
     database = options.base / "mlflow.db" if options.base else None
     world = World(folder, database=database)
     began = time.monotonic()
@@ -55,10 +55,8 @@ def main() -> int:
         world.stop()
     took = time.monotonic() - began
     record.notes.append(f"{took:.0f} s in all, {os.cpu_count()} cores, {time.strftime('%F')}")
-    report = record.markdown()
-    print(report)
-    if options.report:
-        options.report.write_text(report)
+    print(record.markdown())
+    record.save()
     if not record.wrong and not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return 1 if record.wrong else 0

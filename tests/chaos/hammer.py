@@ -11,7 +11,7 @@ from tests.chaos.record import Kill, Record
 from tests.chaos.world import DONE, Round, World
 
 STOP_S = 10.0
-_LONGEST_S = 600.0
+_LONGEST_S = 1800.0
 _POLL_S = 0.2
 
 
@@ -150,7 +150,7 @@ class Hammer:
             return all(now.get(part, 0) > reached[part] for part in waited)
 
         for _ in range(4):
-            self._until(lambda: round_.ended() is not None or further(), _LONGEST_S / 2)
+            self._until(lambda: round_.ended() is not None or further(), _LONGEST_S / 3)
             if round_.ended() is None or round_.ended() == 0:
                 break
             outcomes.append(self._tell(round_, f"{kill.fault} at {kill.moment}"))
@@ -163,6 +163,7 @@ class Hammer:
         if further():
             kill.seconds = time.monotonic() - began
         kill.outcome = "; started again after: ".join(["went on", *outcomes])
+        self.record.save()
 
     def _tell(self, round_: Round, when: str) -> str:
         """The last line of a `dvc repro` that failed, and what is wrong with what it printed."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -35,12 +36,19 @@ class Record:
         kills: in order.
         wrong: what did not hold, in words.
         notes: what is worth knowing besides.
+        file: where the report goes, after every kill too.
     """
 
     seed: int
     kills: list[Kill] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    file: Path | None = None
+
+    def save(self) -> None:
+        """Write the report as it is now."""
+        if self.file:
+            self.file.write_text(self.markdown())
 
     def markdown(self) -> str:
         """The report."""
