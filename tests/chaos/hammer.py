@@ -101,7 +101,7 @@ class Hammer:
         began = time.monotonic()
         say(f"{len(self.record.kills)} {fault.name}: {kill.what} at {kill.moment}")
         if fault.stops:
-            self._stopped(round_, kill, reached)
+            reached = self._stopped(round_, kill, reached)
         time.sleep(self.rng.uniform(*fault.seconds))
         self._mend(round_, fault)
         self._recover(round_, kill, reached, stages, began)
@@ -116,7 +116,8 @@ class Hammer:
             self._until(lambda: round_.ended() is not None, 90)
         self.world.mend()
 
-    def _stopped(self, round_: Round, kill: Kill, reached: dict[str, int]) -> None:
+    def _stopped(self, round_: Round, kill: Kill, reached: dict[str, int]) -> dict[str, int]:
+        """Wait until nothing trains; what is then there, which has to be more than before."""
         began = time.monotonic()
 
         def quiet() -> bool:
@@ -129,6 +130,8 @@ class Hammer:
         after = round_.reached()
         if not any(after.get(part, 0) > reached.get(part, 0) for part in after):
             self.record.wrong.append(f"{kill.fault} at {kill.moment}: no checkpoint was saved")
+        self._until(lambda: round_.ended() is not None, 60)
+        return after
 
     def _recover(
         self,
@@ -157,10 +160,11 @@ class Hammer:
             left = checks.processes(self.world, round_)
             self.record.wrong += [f"{kill.fault} at {kill.moment}: {what}" for what in left]
             self.world.mend()
+            reached = round_.reached()  # what was saved at the end is not going on
             round_.begin()
         else:
             self.record.wrong.append(f"{kill.fault} at {kill.moment}: does not go on")
-        if further():
+        if round_.ended() == 0 or further():
             kill.seconds = time.monotonic() - began
         kill.outcome = "; started again after: ".join(["went on", *outcomes])
         self.record.save()
