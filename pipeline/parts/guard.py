@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.5
 _GRACE_S = 30.0
+_AGAIN_S = 0.05
 _LOCK_WAIT_S = 60.0
 _SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
 
@@ -28,7 +30,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._checkpointing = False
+        self._checkpointing = self._repeated = False
         self.signal_number = 0
 
     def should_stop(self) -> bool:
@@ -54,6 +56,9 @@ class Guard:
 
         Raises SystemExit (128 + number) outside `checkpointing`.
         """
+        if self._repeated:
+            self._repeated = False
+            raise SystemExit(128 + number)
         if self._event.is_set():
             os._exit(128 + number)
         self.signal_number = number
@@ -63,6 +68,16 @@ class Guard:
         timer.start()
         if not self._checkpointing:
             raise SystemExit(128 + number)
+
+
+    def repeat(self) -> None:
+        """Stop once more, from a moment on: the first time led to nothing."""
+        self._repeated = True
+        main, number = threading.main_thread().ident, self.signal_number
+        assert main is not None
+        again = threading.Timer(_AGAIN_S, signal.pthread_kill, (main, number))
+        again.daemon = True
+        again.start()
 
 
 @contextmanager
@@ -112,10 +127,30 @@ def _signals(guard: Guard) -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield
+        with _swallowed_again(guard):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _swallowed_again(guard: Guard) -> Iterator[None]:
+    """A handler's SystemExit that comes inside a weak reference's callback or a `__del__` goes no
+    further than there, and Python tells only this hook: the stop is then repeated."""
+    told = sys.unraisablehook
+
+    def repeat(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, SystemExit) and guard.should_stop():
+            guard.repeat()
+        else:
+            told(unraisable)
+
+    sys.unraisablehook = repeat
+    try:
+        yield
+    finally:
+        sys.unraisablehook = told
 
 
 def _watch_parents(guard: Guard) -> None:

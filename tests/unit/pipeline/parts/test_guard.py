@@ -29,6 +29,16 @@ POLL = """
             time.sleep(0.02)
         Path("saved").write_text("a checkpoint")
 """
+SWALLOW = """
+    import weakref
+    def callback(_):
+        print("inside", flush=True)
+        time.sleep(1)
+    thing = set()
+    reference = weakref.ref(thing, callback)
+    del thing
+    time.sleep(60)
+"""
 SLEEP = "time.sleep(60)"
 # Seconds; a busy machine needs some, and the guard's own grace, after which everything ends, is 30.
 PROMPTLY = 20
@@ -112,6 +122,15 @@ def test_a_signal_lets_training_save_first(run, tmp_path):
     process.terminate()
     assert process.wait(PROMPTLY) == 143
     assert (tmp_path / "saved").read_text() == "a checkpoint"
+    assert process.stdout.read() == ""
+
+
+def test_a_signal_in_a_callback_that_swallows_it_ends_a_stage_too(run):
+    """What is raised in a weak reference's callback goes no further."""
+    process = entered(run(SWALLOW))
+    assert process.stdout.readline() == "inside\n"
+    process.terminate()
+    assert process.wait(PROMPTLY) == 128 + signal.SIGTERM
     assert process.stdout.read() == ""
 
 
