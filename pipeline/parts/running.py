@@ -124,7 +124,8 @@ def train(
             head.check()
     finally:
         end(pending)
-        hub.drain()
+        for _ in range(2):  # the first answer may be from before the last report
+            hub.drain(_ANSWER_S)
     return results
 
 
@@ -138,18 +139,21 @@ class _Hub:
         made: Any = ray.remote(num_cpus=0, max_restarts=-1)(MetricHub)
         self.actor = made.options(**pinned_here()).remote()
         self._on_report, self._warned = on_report, False
+        self._answer: Any = self.actor.drain.remote()
 
-    def drain(self) -> None:
-        """Hand on what has been reported."""
+    def drain(self, patience: float = 0.0) -> None:
+        """Hand on what has been reported, if the hub answers within so many seconds."""
         import ray
 
-        try:
-            reports = ray.get(self.actor.drain.remote(), timeout=_ANSWER_S)
-        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
-            if not self._warned:
-                _logger.warning("progress is not reported for now (%s)", type(error).__name__)
-            self._warned = True
+        if not ray.wait([self._answer], timeout=patience)[0]:
             return
+        try:
+            reports = ray.get(self._answer)
+        except ray.exceptions.RayActorError:
+            if not self._warned:
+                _logger.warning("the hub of progress reports was lost; it is started anew")
+            self._warned, reports = True, []
+        self._answer = self.actor.drain.remote()
         for report in reports:
             self._on_report(report)
 
