@@ -69,7 +69,6 @@ class Guard:
         if not self._checkpointing:
             raise SystemExit(128 + number)
 
-
     def repeat(self) -> None:
         """Stop once more, from a moment on: the first time led to nothing."""
         self._repeated = True
