@@ -6,6 +6,7 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,24 @@ def with_need(errand: Errand, device: str, cpus: float | None, gpus: float | Non
     return replace(errand, need=need)
 
 
-def run_here(errand: Errand, inputs: Mapping[str, Bundle], out: Path, told: Told) -> Any:
-    """Do it in this process; returns what the work does."""
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Inside it, this process's numerics run on so many threads."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(errand.threads)
+    torch.set_num_threads(count)
     try:
-        where = {name: str(bundle.path) for name, bundle in inputs.items()}
-        return errand.work(where, out, told, **errand.settings)
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+def run_here(errand: Errand, inputs: Mapping[str, Bundle], out: Path, told: Told) -> Any:
+    """Do it in this process; returns what the work does."""
+    where = {name: str(bundle.path) for name, bundle in inputs.items()}
+    with on_threads(errand.threads):
+        return errand.work(where, out, told, **errand.settings)
 
 
 def run_there(

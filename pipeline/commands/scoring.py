@@ -159,7 +159,8 @@ def _scores(
     images: "np.ndarray",
     labels: "np.ndarray | None",
 ) -> "list[Score]":
-    from pipeline.params.settings import EvaluateConfig
+    from pipeline.cluster.errand import on_threads
+    from pipeline.params.settings import EvaluateConfig, RuntimeConfig
     from pipeline.parts.device import device_of
     from pipeline.parts.progress import console_for
     from pipeline.scores.evaluation import sample_scores
@@ -173,10 +174,12 @@ def _scores(
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
     chosen |= {name: True for name in _COSTLY if getattr(arguments, name)}
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
-    device = str(device_of(params.runtime.device if params else "auto"))
+    runtime = params.runtime if params else RuntimeConfig()
+    device = str(device_of(runtime.device))
     kept = owning_project(paths.project_root()) / paths.STORAGE
     samples = [Samples(images, labels, arguments.seed)]
-    with Shown(console_for(params.runtime.progress if params else "auto")) as told:
+    threads = runtime.threads_of("judge")  # as the stage's, whose judge this is
+    with Shown(console_for(runtime.progress)) as told, on_threads(threads):
         found = sample_scores(samples, real, settings, means(Storage(kept), told, device))
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
     return [score.with_protocol(**facts) for score in found]
