@@ -151,6 +151,7 @@ def test_one_changed_line_runs_only_what_it_changes(project) -> None:
     assert "Running stage 'prepare'" not in told
 
 
+@pytest.mark.slow  # a training that has to get going, and a stop that waits for its checkpoint
 def test_a_job_goes_on_without_its_person_and_keeps_what_it_has_when_stopped(
     project, s3, until
 ) -> None:
