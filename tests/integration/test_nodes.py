@@ -58,7 +58,7 @@ def test_the_whole_pipeline_with_storage_on_the_driver_s_disk(
     assert digests(project.root) == digests(trained.root)
     assert scores(project.root) == scores(trained.root)
     assert len(list((project.root / ".runs/judge").iterdir())) == 1, "brought to the driver's disk"
-    assert not list((project.root / ".runs").glob(".tmp-*"))
+    assert not list((project.root / ".runs").glob(".tmp-*-*"))
 
 
 @pytest.fixture
