@@ -109,17 +109,25 @@ def train(
     import ray
 
     head, hub, luggage = Head(), _Hub(on_report), packed()
-    names = {_submit(part, hub.actor, luggage): part.name for part in parts}
+    begun = {_submit(part, hub.actor, luggage): part for part in parts}
     results: dict[str, dict[str, Any]] = {}
-    pending = list(names)
+    pending = list(begun)
     try:
         while pending:
             done, pending = ray.wait(pending, timeout=_POLL_S)
             hub.drain()
             for ref in done:
-                results[names[ref]] = _result(ref, names[ref])
-                on_done(names[ref], results[names[ref]])
-            if should_stop() and pending:
+                part, result = begun[ref], _result(ref, begun[ref].name)
+                if result is not None:
+                    results[part.name] = result
+                    on_done(part.name, result)
+                elif (
+                    not should_stop()
+                ):  # its machine is ending: it has saved, and goes on elsewhere
+                    again = _submit(part, hub.actor, luggage)
+                    begun[again] = part
+                    pending.append(again)
+            if should_stop() and len(results) < len(parts):
                 raise Stopped
             head.check()
     finally:
@@ -158,7 +166,8 @@ class _Hub:
             self._on_report(report)
 
 
-def _result(ref: Any, name: str) -> dict[str, Any]:
+def _result(ref: Any, name: str) -> dict[str, Any] | None:
+    """What a task returned: None where it was told to end, and has saved. Raises UserError."""
     import ray
 
     try:

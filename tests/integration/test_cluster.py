@@ -91,22 +91,29 @@ def two_cpus():
 @pytest.mark.usefixtures("two_cpus")
 class TestOneMachine:
     def test_a_lost_worker_is_replaced_and_goes_on_from_its_checkpoint(self, make_part):
+        """One is killed; the next is told that its machine ends, as a spot machine is."""
         total = 40_000
         part = make_part(1, total)
         folder = Path(part.placement.storage) / part.folder
-        reports, lost = [], []
+        reports, lost, told = [], [], []
 
         def on_report(report):
             reports.append(report)
             steps = [int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.pt")]
-            if not lost and max(steps, default=0) * 50 >= total // 4:
+            seen = max(steps, default=0) * 50
+            if not lost and seen >= total // 4:
                 (process,) = ray_tasks(part.name)
                 process.kill()
                 process.wait(10)
-                lost.append((time.time() * 1000, max(steps) * 50))
+                lost.append((time.time() * 1000, seen))
+            elif lost and not told and seen >= total // 2:
+                told.extend(ray_tasks(part.name))
+                for process in told:
+                    process.terminate()
 
         results, _ = train([part], on_report)
         ((lost_ms, kept),) = lost
+        assert told
         # Half a second passes before a first report: from nothing it would tell of less.
         after = [report for report in reports if report.timestamp_ms > lost_ms]
         assert after[0].images_seen > kept
