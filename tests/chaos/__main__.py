@@ -66,11 +66,14 @@ def _rounds(world: World, record: Record, options: argparse.Namespace, folder: P
     rng = random.Random(options.seed)
     hammer = Hammer(world, record, rng, options.pause)
     pristine = options.base or _pristine(folder / "pristine" / "sgan")
-    quiet = _round(pristine, folder, 0, options.storage[0], world, options.target)
-    hammer.quiet(quiet)
-    same = checks.outputs(quiet.root)
-    record.wrong += _held(world, quiet, same)
-    quiet.end()
+    if options.base:
+        same = checks.outputs(options.base)
+    else:
+        quiet = _round(pristine, folder, 0, options.storage[0], world, options.target)
+        hammer.quiet(quiet)
+        same = checks.outputs(quiet.root)
+        record.wrong += _held(world, quiet, same)
+        quiet.end()
     waiting = _plan(rng, options)
     number = 0
     while waiting and number < 3 * options.kills:
@@ -119,6 +122,8 @@ def _round(
 ) -> Round:
     root = folder / f"round{number}" / "sgan"
     shutil.copytree(pristine, root, symlinks=True)
+    for trained in (root / ".runs").glob("level*"):
+        shutil.rmtree(trained)
     round_ = Round(root, number, storage, world, target)
     round_.own_disks()
     return round_
@@ -146,8 +151,8 @@ def _options() -> argparse.Namespace:
     add("--only", nargs="*", default=[], help="these kinds of kill only, by name")
     add("--storage", nargs="*", default=["disk", "s3"], choices=["disk", "s3"], help="by turns")
     add("--pause", type=float, nargs=2, default=(0.5, 8.0), help="seconds between kills")
-    add("--base", type=Path, help="a project to start from instead of an empty one")
-    add("--target", default="", help="what `dvc repro` is asked for; all by default")
+    add("--base", type=Path, help="a trained project, whose levels are trained again")
+    add("--target", default="", help="what `dvc repro` is asked for (default: every stage)")
     add("--report", type=Path, help="a file for the report, which is printed too")
     add("--keep", action="store_true", help="keep the folders of a go in which everything held")
     return parser.parse_args()

@@ -48,7 +48,7 @@ class Hammer:
         round_.begin()
         while True:
             fault = next((f for f in waiting if f.storage in ("", round_.storage)), None)
-            if fault is None or done == most or not self._sleep(round_):
+            if fault is None or done == most or not self._at_work(round_):
                 if not self._go_on(round_):
                     return
                 if round_.ended() == 0:
@@ -61,8 +61,9 @@ class Hammer:
             waiting.remove(fault)
             done += 1
 
-    def _sleep(self, round_: Round) -> bool:
-        """A random pause; False where `dvc repro` has ended before."""
+    def _at_work(self, round_: Round) -> bool:
+        """A random pause once a stage runs; False where `dvc repro` has ended before."""
+        self._until(lambda: round_.stage_processes() or round_.ended() is not None, _LONGEST_S)
         until = time.monotonic() + self.rng.uniform(*self.pause)
         while time.monotonic() < until:
             if round_.ended() is not None:
@@ -176,7 +177,7 @@ class Hammer:
         said = [line for line in lines if line.startswith(("error", "Stopped"))]
         return f"exit {round_.ended()} “{(said or lines or ['nothing'])[-1][:140]}”"
 
-    def _until(self, true: Callable[[], bool], seconds: float) -> float | None:
+    def _until(self, true: Callable[[], object], seconds: float) -> float | None:
         """Seconds until it is true; None where it is not in that time."""
         began = time.monotonic()
         while not true():

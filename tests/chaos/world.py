@@ -183,7 +183,7 @@ class Round(Project):
     def begin(self) -> None:
         """Start `dvc repro`, in a process group of its own as a terminal would."""
         self.starts += 1
-        command = [sys.executable, "-m", "dvc", "repro", *([self._target] if self._target else [])]
+        command = [sys.executable, "-m", "dvc", "repro", *self._target.split()]
         with open(self.log_file(), "w") as out:
             self.repro = subprocess.Popen(
                 command,
