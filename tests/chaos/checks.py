@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import signal
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.chaos.world import Round, World
 # What two goes of one recipe share to the bit. Reports and metrics files tell times as well.
 SAME = ("artifacts/data", "artifacts/encoder", "artifacts/features", "artifacts/levels")
 SAME += ("artifacts/joint", "artifacts/evaluate/scores.json", "plots")
+OURS = ("error: ", "Stopped")  # how a stage begins its last line
 _IMAGES = ("*.png",)
 
 
@@ -136,10 +138,14 @@ def _name(process: psutil.Process) -> str:
 
 
 def told(round_: Round, start: int) -> list[str]:
-    """Stack traces that a person was shown."""
+    """What is wrong with what a person was shown when `dvc repro` failed: a stack trace, or no word
+    of ours though the stage was not killed outright."""
     text = round_.log_file(start).read_text(errors="replace")
-    if "Traceback (most recent call last)" not in text:
+    if "Traceback (most recent call last)" in text:
+        after = text.rpartition("Traceback (most recent call last)")[2].splitlines()
+        last = next((line for line in after if line and not line.startswith((" ", "("))), "")
+        return [f"a stack trace was printed, which ends in: {last[:160]}"]
+    killed = "exited with -9" in text or round_.ended() == -signal.SIGKILL
+    if killed or any(line.startswith(OURS) for line in text.splitlines()):
         return []
-    after = text.rpartition("Traceback (most recent call last)")[2].splitlines()
-    last = next((line for line in after if line and not line.startswith((" ", "("))), "")
-    return [f"a stack trace was printed, which ends in: {last[:160]}"]
+    return ["the stage ended without a word of ours"]

@@ -174,7 +174,7 @@ class Hammer:
         """The last line of a `dvc repro` that failed, and what is wrong with what it printed."""
         self.record.wrong += [f"{when}: {what}" for what in checks.told(round_, round_.starts)]
         lines = round_.log_file().read_text(errors="replace").splitlines()
-        said = [line for line in lines if line.startswith(("error", "Stopped"))]
+        said = [line for line in lines if line.startswith(checks.OURS)]
         return f"exit {round_.ended()} “{(said or lines or ['nothing'])[-1][:140]}”"
 
     def _until(self, true: Callable[[], object], seconds: float) -> float | None:
