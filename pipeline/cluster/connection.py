@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _ANSWER_S = 5.0
 _DIAL_S = 1.0
 # Ray's own patience is 60 s, and then its C++ ends this process without a word to anyone.
 _HEAD_AWAY_S = 15.0
+_LAST_WORD_S = 50.0
 
 
 class ClusterLost(UserError):
@@ -36,15 +38,16 @@ class Head:
         self.address = ray.get_runtime_context().gcs_address
         self._answered = time.monotonic()
 
-    def check(self) -> None:
-        """Raises ClusterLost where the head has not answered for 15 s, at any time in between."""
+    def check(self, patience: float = _HEAD_AWAY_S) -> None:
+        """Raises ClusterLost where the head has not answered for so many seconds, at any time in
+        between."""
         host, _, port = self.address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), _DIAL_S).close()
             self._answered = time.monotonic()
         except OSError as error:
             away = time.monotonic() - self._answered
-            if away > _HEAD_AWAY_S:
+            if away > patience:
                 raise ClusterLost(
                     f"the head of the Ray cluster ({self.address}) has not answered for "
                     f"{away:.0f} s ({error}): start it, and run again"
@@ -92,16 +95,38 @@ def connected(cpus: int | None = None, wait_seconds: float = 60.0) -> Iterator[N
     except Exception as error:  # Ray raises that very class where its processes do not start
         raise UserError(_refused(address, error)) from error
     try:
-        if address:
-            wait_for([Need("the stage", {"CPU": 1.0})], wait_seconds, _tell)
-            nodes.check()
-        yield
+        with _last_word(Head()):
+            if address:
+                wait_for([Need("the stage", {"CPU": 1.0})], wait_seconds, _tell)
+                nodes.check()
+            yield
     except ClusterLost:
         raise  # a farewell would wait for the head, 22 s: Ray takes it as this process ends
     except BaseException:
         ray.shutdown()
         raise
     ray.shutdown()
+
+
+@contextmanager
+def _last_word(head: Head) -> Iterator[None]:
+    """Where the head dies while this process waits inside a call of Ray, which nothing can
+    interrupt, it ends with a word before Ray ends it without one."""
+    left = threading.Event()
+
+    def watch() -> None:
+        while not left.wait(_DIAL_S):
+            try:
+                head.check(_LAST_WORD_S)
+            except ClusterLost as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                os._exit(2)
+
+    threading.Thread(target=watch, name="head-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
 
 
 def _tell(line: str) -> None:

@@ -6,6 +6,8 @@ Training on real clusters: tests/integration/test_cluster.py.
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,23 @@ def test_a_head_that_is_away_for_long_is_lost(listening, monkeypatch) -> None:
     head._answered -= 20
     with pytest.raises(connection.ClusterLost, match=r"127\.0\.0\.1:1.*has not answered for 20 s"):
         head.check()
+
+
+LOST = """
+import time
+from pipeline.cluster import connection
+connection._LAST_WORD_S = 0.5
+head = object.__new__(connection.Head)
+head.address, head._answered = "127.0.0.1:1", time.monotonic()
+with connection._last_word(head):
+    time.sleep(60)
+"""
+
+
+def test_a_head_that_dies_while_nothing_asks_for_it_still_gets_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=50)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the head of the Ray cluster (127.0.0.1:1) has not answ")
 
 
 def test_an_address_where_nobody_is(free_port) -> None:
