@@ -26,7 +26,8 @@ class Fault:
         act: does it.
         seconds: how long it lasts before the world is mended.
         storage: the kind of round that it needs; "" for any.
-        stops: whether everything that trains has to save and be gone within 10 seconds.
+        stops: whether what trains has to save and be gone within 10 seconds: "stage" for all of
+            it and the stage, "node" for what trains on one node; "" for no.
         after: repairs what the world does not know of.
     """
 
@@ -34,7 +35,7 @@ class Fault:
     act: Act
     seconds: tuple[float, float] = (0.0, 0.0)
     storage: str = ""
-    stops: bool = False
+    stops: str = ""
     after: Callable[[Round], None] | None = None
 
 
@@ -208,6 +209,7 @@ def interrupt(world: World, round_: Round, rng: random.Random) -> str:
 def _signal_group(world: World, round_: Round, number: int) -> str:
     if not world.training() or round_.repro is None or round_.repro.poll() is not None:
         return ""
+    world.told = [*world.training(), *round_.stage_processes()]
     os.killpg(round_.repro.pid, number)
     return f"group {round_.repro.pid}"
 
@@ -218,7 +220,8 @@ def notice(world: World, round_: Round, rng: random.Random) -> str:
     if not nodes:
         return ""
     node_ = rng.choice(nodes)
-    names = sorted({p.cmdline()[0].split()[0] for p in node_.named(*TRAINED)})
+    world.told = node_.named(*TRAINED)
+    names = sorted({p.cmdline()[0].split()[0] for p in world.told})
     for process in reversed(node_.processes()):
         try:
             process.terminate()
@@ -249,7 +252,7 @@ FAULTS = (
     Fault("full TMPDIR", _full("TMPDIR"), (3.0, 6.0), after=roomy),
     Fault("full TMPDIR of a worker", full_worker, (3.0, 6.0)),
     Fault("full artifacts", _full("artifacts"), (3.0, 6.0), after=roomy),
-    Fault("SIGTERM", terminate, stops=True),
-    Fault("Ctrl-C", interrupt, stops=True),
-    Fault("notice to a node", notice),
+    Fault("SIGTERM", terminate, stops="stage"),
+    Fault("Ctrl-C", interrupt, stops="stage"),
+    Fault("notice to a node", notice, stops="node"),
 )

@@ -4,6 +4,8 @@ import random
 import time
 from collections.abc import Callable
 
+import psutil
+
 from pipeline.stages import ORDER
 from tests.chaos import checks, faults
 from tests.chaos.faults import Fault
@@ -103,6 +105,8 @@ class Hammer:
         say(f"{len(self.record.kills)} {fault.name}: {kill.what} at {kill.moment}")
         if fault.stops:
             reached = self._stopped(round_, kill, reached)
+        if fault.stops == "stage":
+            self._until(lambda: round_.ended() is not None, 60)
         time.sleep(self.rng.uniform(*fault.seconds))
         self._mend(round_, fault)
         self._recover(round_, kill, reached, stages, began)
@@ -118,20 +122,15 @@ class Hammer:
         self.world.mend()
 
     def _stopped(self, round_: Round, kill: Kill, reached: dict[str, int]) -> dict[str, int]:
-        """Wait until nothing trains; what is then there, which has to be more than before."""
+        """Wait until what was told to stop is gone; what is then saved, more than before."""
         began = time.monotonic()
-
-        def quiet() -> bool:
-            return not self.world.training() and not round_.stage_processes()
-
-        self._until(quiet, 60)
+        self._until(lambda: not any(_runs(process) for process in self.world.told), 60)
         kill.gone = time.monotonic() - began
         if kill.gone > STOP_S:
             self.record.wrong.append(f"{kill.fault}: gone after {kill.gone:.1f} s")
         after = round_.reached()
         if not any(after.get(part, 0) > reached.get(part, 0) for part in after):
             self.record.wrong.append(f"{kill.fault} at {kill.moment}: no checkpoint was saved")
-        self._until(lambda: round_.ended() is not None, 60)
         return after
 
     def _recover(
@@ -185,6 +184,13 @@ class Hammer:
                 return None
             time.sleep(_POLL_S)
         return time.monotonic() - began
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _moment(reached: dict[str, int], stages: list[str]) -> str:

@@ -28,6 +28,7 @@ class World:
         cluster: three nodes of one core; the head is this machine as it is, the others apart.
         s3, proxy: the store, and the way to it.
         mlflow: the tracking server, over PostgreSQL where it is installed.
+        told: the processes that the newest stop has to end.
     """
 
     def __init__(self, folder: Path, *, database: Path | None = None) -> None:
@@ -45,6 +46,7 @@ class World:
         self.mlflow = MlflowServer(folder / "mlflow", database=uri)
         self.cluster = _nodes()
         self.proxy: FaultProxy | None = None
+        self.told: list[psutil.Process] = []
 
     def start(self) -> None:
         """Start all of it, side by side where that is possible."""
