@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,7 @@ def _repro(folder: Path, arguments: Sequence[str], stop: list[int]) -> int:
         if waited > _STOPPING_S:
             for process in _descendants():
                 process.kill()
+    _bury_orphans()
     return 128 + stop[0] if stop else child.returncode
 
 
@@ -188,6 +189,14 @@ def _descendants() -> list[psutil.Process]:
     """The living processes below this one."""
     found = psutil.Process().children(recursive=True)
     return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def _bury_orphans() -> None:
+    """Collect the ended orphans that this process has inherited: where Ray is a container's first
+    process, nobody else would, and Ray would wait for them as if they lived."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _end_with_parent() -> None:

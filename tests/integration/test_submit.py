@@ -156,10 +156,10 @@ def test_a_job_goes_on_without_its_person_and_keeps_what_it_has_when_stopped(
     project, s3, until
 ) -> None:
     project.edit(encoder={"total_images": 5_000_000})
-    client = project.start(
-        "python", "-m", "pipeline", "submit", "--python", sys.executable, *ENCODER
-    )
-    log = project.root / "process.log"
+    command = ("python", "-m", "pipeline", "submit", "--python", sys.executable, *ENCODER)
+    # Beside the project: a file in it would travel, and make another job.
+    client = project.start(*command, log="../submit.log")
+    log = project.root.parent / "submit.log"
     until(lambda: "images (" in log.read_text(), 90, "the encoder trains")
     client.send_signal(signal.SIGINT)
     assert client.wait(20) == 0
@@ -184,3 +184,18 @@ def _runs(project: Submitter) -> list:
     client = mlflow.MlflowClient(project.variables["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("sgan").experiment_id
     return client.search_runs([experiment], "tags.`sgan.stage` != ''")
+
+
+@pytest.mark.slow  # one job more
+def test_plain_ray_job_submit_keeps_its_results_in_a_folder_of_the_head(
+    project, head, tmp_path
+) -> None:
+    submit = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", "."]
+    inside = [sys.executable, "-m", "pipeline", "job", "--storage", "/tmp/kept", "--", "prepare"]
+    project.run(*submit, "--submission-id", "plain", "--", *inside)
+    kept = tmp_path / "kept"
+    shutil.copytree(head.nodes[0].path("/tmp/kept"), kept)  # as with rsync
+    assert json.loads((kept / "jobs/plain/job.json").read_text())["status"] == "SUCCEEDED"
+    assert (kept / "mlflow.db").is_file()
+    assert "fetched prepare" in project.submit("--fetch", "plain", "--storage", str(kept))
+    assert project.repro("prepare") == []

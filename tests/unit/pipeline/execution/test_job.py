@@ -102,5 +102,4 @@ def test_a_stop_waits_until_the_stages_have_saved(running, tmp_path: Path) -> No
         os.kill(process.pid, signal.SIGTERM)
     assert running.communicate(timeout=30)[0] == "143\n"
     assert (tmp_path / "saved").exists()
-    gone = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    assert all(not p.is_running() or p.status() in gone for p in below)
+    assert not [process for process in below if process.is_running()]  # nor as a zombie
