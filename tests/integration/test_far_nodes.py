@@ -86,6 +86,7 @@ def test_code_and_environment_travel_and_no_secret_is_seen(far):
     assert grep.stdout == ""
 
 
+@pytest.mark.slow  # a training on the far node
 def test_a_killed_hub_ends_no_training(far, make_part):
     part, reports, killed = make_part(1, total_images=20_000), [], []
 
@@ -102,6 +103,7 @@ def test_a_killed_hub_ends_no_training(far, make_part):
     assert Checkpoints(Storage(part.placement.storage), part.folder).result()
 
 
+@pytest.mark.slow  # 15 s until a head counts as dead
 def test_a_head_that_dies_ends_the_stage_in_one_line(far, make_part):
     """The last test here: `ray start` ends the head's node, which is the driver's, with it."""
     part, killed = make_part(1, total_images=5_000_000), []

@@ -44,6 +44,7 @@ def records(root: Path) -> dict[str, dict]:
     return {path.parts[-3]: json.loads(path.read_text())["record"] for path in results}
 
 
+@pytest.mark.slow  # a whole `dvc repro` on three nodes of one core
 def test_the_whole_pipeline_with_storage_on_the_driver_s_disk(
     trained, nodes_apart, project, monkeypatch
 ):

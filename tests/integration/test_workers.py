@@ -36,6 +36,7 @@ def one_rank(rank: int, part: Any, meeting: Path) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.slow  # Ray Train starts twice
 def test_a_rank_is_killed_and_the_part_ends_with_the_bits_of_a_quiet_run(
     nodes_apart, make_part, monkeypatch, tmp_path
 ):
