@@ -48,8 +48,9 @@ class Curve:
 
 
 def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """A curve as CSV (images_seen first), for DVC's plots; atomic."""
-    keys = list(dict.fromkeys(key for row in rows for key in row))
+    """A curve as CSV (images_seen, then by name: a curve that was stored lists its keys in another
+    order than one that was just made), for DVC's plots; atomic."""
+    keys = sorted({key for row in rows for key in row}, key=lambda key: (key != "images_seen", key))
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, keys)
         writer.writeheader()

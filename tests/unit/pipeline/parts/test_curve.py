@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.parts.curve import Curve
+from pipeline.parts.curve import Curve, write_curve
 
 BATCH, TOTAL = 10, 1000
 
@@ -71,3 +71,12 @@ def test_the_last_image_is_on_the_curve():
     for index in range(101):
         curve.add(min((index + 1) * BATCH, 1005), {"loss": 1.0})
     assert [row["images_seen"] for row in curve.rows[-2:]] == [1000, 1005]
+
+
+def test_a_stored_curve_is_written_as_one_just_made(tmp_path) -> None:
+    rows = [{"images_seen": 10, "loss_q": 1.0, "loss_d": 2.0}]
+    write_curve(tmp_path / "made.csv", rows)
+    stored = json.loads(json.dumps(rows, sort_keys=True))
+    write_curve(tmp_path / "stored.csv", stored)
+    assert (tmp_path / "made.csv").read_text() == (tmp_path / "stored.csv").read_text()
+    assert (tmp_path / "made.csv").read_text().startswith("images_seen,")
