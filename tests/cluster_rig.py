@@ -88,7 +88,11 @@ class Node:
     def main(self) -> psutil.Process:
         """`ray start` itself: in a namespace of its own it is the first process there."""
         own = psutil.Process(self.process.pid)
-        return own.children()[0] if self.inside else own
+        if not self.inside:
+            return own
+        for first in own.children():
+            return first
+        raise psutil.NoSuchProcess(own.pid, self.name)
 
     def processes(self) -> list[psutil.Process]:
         """Every process of the node, workers too."""
