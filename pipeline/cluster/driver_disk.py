@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.cluster.nodes import pinned_here
 from pipeline.errors import UserError
-from pipeline.storage.atomic import TEMPORARY_PREFIX, write_bytes
+from pipeline.storage.atomic import TEMPORARY_PREFIX, refusals_told, write_bytes
 from pipeline.storage.folder import Folder
 
 CHUNK = 8 << 20
@@ -49,24 +49,26 @@ class Keeper:
             return file.read(CHUNK)
 
     def take(self, upload: str, start: int, content: bytes) -> None:
-        """A piece of an upload, into a temporary file."""
+        """A piece of an upload, into a temporary file. Raises UserError where the disk is full."""
         path = self._upload(upload)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+") as file:
-            file.seek(start)
-            file.write(content)
+        with refusals_told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+") as file:
+                file.seek(start)
+                file.write(content)
 
     def commit(self, upload: str, key: str, sha256: str) -> bool:
         """Let an upload become `key`, if it has arrived as it was sent."""
         path, target = self._upload(upload), self._folder.root / key
         if not path.is_file():
             return target.is_file() and self.version(key) == sha256
-        with path.open("rb+") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                return False
-            os.fsync(file.fileno())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        with refusals_told(target, path):
+            with path.open("rb+") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    return False
+                os.fsync(file.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
         return True
 
     def drop(self, upload: str) -> None:

@@ -33,18 +33,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in _REFUSED or error.filename not in (None, *_around(temporary)):
-            raise
-        raise UserError(f"{path} cannot be written: {refusal(error, path.parent)}") from error
+        with refusals_told(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
             temporary.unlink()
+
+
+@contextmanager
+def refusals_told(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Inside, `path` is written, by way of `temporary` if there is one.
+
+    Raises UserError where their disk is full or may not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSED or error.filename not in (None, *_around(temporary or path)):
+            raise
+        raise UserError(f"{path} cannot be written: {refusal(error, path.parent)}") from error
 
 
 def sweep(folder: Path) -> None:

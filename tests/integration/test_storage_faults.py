@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cluster.driver_disk import Keeper
 from pipeline.errors import UserError
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.turns import LEASE
@@ -166,6 +167,12 @@ def test_a_full_disk_below_storage_is_told_and_the_older_checkpoint_stays(tiny_d
     assert "No space left on device (" in str(told.value)
     assert [path.name for path in (tiny_disk / FOLDER).iterdir()] == ["step-0000000010.pt"]
     assert checkpoints.load("cpu") == (10, state(10))
+
+
+def test_a_full_disk_of_the_driver_is_named_to_the_worker(tiny_disk):
+    keeper = Keeper(str(tiny_disk))
+    with pytest.raises(UserError, match=f"^{tiny_disk}/.*-upload cannot be written: No space left"):
+        keeper.take("a-upload", 0, bytes(2_000_000))
 
 
 def test_a_full_disk_while_training_ends_in_one_line_and_the_next_run_goes_on(
