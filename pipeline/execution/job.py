@@ -36,7 +36,7 @@ _POLL_S = 0.2
 # A stop reaches every process of the job when it comes from Ray; who sends it to this one alone
 # has it passed on after so long.
 _PASS_ON_S = 2.0
-_STOPPING_S = 60.0
+_STOPPING_S = 35.0
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 

@@ -17,8 +17,9 @@ from pipeline.execution.job_results import JobResults, names
 from pipeline.execution.submission import Submission, kept_in, name_of, prepare
 
 _ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-# Ray itself gives a job that is stopped 3 s; the stages save, and what is done is pushed.
-_VARIABLES = {"RAY_JOB_STOP_WAIT_TIME_S": "120"}
+# A job that is stopped has 3 s if nothing is said; the stages save, and what is done is pushed.
+# Ray 2.60 does not see that it has ended before, and always calls it running for so long.
+_VARIABLES = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
 _STARTS_AGAIN = 3
 _SHOWN_NAMES = 5
 
