@@ -156,7 +156,8 @@ class Cluster:
     def __init__(self, *, cpus: int, object_store_mb: int, pin: bool) -> None:
         # Short, since sockets lie in it; one name for all, since nodes take the head's.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-        self.token = secrets.token_hex(32)
+        # Ray reads a process's token once, so that of the environment is every cluster's here.
+        self.token = os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)
         self.address = self.dashboard = ""
         self.nodes: list[Node] = []
         self._cpus, self._store, self._pin = cpus, object_store_mb * 1_000_000, pin

@@ -197,11 +197,11 @@ def _submit(part: Part, hub: Any, luggage: Luggage) -> Any:
 
 def _alone(part: Part, sender: ActorSender, luggage: Luggage) -> dict[str, Any] | None:
     """One worker. None where it was stopped: it has saved."""
-    luggage.unpack()
-    from pipeline.parts.worker import train_part
-    from sgan.training.loop import TrainingStopped
+    with asked_to_stop() as stop:  # around the imports too: one that a stop cuts short spoils torch
+        luggage.unpack()
+        from pipeline.parts.worker import train_part
+        from sgan.training.loop import TrainingStopped
 
-    with asked_to_stop() as stop:
         try:
             return train_part(part, sender, should_stop=stop)
         except TrainingStopped:

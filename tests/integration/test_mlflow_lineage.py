@@ -11,7 +11,7 @@ from pipeline.tracking.run import flatten
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-STAGES = list(ORDER)
+STAGES = [name for name in ORDER if name != "promote"]  # which is off
 
 
 @pytest.fixture(scope="module")
