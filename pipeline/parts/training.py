@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
@@ -77,21 +78,38 @@ def train_parts(
                     if not (connection.wanted() or several):
                         _here(mine, on_report, on_done, turns.should_stop)
                         continue
-                    cluster = session()
-                    with connection.connected() if cluster is None else nullcontext():
-                        wait = 0.0 if cluster is None else wait_seconds
-                        stop = turns.should_stop
-                        ready = running.preflight(mine, progress.status, wait, stop)
-                        if cluster is not None:
-                            ready = [
-                                supplied(part, cluster.supply).placed(storage=cluster.storage)
-                                for part in ready
-                            ]
-                        running.train(ready, on_report, on_done, stop)
+                    ray = _OnRay(session(), wait_seconds, progress.status)
+                    ray.train(mine, on_report, on_done, turns.should_stop)
         except running.Stopped:
             progress.status(_stopped(parts))
             raise SystemExit(128 + guard.signal_number) from None
     return results
+
+
+@dataclass(frozen=True)
+class _OnRay:
+    """Where parts run side by side: the cluster of a session, or a local Ray for None, whose
+    workers have the driver's files."""
+
+    cluster: "Session | None"
+    wait_seconds: float
+    say: Callable[[str], None]
+
+    def train(
+        self, parts: Sequence[Part], on_report: Any, on_done: Any, stop: Callable[[], bool]
+    ) -> None:
+        """As `running.preflight` and `running.train`."""
+        local = self.cluster is None
+        with connection.connected() if local else nullcontext():
+            wait = 0.0 if local else self.wait_seconds
+            ready = running.preflight(parts, self.say, wait, stop)
+            running.train([self._reached(part) for part in ready], on_report, on_done, stop)
+
+    def _reached(self, part: Part) -> Part:
+        """A part whose inputs and storage are as the nodes reach them."""
+        if self.cluster is None:
+            return part
+        return supplied(part, self.cluster.supply).placed(storage=self.cluster.storage)
 
 
 def log_curve(run: "StageRun", part: str, rows: Rows, images_per_second: float) -> None:

@@ -6,15 +6,15 @@ import mlflow
 import pytest
 
 from pipeline import paths
+from pipeline.errors import UserError
 from pipeline.execution.stage import opened
 from pipeline.report.record import PREVIOUS, SCORES, read_facts, read_scores, read_stages
 from pipeline.scores.score import Score
 from pipeline.stages import evaluate
-from sgan.errors import WeightsError
 
 
 def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
-    with pytest.raises(WeightsError, match=r"stack\.safetensors: no such weights file"):
+    with pytest.raises(UserError, match=r"stack\.safetensors does not exist; run `dvc repro`"):
         evaluate.main()
     client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'sgan'")
