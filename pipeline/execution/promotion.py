@@ -13,7 +13,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution import judging
 from pipeline.execution.registration import model_name
-from pipeline.execution.stage import Stage
+from pipeline.execution.stage import Stage, file_sha256
 from pipeline.report.record import SCORES, read_scores
 from pipeline.scores import gate
 from pipeline.scores.gate import LEAST_SEEDS, Row, Verdict
@@ -30,6 +31,7 @@ from pipeline.scores.headline import FID
 from pipeline.scores.score import Score
 from pipeline.scores.version import evaluation_version, stamped
 from pipeline.storage.atomic import write_json
+from pipeline.tracking.lineage import leaves
 from pipeline.tracking.registry import CHALLENGER, CHAMPION, WEIGHTS_TAG, Registry
 
 if TYPE_CHECKING:
@@ -181,17 +183,13 @@ def _settings(settings: EvaluateConfig) -> EvaluateConfig:
 def _scored_again(
     stage: Stage, registry: Registry, version: ModelVersion, settings: EvaluateConfig, folder: Path
 ) -> list[Score]:
-    from pipeline.parts.device import device_of
     from pipeline.parts.progress import console_for
-    from pipeline.scores.evaluation import drawn_sets, stack_scores
-    from pipeline.scores.means import means
-    from pipeline.scores.prepared import real_images
+    from pipeline.parts.supplying import data_bundle, file_bundle
     from pipeline.scores.shown import Shown
-    from sgan.weights import load_stack
 
     weights = registry.stack_file(version, folder)
     key = {
-        "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "weights": file_sha256(weights),
         "data": stage.manifest().data_digest,
         "evaluation": evaluation_version(),
         "settings": asdict(settings),
@@ -201,12 +199,12 @@ def _scored_again(
     if kept.is_file():
         return read_scores(kept)
     print(f"promote: version {version.version} is scored with seeds {settings.seeds}", flush=True)
-    device = str(device_of(stage.params.runtime.device))
-    stack, real = load_stack(weights, device), real_images(stage.path(paths.DATA))
+    inputs = {
+        "stack": file_bundle(weights),
+        "data": data_bundle(stage.path(paths.DATA), ["train", "test"]),
+    }
     with Shown(console_for(stage.params.runtime.progress)) as told:
-        lent = means(stage.storage(), told, device, stage.precision())
-        samples = drawn_sets(stack, settings)
-        scores = stamped(stack_scores(stack, samples, real, settings, lent))
+        scores = stamped(judging.scored(stage, inputs, folder, told, settings))
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_json(kept, [score.as_dict() for score in scores])
     return scores
@@ -214,9 +212,9 @@ def _scored_again(
 
 def _project_rows(stage: Stage) -> list[Row]:
     """The conditions on the project that the challenger comes from."""
-    dirty = stage.lineage.git_dirty
+    dirty, unfinite = stage.lineage.git_dirty, _unfinite(stage)
     rows = [
-        Row("losses", ("", _unfinite(stage) or "all finite"), "finite", not _unfinite(stage)),
+        Row("losses", ("", unfinite or "all finite"), "finite", not unfinite),
         Row("git", ("", "files differ from the commit" if dirty else "clean"), "clean", not dirty),
     ]
     return [*rows, *_pushed(stage.root)]
@@ -229,18 +227,10 @@ def _unfinite(stage: Stage) -> str:
         file = stage.path(paths.metrics_file(name))
         if not file.is_file():
             return f"{file.name} is missing"
-        for key, value in _leaves(json.loads(file.read_text(encoding="utf-8"))):
+        for path, value in leaves(json.loads(file.read_text(encoding="utf-8"))).items():
             if isinstance(value, float) and not math.isfinite(value):
-                bad.append(f"{name}.{key}")
+                bad.append(".".join((name, *path)))
     return ", ".join(bad)
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        inner = isinstance(value, Mapping)
-        found += _leaves(value, f"{above}{key}.") if inner else [(above + key, value)]
-    return found
 
 
 def _pushed(root: Path) -> list[Row]:

@@ -1,34 +1,27 @@
 """evaluate: sample the stack, score it by an independent judge, draw sheets, log the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution.judging import scored
 from pipeline.execution.registration import register
 from pipeline.execution.stage import Stage, opened
 from pipeline.parts.progress import console_for
 from pipeline.parts.supplying import data_bundle, file_bundle
 from pipeline.report.facts import Workspace, stage_facts
 from pipeline.report.record import Facts, read_scores, write_record
-from pipeline.report.sheets import draw_sheets
-from pipeline.scores.evaluation import drawn_sets, stack_scores
 from pipeline.scores.headline import headline_metrics
-from pipeline.scores.inputs import Told
-from pipeline.scores.means import means
-from pipeline.scores.prepared import real_images
 from pipeline.scores.score import Score, metrics
 from pipeline.scores.shown import Shown
 from pipeline.scores.version import stamped
 from pipeline.storage.atomic import write_json
-from pipeline.storage.store import Storage
 from pipeline.tracking.redaction import redact_tree
 from pipeline.tracking.uri import links_note
 
 if TYPE_CHECKING:
-    from pipeline.params.settings import EvaluateConfig
-    from pipeline.storage.backend import Backend
     from pipeline.tracking.run import StageRun
 
 
@@ -53,21 +46,11 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
     with Shown(console_for(stage.params.runtime.progress)) as told:
-        scores = stage.heavy(
-            judged,
-            {
-                "stack": file_bundle(stage.path(paths.STACK_WEIGHTS)),
-                "data": data_bundle(stage.path(paths.DATA), ["train", "test"]),
-            },
-            folder,
-            kind="judge",
-            told=told,
-            settings=settings,
-            device=stage.params.runtime.device,
-            precision=stage.precision(),
-            storage=stage.reach(),
-        )
-    scores = stamped(scores)
+        inputs = {
+            "stack": file_bundle(stage.path(paths.STACK_WEIGHTS)),
+            "data": data_bundle(stage.path(paths.DATA), ["train", "test"]),
+        }
+        scores = stamped(scored(stage, inputs, folder, told, settings))
     flat = {key.replace("/", "_"): round(v, 6) for key, v in metrics(scores).items()}
     headline = headline_metrics(scores)
     flat |= headline
@@ -79,31 +62,6 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     if settings.log_model:
         register(stage, run, scores)
     return flat
-
-
-def judged(
-    inputs: Mapping[str, str],
-    out: Path,
-    told: Told,
-    *,
-    settings: "EvaluateConfig",
-    device: str,
-    precision: str,
-    storage: "str | Backend",
-) -> list[Score]:
-    """The work itself, wherever it is done: samples the stack, scores it, draws its sheets into
-    `out`. Judges and what depends on real images only are kept in `storage`."""
-    from pipeline.parts.device import device_of
-    from sgan.weights import load_stack
-
-    found = str(device_of(device))
-    real = real_images(inputs["data"])
-    stack = load_stack(Path(inputs["stack"]), found)
-    samples = drawn_sets(stack, settings)
-    lent = means(Storage(storage), told, found, precision)
-    scores = stack_scores(stack, samples, real, settings, lent)
-    draw_sheets(stack, real, samples[0], out, settings.grid_columns)
-    return scores
 
 
 def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:

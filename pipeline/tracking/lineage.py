@@ -107,7 +107,7 @@ def experiment_label(
 
 def _changes(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
     """`lambda_ent=5` for each setting that differs, by its last name where that is enough."""
-    ours, usual = (_leaves(values) for values in (params, defaults))
+    ours, usual = (leaves(values) for values in (params, defaults))
     changed = {path: value for path, value in ours.items() if usual.get(path, ...) != value}
     changed = {p: v for p, v in changed.items() if p[0] not in _ENVIRONMENT_SECTIONS}
     texts = []
@@ -118,11 +118,12 @@ def _changes(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str
     return list(dict.fromkeys(texts))
 
 
-def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+def leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every setting of nested `values` by its path of names."""
     found: dict[tuple[str, ...], Any] = {}
     for key, value in values.items():
         inner = isinstance(value, Mapping)
-        found |= _leaves(value, (*above, key)) if inner else {(*above, key): value}
+        found |= leaves(value, (*above, key)) if inner else {(*above, key): value}
     return found
 
 

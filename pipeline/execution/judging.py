@@ -1,0 +1,69 @@
+"""Scoring a stack on the judge's threads, here or on the cluster, for evaluate and promote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.execution.stage import Stage
+from pipeline.report.sheets import draw_sheets
+from pipeline.scores.evaluation import drawn_sets, stack_scores
+from pipeline.scores.inputs import Told
+from pipeline.scores.means import means
+from pipeline.scores.prepared import real_images
+from pipeline.scores.score import Score
+from pipeline.storage.store import Storage
+
+if TYPE_CHECKING:
+    from pipeline.cluster.supply import Bundle
+    from pipeline.params.settings import EvaluateConfig
+    from pipeline.storage.backend import Backend
+
+
+def scored(
+    stage: Stage,
+    inputs: Mapping[str, Bundle],
+    out: Path,
+    told: Told,
+    settings: EvaluateConfig,
+) -> list[Score]:
+    """Scores of the stack `inputs["stack"]` on the data `inputs["data"]`; its sheets come into the
+    folder `out`. Raises UserError as `Stage.heavy`."""
+    found: list[Score] = stage.heavy(
+        judged,
+        inputs,
+        out,
+        kind="judge",
+        told=told,
+        settings=settings,
+        device=stage.params.runtime.device,
+        precision=stage.precision(),
+        storage=stage.reach(),
+    )
+    return found
+
+
+def judged(
+    inputs: Mapping[str, str],
+    out: Path,
+    told: Told,
+    *,
+    settings: EvaluateConfig,
+    device: str,
+    precision: str,
+    storage: str | Backend,
+) -> list[Score]:
+    """The work itself, wherever it is done: samples the stack, scores it, draws its sheets into
+    `out`. Judges and what depends on real images only are kept in `storage`."""
+    from pipeline.parts.device import device_of
+    from sgan.weights import load_stack
+
+    found = str(device_of(device))
+    real = real_images(inputs["data"])
+    stack = load_stack(Path(inputs["stack"]), found)
+    samples = drawn_sets(stack, settings)
+    lent = means(Storage(storage), told, found, precision)
+    scores = stack_scores(stack, samples, real, settings, lent)
+    draw_sheets(stack, real, samples[0], out, settings.grid_columns)
+    return scores
