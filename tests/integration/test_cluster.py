@@ -32,6 +32,20 @@ def train(parts, on_report=lambda report: None, should_stop=lambda: False):
     return results, ended
 
 
+def stopped_at_its_first_report(part):
+    """Train until something is reported, then ask for a stop; returns (reports, when it was asked,
+    monotonic seconds)."""
+    seen, asked = [], []
+
+    def should_stop():
+        asked.extend([time.monotonic()] * (bool(seen) and not asked))
+        return bool(seen)
+
+    with pytest.raises(running.Stopped):
+        train([part], seen.append, should_stop)
+    return seen, asked[0]
+
+
 def ray_tasks(name: str) -> list[psutil.Process]:
     """Worker processes that run a task of this name for a Ray that this process started."""
     found = []
@@ -157,15 +171,8 @@ class TestOneMachine:
     def test_being_told_to_stop_ends_the_worker_once_it_has_saved(self, make_part, until):
         part = make_part(1, total_images=5_000_000, checkpoint_seconds=3600.0)
         checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
-        seen, asked = [], []
-
-        def should_stop():
-            asked.extend([time.monotonic()] * (bool(seen) and not asked))
-            return bool(seen)
-
-        with pytest.raises(running.Stopped):
-            train([part], seen.append, should_stop)
-        assert time.monotonic() - asked[0] < 10
+        seen, asked = stopped_at_its_first_report(part)
+        assert time.monotonic() - asked < 10
         until(lambda: not ray_tasks("level1"), 1, "the worker is gone")
         assert checkpoints.newest() * 50 > seen[0].images_seen
         assert checkpoints.result() is None
@@ -197,16 +204,9 @@ class TestOneMachine:
 
     def test_being_told_to_stop_ends_both_workers_once_one_has_saved(self, make_part, until):
         part = make_part(1, total_images=5_000_000, workers=2, checkpoint_seconds=3600.0)
-        seen, asked = [], []
-
-        def should_stop():
-            asked.extend([time.monotonic()] * (bool(seen) and not asked))
-            return bool(seen)
-
-        with pytest.raises(running.Stopped):
-            train([part], seen.append, should_stop)
+        seen, asked = stopped_at_its_first_report(part)
         until(lambda: not training(), 10, "both workers are gone")
-        assert time.monotonic() - asked[0] < 10
+        assert time.monotonic() - asked < 10
         kept = Checkpoints(Storage(part.placement.storage), part.folder).newest()
         assert kept * 50 > seen[0].images_seen
 
