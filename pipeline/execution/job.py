@@ -25,6 +25,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution.job_results import REMOTE, JobResults, remote_config
 from pipeline.execution.submission import kept_in, tracked_at
+from pipeline.processes import is_alive
 from pipeline.tracking.clone import VARIABLE as CLONE_VARIABLE
 from pipeline.tracking.lineage import REVISION_VARIABLE
 from pipeline.tracking.uri import URI_VARIABLE, check_reachable
@@ -188,7 +189,7 @@ def _stoppable() -> Iterator[list[int]]:
 def _descendants() -> list[psutil.Process]:
     """The living processes below this one."""
     found = psutil.Process().children(recursive=True)
-    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in found if is_alive(process)]
 
 
 def _bury_orphans() -> None:

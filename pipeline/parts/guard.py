@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
+from pipeline.processes import is_alive
 
 if TYPE_CHECKING:
     import psutil
@@ -165,7 +166,7 @@ def _watch_parents(guard: Guard) -> None:
             break
 
     def watch() -> None:
-        while _is_below_dvc(watched) and all(_alive(process) for process in watched):
+        while _is_below_dvc(watched) and all(is_alive(process) for process in watched):
             time.sleep(_POLL_S)
         if not guard.should_stop():
             os.kill(os.getpid(), signal.SIGTERM)
@@ -179,9 +180,3 @@ def _is_below_dvc(parents: "list[psutil.Process]") -> bool:
     if not parents:
         return False
     return parents[-1].pid != 1 or parents[-1].name().startswith(("python", "dvc"))
-
-
-def _alive(process: "psutil.Process") -> bool:
-    import psutil
-
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -4,8 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-import psutil
-
+from pipeline.processes import is_alive
 from pipeline.stages import ORDER
 from tests.chaos import checks, faults
 from tests.chaos.faults import Fault
@@ -124,7 +123,7 @@ class Hammer:
     def _stopped(self, round_: Round, kill: Kill, reached: dict[str, int]) -> dict[str, int]:
         """Wait until what was told to stop is gone; what is then saved, more than before."""
         began = time.monotonic()
-        self._until(lambda: not any(_runs(process) for process in self.world.told), 60)
+        self._until(lambda: not any(is_alive(process) for process in self.world.told), 60)
         kill.gone = time.monotonic() - began
         if kill.gone > STOP_S:
             self.record.wrong.append(f"{kill.fault}: gone after {kill.gone:.1f} s")
@@ -184,13 +183,6 @@ class Hammer:
                 return None
             time.sleep(_POLL_S)
         return time.monotonic() - began
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _moment(reached: dict[str, int], stages: list[str]) -> str:
