@@ -43,6 +43,7 @@ _COMMANDS = (
     "importing",
     "ablations",
     "submit",
+    "retraining",
     "project",
     "dependencies",
 )

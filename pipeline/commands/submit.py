@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
         default="",
         help="a local data.source outside the project: send it along, or the head has it too",
     )
+    _add_new_data(submit)
     submit.add_argument("--no-wait", action="store_true", help="do not follow the job")
     submit.add_argument("--python", default="python", help="the head's Python (default: python)")
     submit.add_argument(
@@ -64,6 +65,7 @@ def add(commands: Any) -> None:
         "starts it; so does `ray job submit --working-dir . -- python -m pipeline job …`.",
     )
     _add_storage(job)
+    _add_new_data(job)
     job.add_argument("--name", default="", help="keep the results under this name")
     job.add_argument("--handed", help=argparse.SUPPRESS)
     job.add_argument("arguments", nargs="*", metavar="-- DVC", help="arguments of `dvc repro`")
@@ -78,13 +80,26 @@ def _add_storage(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_new_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--new-data",
+        action="store_true",
+        help="look at data.source again, which DVC does not watch: `prepare` runs in any case",
+    )
+
+
 def _submit(arguments: argparse.Namespace) -> None:
     from pipeline.execution import submitting
 
     root = paths.project_root()
     if arguments.fetch is not None:
         submitting.fetch(
-            root, arguments.fetch, arguments.storage, arguments.arguments, arguments.data
+            root,
+            arguments.fetch,
+            arguments.storage,
+            arguments.arguments,
+            arguments.data,
+            arguments.new_data,
         )
         return
     status = submitting.submit(
@@ -95,6 +110,7 @@ def _submit(arguments: argparse.Namespace) -> None:
         data=arguments.data,
         python=arguments.python,
         wait=not arguments.no_wait,
+        new_data=arguments.new_data,
     )
     if status:
         raise SystemExit(status)
@@ -103,6 +119,12 @@ def _submit(arguments: argparse.Namespace) -> None:
 def _job(arguments: argparse.Namespace) -> None:
     from pipeline.execution import job
 
-    status = job.run(arguments.storage, arguments.arguments, arguments.handed, arguments.name)
+    status = job.run(
+        arguments.storage,
+        arguments.arguments,
+        arguments.handed,
+        arguments.name,
+        new_data=arguments.new_data,
+    )
     if status:
         raise SystemExit(status)

@@ -7,14 +7,18 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import chdir, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution import dvc_remote
 from pipeline.storage.atomic import write_bytes
 from pipeline.storage.store import Storage
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 REMOTE = "sgan-jobs"
 
@@ -72,12 +76,7 @@ class JobResults:
         if not (root / _LOCK).is_file():
             return
         with self._dvc(root) as repo:
-            repo.push(remote=REMOTE, run_cache=True)
-            # DVC leaves out the files that git would have, which a cached run needs as well.
-            runs = Path(repo.stage_cache.cache_dir).glob("*/*/*")
-            used = repo.stage_cache.get_used_objs([(run.parent.name, run.name) for run in runs])
-            for objects in used.values():
-                repo.cloud.push(objects, remote=REMOTE)
+            dvc_remote.push(repo, REMOTE)
         for path in _kept_files(root):
             self.storage.put_file(root / path, f"{self.folder}/files/{path.as_posix()}")
         self.storage.write_json(_LATEST, {"name": self.name})
@@ -98,7 +97,7 @@ class JobResults:
         self._get(self.name, [_LOCK], root)
         try:
             with self._dvc(root) as repo:
-                repo.pull(remote=REMOTE, run_cache=True, force=True, allow_missing=True)
+                dvc_remote.pull(repo, REMOTE)
                 stages = [stage.name for stage in repo.index.stages if stage.outs and _made(stage)]
         except BaseException:
             if before is None:
@@ -120,18 +119,9 @@ class JobResults:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             self.storage.get_file(f"jobs/{job}/files/{name}", root / name)
 
-    @contextmanager
-    def _dvc(self, root: Path) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-
+    def _dvc(self, root: Path) -> AbstractContextManager["Repo"]:
         config = {"remote": {REMOTE: remote_config(self.storage.uri)}}
-        try:
-            with chdir(root), Repo(str(root), config=config) as repo:  # DVC's paths are from here
-                yield repo
-        except (DvcException, BotoCoreError, ClientError, OSError) as error:
-            raise UserError(f"DVC, with {self.storage.uri}/dvc: {error}") from error
+        return dvc_remote.opened(root, f"{self.storage.uri}/dvc", config)
 
 
 def names(uri: str) -> list[str]:

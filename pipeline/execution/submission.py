@@ -49,6 +49,7 @@ class Submission:
         environment: variables of the job, credentials among them.
         arguments: of `dvc repro`.
         revision: the commit, `-dirty` after it where tracked files differ; "" without one.
+        new_data: whether `prepare` looks at the data's source again.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Submission:
     environment: dict[str, str]
     arguments: tuple[str, ...]
     revision: str
+    new_data: bool = False
 
 
 def prepare(
@@ -65,6 +67,7 @@ def prepare(
     storage: str | None,
     arguments: Sequence[str],
     data: str = "",
+    new_data: bool = False,
 ) -> Submission:
     """A submission of the checkout `root` to the job server at `address`.
 
@@ -75,6 +78,7 @@ def prepare(
         arguments: of `dvc repro`.
         data: a local data.source outside the project `travels`, or is `there` on the head at the
             same path. "": such a source is refused.
+        new_data: whether `prepare` looks at the data's source again; another job than without.
 
     Raises UserError for what cannot work, before anything is sent.
     """
@@ -95,17 +99,23 @@ def prepare(
     revision = _revision(root)
     if revision:
         environment[REVISION_VARIABLE] = revision
-    name = _name(contents, arguments, kept)
-    return Submission(name, contents, kept, environment, tuple(arguments), revision)
+    name = _name(contents, arguments, kept, new_data)
+    return Submission(name, contents, kept, environment, tuple(arguments), revision, new_data)
 
 
-def name_of(root: Path, storage: str | None, arguments: Sequence[str], data: str = "") -> str:
+def name_of(
+    root: Path,
+    storage: str | None,
+    arguments: Sequence[str],
+    data: str = "",
+    new_data: bool = False,
+) -> str:
     """The name of the job that `prepare` would make of the checkout as it is. Raises UserError."""
     from pipeline.params.loading import load
 
     params = load(root / paths.PARAMS)
     contents, _ = _contents(params, root, data)
-    return _name(contents, arguments, kept_in(params, storage))
+    return _name(contents, arguments, kept_in(params, storage), new_data)
 
 
 def _contents(params: "Params", root: Path, data: str) -> tuple[dict[str, Path], Path | None]:
@@ -113,8 +123,9 @@ def _contents(params: "Params", root: Path, data: str) -> tuple[dict[str, Path],
     return package.members(root, package.files(root, inside), outside), outside
 
 
-def _name(contents: dict[str, Path], arguments: Sequence[str], kept: str) -> str:
-    identity = json.dumps([package.digest(contents), list(arguments), kept])
+def _name(contents: dict[str, Path], arguments: Sequence[str], kept: str, new_data: bool) -> str:
+    identified = [package.digest(contents), list(arguments), kept]
+    identity = json.dumps([*identified, "new data"] if new_data else identified)
     return "sgan-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 

@@ -55,6 +55,7 @@ def submit(
     data: str = "",
     python: str = "python",
     wait: bool = True,
+    new_data: bool = False,
 ) -> int:
     """Submit the checkout, or attach to the running job of the same content; returns the exit
     status: the job's, or 0 where it was left running.
@@ -62,7 +63,7 @@ def submit(
     A job that the cluster lost (its head was started again) is submitted again, three times at
     most. Raises UserError for what cannot work.
     """
-    ready = prepare(root, address, storage, arguments, data)
+    ready = prepare(root, address, storage, arguments, data, new_data)
     server = JobServer(address)
     newest = server.newest(ready.name)
     if newest and not newest.status.is_terminal():
@@ -83,7 +84,12 @@ def submit(
 
 
 def fetch(
-    root: Path, name: str, storage: str | None, arguments: Sequence[str], data: str = ""
+    root: Path,
+    name: str,
+    storage: str | None,
+    arguments: Sequence[str],
+    data: str = "",
+    new_data: bool = False,
 ) -> None:
     """Bring the results of a job into the checkout. Raises UserError where there are none.
 
@@ -92,12 +98,12 @@ def fetch(
         name: the job's name; "": the job that submitting this checkout would start.
         storage: `--storage`.
         arguments: of `dvc repro`, which are part of the name.
-        data: as in `submission.prepare`.
+        data, new_data: as in `submission.prepare`.
     """
     from pipeline.params.loading import load
 
     kept = kept_in(load(root / paths.PARAMS), storage)
-    chosen = name or name_of(root, storage, arguments, data)
+    chosen = name or name_of(root, storage, arguments, data, new_data)
     if not kept.startswith("s3://") and not Path(kept).is_dir():
         raise UserError(
             f"{kept} is a folder of the cluster's head and not of this machine: copy its folders "
@@ -122,7 +128,8 @@ def _start(server: JobServer, ready: Submission, python: str) -> str:
 
     handed = give(server.client, json.dumps(ready.environment).encode())
     command = [python, "-m", "pipeline", "job", "--storage", ready.storage, "--name", ready.name]
-    command += ["--handed", handed, "--", *ready.arguments]
+    command += ["--handed", handed, *(["--new-data"] if ready.new_data else [])]
+    command += ["--", *ready.arguments]
     metadata = {"job_name": ready.name, "storage": ready.storage, "revision": ready.revision}
     with tempfile.TemporaryDirectory(prefix="sgan-submit-") as folder:
         archive = Path(folder) / f"{ready.name}.zip"

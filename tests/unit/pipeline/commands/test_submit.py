@@ -20,7 +20,7 @@ def test_the_exit_status_is_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["submit", "--address", "http://head:8265", "--", "-f", "levels"])
     assert ended.value.code == 2
-    monkeypatch.setattr(job, "run", lambda *arguments: 143)
+    monkeypatch.setattr(job, "run", lambda *arguments, **options: 143)
     with pytest.raises(SystemExit) as ended:
         main(["job", "--storage", "/srv/sgan"])
     assert ended.value.code == 143

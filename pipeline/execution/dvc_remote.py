@@ -1,0 +1,50 @@
+"""DVC as a library: a project opened with its remote, what lies there brought here, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+
+@contextmanager
+def opened(root: Path, shown: str, config: Mapping[str, Any] | None = None) -> Iterator[Repo]:
+    """DVC's view of the project `root`.
+
+    Args:
+        root: the project.
+        shown: how messages call the remote.
+        config: settings of DVC on top of the project's own.
+
+    Raises UserError for whatever DVC or its remote says inside.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with chdir(root), Repo(str(root), config=config) as repo:  # DVC's paths are from here
+            yield repo
+    except (DvcException, BotoCoreError, ClientError, OSError) as error:
+        raise UserError(f"DVC, with {shown}: {error}") from error
+
+
+def push(repo: Repo, remote: str | None) -> None:
+    """Keep the outputs, the run-cache, and all that a cached run needs, in the remote."""
+    repo.push(remote=remote, run_cache=True)
+    # DVC leaves out the files that git would have, which a cached run needs as well.
+    runs = Path(repo.stage_cache.cache_dir).glob("*/*/*")
+    used = repo.stage_cache.get_used_objs([(run.parent.name, run.name) for run in runs])
+    for objects in used.values():
+        repo.cloud.push(objects, remote=remote)
+
+
+def pull(repo: Repo, remote: str | None) -> None:
+    """Bring the outputs that dvc.lock names, as far as the remote has them, and the run-cache."""
+    repo.pull(remote=remote, run_cache=True, force=True, allow_missing=True)

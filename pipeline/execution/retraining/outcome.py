@@ -1,0 +1,124 @@
+"""What a retraining came to: which stages and parts ran, what was reused, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pipeline import paths
+from pipeline.execution.retraining.branch import Base, file_at
+from pipeline.execution.retraining.plan import LAST, Times, cores_of
+from pipeline.report.record import StageFact, read_stages
+from pipeline.stages import ORDER
+from pipeline.storage.atomic import write_json
+
+if TYPE_CHECKING:
+    from pipeline.params.loading import Params
+
+LOCK = Path("dvc.lock")
+UNCHANGED, REUSED, TRAINED, RAN = "unchanged", "reused", "trained", "ran"
+
+_TRAINING = ("encoder", "joint")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A stage, or a level of it, after the retraining.
+
+    Attributes:
+        name: of the stage, or levelN.
+        how: unchanged, reused (from another execution), trained, or ran.
+        seconds: that it took when it was made; None where nobody noted it.
+        cores: that it kept busy.
+        note: the execution that it was reused from, "" where unknown or none.
+    """
+
+    name: str
+    how: str
+    seconds: float | None
+    cores: float
+    note: str = ""
+
+    @property
+    def core_minutes(self) -> float:
+        """What it cost this time: nothing where it did not run."""
+        spent = self.how in (TRAINED, RAN) and self.seconds is not None
+        return (self.seconds or 0) * self.cores / 60 if spent else 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All stages and levels in the order of the DAG."""
+
+    done: tuple[Done, ...]
+
+    @property
+    def is_news(self) -> bool:
+        """Whether anything differs from what the commit has."""
+        return any(one.how != UNCHANGED for one in self.done)
+
+    @property
+    def core_minutes(self) -> float:
+        """Spent in all."""
+        return sum(one.core_minutes for one in self.done)
+
+    def write(self, root: Path, version: str) -> None:
+        """Note it in metrics/: for the next plan's costs, and which version of the registered
+        model this is ("" where it is none)."""
+        seconds = {one.name: one.seconds for one in self.done if one.seconds is not None}
+        how = {one.name: one.how for one in self.done}
+        spent = round(self.core_minutes, 2)
+        noted = {"version": version, "core_minutes": spent, "how": how, "seconds": seconds}
+        write_json(root / LAST, noted)
+
+
+def outcome(root: Path, base: Base, params: Params) -> Outcome:
+    """What the workspace has beside what the commit `base` has. Raises UserError for files that
+    are something else."""
+    before = stages_in(file_at(root, base.revision, LOCK))
+    lock = root / LOCK
+    after = stages_in(lock.read_bytes() if lock.is_file() else None)
+    facts = {fact.name: fact for fact in read_stages(root / paths.EVALUATE)}
+    fresh = before.get("evaluate") != after.get("evaluate")
+    times = Times.read(root)
+    found: list[Done] = []
+    for name in (one for one in ORDER if one in after):
+        changed = before.get(name) != after[name]
+        told = facts if fresh else {}
+        names = [name]
+        if name == "levels":
+            names = [f"level{i}" for i in sorted(params.levels, reverse=True)]
+        for one in names:
+            found.append(_done(one, changed, told.get(one), facts.get(one), times, params))
+    return Outcome(tuple(found))
+
+
+def stages_in(lock: bytes | None) -> dict[str, Any]:
+    """Each stage's entry in a dvc.lock; {} without one."""
+    found = yaml.safe_load(lock) if lock else None
+    stages: dict[str, Any] = found.get("stages", {}) if isinstance(found, Mapping) else {}
+    return stages
+
+
+def _done(
+    name: str,
+    changed: bool,
+    told: StageFact | None,
+    known: StageFact | None,
+    times: Times,
+    params: Params,
+) -> Done:
+    seconds = times.of(name)
+    if name == "evaluate" and known is not None:
+        seconds = known.seconds
+    cores = cores_of(name, params)
+    if not changed:
+        return Done(name, UNCHANGED, seconds, cores)
+    if told is not None and told.status == "reused":
+        return Done(name, REUSED, seconds, cores, told.note)
+    ours = name in _TRAINING or name.startswith("level")
+    return Done(name, TRAINED if ours else RAN, seconds, cores)

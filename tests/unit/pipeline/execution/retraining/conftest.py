@@ -1,0 +1,128 @@
+"""A small project of git and DVC with a remote each, whose stages have the pipeline's names."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[5]
+
+# Each stage copies a number out of params.yaml: real stages of DVC, in milliseconds.
+COPY = "python copy_number.py"
+COPIER = """\
+import json, pathlib, sys, yaml
+stage, *path = sys.argv[1:]
+found = yaml.safe_load(pathlib.Path("params.yaml").read_text())
+for name in path:
+    found = found[name]
+pathlib.Path("out").mkdir(exist_ok=True)
+pathlib.Path("metrics").mkdir(exist_ok=True)
+pathlib.Path("out", stage).write_text(str(found))
+pathlib.Path("metrics", stage + ".json").write_text(json.dumps({"seconds": 30.0}))
+"""
+
+
+def _stage(name: str, param: str, *needs: str) -> dict:
+    return {
+        "cmd": f"{COPY} {name} {param.replace('.', ' ')}",
+        "params": [param],
+        "deps": [f"out/{need}" for need in needs],
+        "outs": [f"out/{name}", {f"metrics/{name}.json": {"cache": False}}],
+    }
+
+
+PIPELINE = {
+    "stages": {
+        "prepare": _stage("prepare", "data.max_train"),
+        "encoder": _stage("encoder", "encoder", "prepare"),
+        "levels": _stage("levels", "levels", "encoder"),
+        "joint": _stage("joint", "joint.seed", "levels"),
+    }
+}
+
+
+def _create(folder: Path) -> None:
+    """The clone and the bare `origin` below `folder`, everything of the project committed."""
+    root = folder / "clone"
+    root.mkdir()
+    with chdir(root):
+        run("git", "init", "--quiet", "--bare", "--initial-branch=main", "../origin.git")
+        run("git", "init", "--quiet", "--initial-branch=main")
+        run("git", "remote", "add", "origin", "../origin.git")
+        shutil.copy(ROOT / "params.yaml", root)
+        (root / "copy_number.py").write_text(COPIER)
+        (root / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE, sort_keys=False))
+        (root / ".gitignore").write_text("/out/\n/artifacts/\n/.runs/\n")
+        (root / ".dvc").mkdir()
+        config = "[core]\n    remote = kept\n['remote \"kept\"']\n    url = ../../kept\n"
+        (root / ".dvc" / "config").write_text(config)
+        (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        committed("the project")
+        run("git", "push", "--quiet", "origin", "main")
+
+
+def _create_done(folder: Path) -> None:
+    """The same after a run."""
+    _create(folder)
+    with chdir(folder / "clone"):
+        run(sys.executable, "-m", "dvc", "repro", "--quiet")
+
+
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN", "GH_TOKEN", "GITHUB_REF_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    # Set, so that what the command sets by itself is undone after the test.
+    monkeypatch.setenv("SGAN_CLONE", "of-a-test")
+
+
+@pytest.fixture
+def checkout(
+    _alone: None, once: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A clone at its branch main, of which nothing has run; the working directory. `origin` is
+    bare, DVC's remote a folder."""
+    shutil.copytree(once("a small project", _create), tmp_path / "of", symlinks=True)
+    monkeypatch.chdir(tmp_path / "of" / "clone")
+    return Path.cwd()
+
+
+@pytest.fixture
+def done(
+    _alone: None, once: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same after a run, of which nothing is committed."""
+    shutil.copytree(once("a small project that ran", _create_done), tmp_path / "of", symlinks=True)
+    monkeypatch.chdir(tmp_path / "of" / "clone")
+    return Path.cwd()
+
+
+def run(*command: str) -> str:
+    """What a command prints in the working directory; fails where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def committed(message: str) -> str:
+    """Commit everything in the working directory; returns the commit."""
+    run("git", "add", "--all")
+    run("git", "commit", "--quiet", "--message", message)
+    return run("git", "rev-parse", "HEAD")
+
+
+def edited(root: Path, *path: str, value: object) -> None:
+    """Give a setting of params.yaml another value."""
+    values = yaml.safe_load((root / "params.yaml").read_text())
+    inner = values
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    (root / "params.yaml").write_text(json.dumps(values))
