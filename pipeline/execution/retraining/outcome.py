@@ -13,7 +13,6 @@ from pipeline import paths
 from pipeline.execution.retraining.branch import Base, file_at
 from pipeline.execution.retraining.plan import LAST, Times, cores_of
 from pipeline.report.record import StageFact, read_stages
-from pipeline.stages import ORDER
 from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All stages and levels in the order of the DAG."""
+    """All stages and levels, as dvc.lock has them in order."""
 
     done: tuple[Done, ...]
 
@@ -86,8 +85,8 @@ def outcome(root: Path, base: Base, params: Params) -> Outcome:
     fresh = before.get("evaluate") != after.get("evaluate")
     times = Times.read(root)
     found: list[Done] = []
-    for name in (one for one in ORDER if one in after):
-        changed = before.get(name) != after[name]
+    for name, entry in after.items():
+        changed = before.get(name) != entry
         told = facts if fresh else {}
         names = [name]
         if name == "levels":
