@@ -19,7 +19,7 @@ NAMES = ("prepare", "encoder", "levels", "joint", "evaluate", "report")
 
 def lock(root: Path, **changed: int) -> None:
     stages = {name: {"outs": [{"md5": str(changed.get(name, 0))}]} for name in NAMES}
-    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    (root / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
 
 
 def facts(root: Path, *found: StageFact) -> None:
