@@ -39,6 +39,7 @@ _WITH_OPTIONS = {
 _COMMANDS = (
     "comparing",
     "sampling",
+    "generating",
     "reading",
     "importing",
     "ablations",

@@ -1,4 +1,4 @@
-"""`sgan evaluate`: the DVC stage, or with `--images` any folder of images by the same protocol."""
+"""`sgan evaluate`: the DVC stage, or with `--images` anybody's samples by the same protocol."""
 
 import argparse
 from dataclasses import replace
@@ -28,15 +28,18 @@ def add(commands: Any) -> None:
         help="sample, score, draw the grids, log the model",
         **options.taught(
             "Without options, the DVC stage: sample the stack, score it, draw the grids, log the "
-            "model (`sgan report` draws the page of it). With --images, score any folder of "
-            "images (another program's samples) by the same protocol: an independent judge "
-            "trained on the real training split, each score beside that of real test images. A "
-            "folder per class "
-            "gives every score; a flat folder those that need no labels.",
+            "model (`sgan report` draws the page of it). With --images, score images of any "
+            "origin (another program's samples, or what `sgan generate` wrote) by the same "
+            "protocol: an independent judge trained on the real training split, each score "
+            "beside that of real test images. A folder per class, WebDataset shards and an .npz "
+            "with labels in arr_1 give every score; a flat folder and arr_0 alone those that "
+            "need no labels.",
             "sgan evaluate --images their-samples/ --data cifar10 --report theirs.html",
         ),
     )
-    command.add_argument("--images", type=Path, metavar="FOLDER", help="images to score")
+    command.add_argument(
+        "--images", type=Path, metavar="PATH", help="folder, .npz or shards to score"
+    )
     command.add_argument("--data", choices=_DATA, help="real images to score them against")
     command.add_argument(
         "--source", help="path or address of the real images (default: this project's, or the net)"
@@ -52,7 +55,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--lpips", action="store_true", help="LPIPS among the diversities")
     command.add_argument(
-        "--cas", action="store_true", help="train a classifier on the images; needs class folders"
+        "--cas", action="store_true", help="train a classifier on the images; needs labels"
     )
     command.add_argument(
         "--inception", action="store_true", help="FID and more on the Inception trunk; slow"
@@ -69,7 +72,7 @@ def _main(arguments: argparse.Namespace) -> None:
         given = [n for n in valued if getattr(arguments, n) is not None]
         given += [n for n in ("resize", *_COSTLY) if getattr(arguments, n)]
         if given:
-            raise UserError(f"--{given[0].replace('_', '-')} goes with --images FOLDER")
+            raise UserError(f"--{given[0].replace('_', '-')} goes with --images PATH")
         from pipeline.stages import evaluate
 
         evaluate.main()
@@ -88,15 +91,16 @@ def _score_folder(arguments: argparse.Namespace) -> None:
     options.seed_of(arguments)
     if arguments.judge not in (None, "cnn") and arguments.data != "cifar10":
         raise UserError(f"--judge {arguments.judge} reads CIFAR-10 only; use cnn")
-    if not arguments.images.is_dir():
-        raise UserError(f"--images {arguments.images}: no such folder")
-    from pipeline.data.image_files import folder_images
+    path = arguments.images
+    if not path.is_dir() and not (path.is_file() and path.suffix.lower() in (".npz", ".tar")):
+        raise UserError(f"--images {path}: no such folder, .npz or .tar")
+    from pipeline.data.sample_sets import sample_set
 
     params = _params(arguments)
     real = _real(arguments, params)
-    images, labels = folder_images(arguments.images, real, arguments.resize)
+    images, labels = sample_set(arguments.images, real, arguments.resize)
     if arguments.cas and labels is None:
-        raise UserError(f"--cas needs labels, and {arguments.images} has no folder per class")
+        raise UserError(f"--cas needs labels, and {arguments.images} has none")
     count = f"{len(images):,} images" + ("" if labels is not None else " without labels")
     print(f"evaluate: {count} against {arguments.data}", flush=True)
     scores = _scores(arguments, params, real, images, labels)

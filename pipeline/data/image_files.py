@@ -2,24 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
 from pipeline.errors import UserError
 
-_FEWEST = 100
-
-
-class RealSet(Protocol):
-    """What a folder of images has to fit: images uint8 [N, H, W, C], and the classes' names."""
-
-    @property
-    def train_images(self) -> np.ndarray: ...
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def image_files(path: Path) -> list[Path]:
@@ -54,7 +45,7 @@ def read_images(
 
     Raises UserError naming the file that cannot be read or has another size.
     """
-    from pipeline.data.images import BadImage, centre_resize, decode_image
+    from pipeline.data.images import BadImage, decode_image
 
     channels, height, width = shape
     images = np.empty((len(files), height, width, channels), np.uint8)
@@ -63,53 +54,26 @@ def read_images(
             image = decode_image(path.read_bytes())
         except (OSError, BadImage) as error:
             raise UserError(f"{path}: cannot be read as an image ({error})") from error
-        pixels = image.convert("L" if channels == 1 else "RGB")
-        if resize and height == width:
-            pixels = centre_resize(pixels, height)
-        if pixels.size != (width, height):
-            raise UserError(
-                f"{path}: {pixels.width}x{pixels.height} pixels; needed are {width}x{height} "
-                "(--resize crops to a square and resizes)"
-            )
-        images[row] = np.asarray(pixels).reshape(height, width, channels)
+        images[row] = fitted(image, shape, resize, str(path))
     return images
 
 
-def folder_images(
-    folder: Path, real: RealSet, resize: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images uint8 [N, H, W, C] of a folder, and their labels int64 [N] where it has classes.
+def fitted(
+    image: "Image.Image", shape: tuple[int, int, int], resize: bool, where: str
+) -> np.ndarray:
+    """An image as uint8 [H, W, C]; arguments as of `read_images`.
 
-    A subfolder is a class, by the name that the real data gives it or by its number.
-    Raises UserError for unknown classes, images beside subfolders, and too few images.
+    Raises UserError, which begins with `where`, for another size.
     """
-    from pipeline.data.collections import class_folders
+    from pipeline.data.images import centre_resize
 
-    height, width, channels = real.train_images.shape[1:]
-    shape = (channels, height, width)
-    inside = class_folders(folder)
-    files, labels = [], []
-    for entry in inside:
-        found = image_files(entry)
-        if len(found) < 2:
-            raise UserError(f"{entry}: {len(found)} image; a class needs two or more")
-        files += found
-        labels += [_class_of(entry, real.classes)] * len(found)
-    if not inside:
-        files = image_files(folder)
-    elif any(file.parent == folder for file in image_files(folder)):
-        raise UserError(f"{folder}: images beside class folders; put them into one of these")
-    fewest = max(_FEWEST, 2 * len(real.classes))
-    if len(files) < fewest:
-        raise UserError(f"{folder}: {len(files)} images; scores need {fewest} or more")
-    images = read_images(files, shape, resize)
-    return images, np.asarray(labels, dtype=np.int64) if inside else None
-
-
-def _class_of(folder: Path, classes: tuple[str, ...]) -> int:
-    names = [name.lower() for name in classes]
-    if folder.name.lower() in names:
-        return names.index(folder.name.lower())
-    if folder.name.isdecimal() and int(folder.name) < len(classes):
-        return int(folder.name)
-    raise UserError(f"{folder}: no class of the data; there are {', '.join(classes)}")
+    channels, height, width = shape
+    pixels = image.convert("L" if channels == 1 else "RGB")
+    if resize and height == width:
+        pixels = centre_resize(pixels, height)
+    if pixels.size != (width, height):
+        raise UserError(
+            f"{where}: {pixels.width}x{pixels.height} pixels; needed are {width}x{height} "
+            "(--resize crops to a square and resizes)"
+        )
+    return np.asarray(pixels).reshape(height, width, channels)

@@ -17,6 +17,9 @@ from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge, kept_judge
 from pipeline.scores.similarity import CONVOLUTIONS, Lpips
 from pipeline.stages import prepare
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+from sgan.weights import save_stack
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -40,6 +43,21 @@ def real(mnist_small: Path) -> RealImages:
     return RealImages(
         images("train"), labels("train"), images("t10k"), labels("t10k"), CLASSES, "mnist-small"
     )
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-level stack for 28x28x1 with random weights: sampling works, digits it has none."""
+    torch.manual_seed(3)
+    level = LevelConfig(z_dim=4, batch_size=10, total_images=10)
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (level, level))
+    stack = Stack(config).eval()
+    for parameter in stack.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.kaiming_normal_(parameter)
+    path = tmp_path_factory.mktemp("weights") / "stack.safetensors"
+    save_stack(path, stack, {})
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,152 @@
+"""Samples to be scored: which folders, arrays and shards are taken, and what their labels are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.sample_sets import sample_set
+from pipeline.errors import UserError
+from pipeline.export.samples import write_shard
+from pipeline.scores.inputs import RealImages
+
+BLANK = np.zeros((2, 8, 8, 1), np.uint8)
+REAL = RealImages(BLANK, np.arange(2), BLANK, np.arange(2), ("cat", "dog"), "digest")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """`write(name, count, value)`: that many images in a folder below tmp_path/images."""
+
+    def make(name: str, count: int, value: int = 0) -> Path:
+        folder = tmp_path / "images" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            Image.fromarray(np.full((8, 8), value, np.uint8)).save(folder / f"{index}.png")
+        return tmp_path / "images"
+
+    return make
+
+
+def test_a_folder_per_class_has_labels_by_name_or_number(write: Callable[..., Path]) -> None:
+    write("Dog", 60, 10)
+    images, labels = sample_set(write("0", 50, 200), REAL)
+    assert images.shape == (110, 8, 8, 1)
+    assert labels is not None
+    assert {int(v) for v in images[labels == 1].ravel()} == {10}
+    assert {int(v) for v in images[labels == 0].ravel()} == {200}
+    assert (labels == 1).sum() == 60
+
+
+def test_a_flat_folder_has_none(write: Callable[..., Path]) -> None:
+    images, labels = sample_set(write("", 100), REAL)
+    assert labels is None
+    assert len(images) == 100
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"bird": 120}, r"bird: no class of the data; there are cat, dog"),
+        ({"cat": 120, "dog": 1}, r"dog: 1 image; a class needs two or more"),
+        ({"cat": 120, "": 1}, r"images: images beside class folders"),
+        ({"cat": 50}, r"images: 50 images; scores need 100 or more"),
+        ({"": 3}, r"images: 3 images; scores need 100 or more"),
+    ],
+)
+def test_folders_that_cannot_be_scored(
+    write: Callable[..., Path], folders: dict[str, int], message: str
+) -> None:
+    for name, count in folders.items():
+        root = write(name, count)
+    with pytest.raises(UserError, match=message):
+        sample_set(root, REAL)
+
+
+def test_class_folders_come_in_the_order_of_their_files(write: Callable[..., Path]) -> None:
+    write("cat", 60, 1)
+    _, labels = sample_set(write("dog", 60, 2), REAL)
+    assert labels is not None
+    assert labels.tolist() == [0, 1] * 60
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """120 grey images, each another one."""
+    return np.random.default_rng(0).integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_npz_has_labels_where_it_gives_them(
+    tmp_path: Path, images: np.ndarray, channels: int
+) -> None:
+    grey = np.repeat(images, channels, axis=3)
+    np.savez(tmp_path / "a.npz", grey)
+    found, labels = sample_set(tmp_path / "a.npz", REAL)
+    assert labels is None
+    assert np.array_equal(found, images)
+    np.savez(tmp_path / "b.npz", grey, np.arange(120) % 2)
+    found, labels = sample_set(tmp_path / "b.npz", REAL)
+    assert np.array_equal(found, images)
+    assert labels is not None
+    assert labels.tolist() == [0, 1] * 60
+
+
+def test_shards_have_labels(tmp_path: Path, images: np.ndarray) -> None:
+    for number in range(2):
+        rows = slice(60 * number, 60 * (number + 1))
+        write_shard(tmp_path / f"{number:05d}.tar", images[rows], rows.start, 2)
+    (tmp_path / "generate.json").write_text("{}")
+    found, labels = sample_set(tmp_path, REAL)
+    assert np.array_equal(found, images)
+    assert labels is not None
+    assert labels.tolist() == [0, 1] * 60
+    with pytest.raises(UserError, match="00001.tar: 60 images; scores need 100 or more"):
+        sample_set(tmp_path / "00001.tar", REAL)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": BLANK}, "no arr_0; needed is arr_0, uint8"),
+        ({"arr_0": np.zeros((120, 8, 8, 1))}, r"arr_0 of float64 \[120, 8, 8, 1\]; needed"),
+        ({"arr_0": np.zeros((120, 8, 8), np.uint8)}, r"arr_0 of uint8 \[120, 8, 8\]; needed"),
+        ({"arr_0": np.zeros((99, 8, 8, 1), np.uint8)}, "99 images; scores need 100 or more"),
+        (
+            {"arr_0": np.zeros((120, 9, 8, 1), np.uint8)},
+            r"arr_0: 8x9 pixels; needed are 8x8 \(--resize",
+        ),
+        (
+            {"arr_0": np.zeros((120, 8, 8, 1), np.uint8), "arr_1": np.zeros(3, int)},
+            r"arr_1 of int64 \[3\]; labels are one integer for each of 120 images",
+        ),
+        (
+            {"arr_0": np.zeros((120, 8, 8, 1), np.uint8), "arr_1": np.full(120, 2)},
+            "label 2; the data has classes 0 to 1",
+        ),
+        (
+            {"arr_0": np.zeros((120, 8, 8, 1), np.uint8), "arr_1": np.arange(120) == 0},
+            "arr_1 of bool",
+        ),
+        (
+            {"arr_0": np.zeros((120, 8, 8, 1), np.uint8), "arr_1": (np.arange(120) == 0) * 1},
+            "1 image of class 1; a class needs two or more",
+        ),
+    ],
+)
+def test_arrays_that_cannot_be_scored(
+    tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        sample_set(tmp_path / "x.npz", REAL)
+
+
+def test_an_npz_that_is_cut_short_is_told(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, images)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UserError, match="truncated, damaged, or not a plain .npz"):
+        sample_set(path, REAL)
