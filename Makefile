@@ -76,7 +76,7 @@ format: $(READY) ## apply the formatter and the safe fixes
 lock: $(READY) ## resolve requirements.in and pyproject.toml into requirements.lock
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --python-version 3.11 $(UV_LINKS) \
 	  --no-emit-package torch --no-emit-find-links $(ARGS) \
-	  --constraint requirements.in --extra dev -o requirements.lock pyproject.toml
+	  --constraint requirements.in --extra dev --extra onnx -o requirements.lock pyproject.toml
 
 ui: $(READY) ## browse experiments in MLflow on 127.0.0.1 (PORT=5000)
 	@case "$${MLFLOW_TRACKING_URI:-}" in http*) \

@@ -40,6 +40,7 @@ _COMMANDS = (
     "comparing",
     "sampling",
     "generating",
+    "exporting",
     "reading",
     "importing",
     "ablations",

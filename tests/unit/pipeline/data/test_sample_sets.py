@@ -103,7 +103,7 @@ def test_shards_have_labels(tmp_path: Path, images: np.ndarray) -> None:
     assert np.array_equal(found, images)
     assert labels is not None
     assert labels.tolist() == [0, 1] * 60
-    with pytest.raises(UserError, match="00001.tar: 60 images; scores need 100 or more"):
+    with pytest.raises(UserError, match=r"00001\.tar: 60 images; scores need 100 or more"):
         sample_set(tmp_path / "00001.tar", REAL)
 
 
@@ -148,5 +148,5 @@ def test_an_npz_that_is_cut_short_is_told(tmp_path: Path, images: np.ndarray) ->
     path = tmp_path / "x.npz"
     np.savez(path, images)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UserError, match="truncated, damaged, or not a plain .npz"):
+    with pytest.raises(UserError, match=r"truncated, damaged, or not a plain \.npz"):
         sample_set(path, REAL)
