@@ -25,6 +25,7 @@ examples:
   sgan vary --level 0 --out strokes.png      what z_0 decides
   sgan summary                               what was made, and what to try next
   sgan compare main my-experiment            two executions side by side
+  sgan tune 1 --trials 8                     better settings for a level
   make ui                                    compare executions in MLflow
 
 environment:
@@ -44,6 +45,7 @@ _COMMANDS = (
     "reading",
     "importing",
     "ablations",
+    "tuning",
     "submit",
     "retraining",
     "project",

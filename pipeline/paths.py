@@ -15,6 +15,7 @@ JOINT = Path("artifacts/joint")
 STACK_WEIGHTS = JOINT / "stack.safetensors"
 EVALUATE = Path("artifacts/evaluate")
 REPORT = Path("artifacts/report")
+TUNE = Path("artifacts/tune")
 REPORT_PAGE = REPORT / "report.html"
 
 METRICS = Path("metrics")

@@ -39,6 +39,12 @@ def has_room(need: Need) -> bool:
     return not _without_room([need], nodes())
 
 
+def room_for(need: Need) -> int:
+    """How many of `need`, with all its workers, the cluster's nodes, were they idle, could hold at
+    once."""
+    return _places(need, nodes()) // need.workers
+
+
 def wait_for(
     needs: Sequence[Need],
     seconds: float,

@@ -10,6 +10,7 @@ from pipeline.errors import UserError
 from pipeline.params.file import read, shown
 from pipeline.params.sections import check, line, unknown_key
 from pipeline.params.settings import DataConfig, EvaluateConfig, PromoteConfig, RuntimeConfig
+from pipeline.params.tuning import TuneConfig, space_problems
 from pipeline.paths import PARAMS, project_root
 from sgan.config import (
     ARCHITECTURES,
@@ -23,8 +24,8 @@ from sgan.config import (
     to_dict,
 )
 
-SECTIONS = ("data", "encoder", "levels", "joint", "evaluate", "promote", "runtime")
-_OPTIONAL = ("promote", "runtime")
+SECTIONS = ("data", "encoder", "levels", "joint", "evaluate", "promote", "tune", "runtime")
+_OPTIONAL = ("promote", "tune", "runtime")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Params:
 
     raw: all sections as plain JSON values, defaults filled in, levels by "0", "1", …: what is
     tracked and hashed. `promote` and `runtime` are in it; whoever makes a key or a digest leaves
-    them out.
+    them out. `tune` is not: it is of `sgan tune` alone, whose own runs tell of it.
     """
 
     data: DataConfig
@@ -42,6 +43,7 @@ class Params:
     joint: JointConfig
     evaluate: EvaluateConfig
     promote: PromoteConfig
+    tune: TuneConfig
     runtime: RuntimeConfig
     raw: dict[str, Any] = field(repr=False)
     shown: str = field(default=str(PARAMS), repr=False)  # how messages call the file
@@ -131,6 +133,10 @@ def _sections(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     take(JointConfig, "joint")
     take(EvaluateConfig, "evaluate")
     take(PromoteConfig, "promote")
+    take(TuneConfig, "tune")
+    if isinstance(sections.get("tune"), TuneConfig):
+        encoder = sections.get("encoder")
+        problems += space_problems(sections["tune"], encoder.num_levels if encoder else None)
     take(RuntimeConfig, "runtime")
     return sections, problems
 
@@ -224,5 +230,5 @@ def _takes(architecture: Any, image: ImageConfig) -> bool:
 
 
 def _raw(sections: dict[str, Any]) -> dict[str, Any]:
-    raw = {name: to_dict(sections[name]) for name in SECTIONS if name != "levels"}
+    raw = {name: to_dict(sections[name]) for name in SECTIONS if name not in ("levels", "tune")}
     return raw | {"levels": {str(i): to_dict(level) for i, level in sections["levels"].items()}}

@@ -116,4 +116,6 @@ def _plural(hint: Any) -> str:
     if get_origin(hint) is tuple:
         names = ", ".join(_WORDS[part].split()[-1] for part in get_args(hint))
         return f"[{names}] pairs"
+    if get_origin(hint) is dict:
+        return "mappings"
     return _PLURALS[hint]

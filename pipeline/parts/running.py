@@ -58,13 +58,13 @@ def preflight(
     gpus = ray.cluster_resources().get("GPU", 0.0)
     parts = [part.placed(gpus=_gpu_share(part, gpus, len(parts))) for part in parts]
     parts = [part.placed(cpus=part.placement.cpus or _cores(part)) for part in parts]
-    needs = [_need(part) for part in parts]
+    needs = [need(part) for part in parts]
     wait_for(needs, wait_seconds, say, should_stop)
     if should_stop():
         raise Stopped
     have = ray.cluster_resources()
     for kind in ("CPU", "GPU"):
-        asked = sum(need.each[kind] * need.workers for need in needs)
+        asked = sum(one.each[kind] * one.workers for one in needs)
         if asked > have.get(kind, 0.0):
             there = have.get(kind, 0.0)
             say(f"{asked:g} {kind} asked for, {there:g} there: some parts will wait in turn")
@@ -75,12 +75,13 @@ def _cores(part: Part) -> float:
     """What Ray sets aside for a worker where nobody says: a core for each thread, as far as a node
     has them and all workers of the part find room. The threads stay as they are."""
     cores = float(part.placement.threads)
-    while cores > 1 and not has_room(_need(part.placed(cpus=cores))):
+    while cores > 1 and not has_room(need(part.placed(cpus=cores))):
         cores -= 1
     return cores
 
 
-def _need(part: Part) -> Need:
+def need(part: Part) -> Need:
+    """What a part takes of the cluster at once."""
     place = part.placement
     return Need(part.name, {"CPU": place.cpus or 1.0, "GPU": place.gpus or 0.0}, part.workers)
 
@@ -108,7 +109,7 @@ def train(
     """
     import ray
 
-    head, hub, luggage = Head(), _Hub(on_report), packed()
+    head, hub, luggage = Head(), Hub(on_report), packed()
     begun = {_submit(part, hub.actor, luggage): part for part in parts}
     results: dict[str, dict[str, Any]] = {}
     pending = list(begun)
@@ -137,7 +138,7 @@ def train(
     return results
 
 
-class _Hub:
+class Hub:
     """The hub on the driver's node. Ray makes it anew where it is killed, and what had been
     reported by then is lost: that costs a warning, and no training."""
 
@@ -240,7 +241,7 @@ def _attempt(config: dict[str, Any], folder: str, stop: Callable[[], bool]) -> B
     from ray.train import TrainingFailedError
 
     with ThreadPoolExecutor(1) as pool:
-        fitting = pool.submit(_trainer(config, folder).fit)
+        fitting = pool.submit(trainer(config["part"], folder, _one_of_many, config).fit)
         while not fitting.done():
             wait([fitting], timeout=_POLL_S)
             if stop():
@@ -254,17 +255,32 @@ def _attempt(config: dict[str, Any], folder: str, stop: Callable[[], bool]) -> B
     return None
 
 
-def _trainer(config: dict[str, Any], folder: str) -> Any:
-    """One attempt. Its run name is new each time: Ray Train would take a finished run of the same
-    name for this one, whatever its settings."""
+def trainer(
+    part: Part,
+    folder: str,
+    loop: Callable[[dict[str, Any]], None],
+    config: dict[str, Any],
+    callbacks: Sequence[Any] = (),
+) -> Any:
+    """Ray Train's trainer of a part with several workers, for one attempt.
+
+    Its run name is new each time: Ray Train would take a finished run of the same name for this
+    one, whatever its settings.
+
+    Args:
+        part: what to train.
+        folder: where Ray Train keeps what it wants to keep.
+        loop: what each worker runs, with `config`.
+        config: plain or picklable.
+        callbacks: of Ray Train.
+    """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    part: Part = config["part"]
     place = part.placement
     per_worker = {"CPU": place.cpus or 1} | ({"GPU": place.gpus} if place.gpus else {})
     return TorchTrainer(
-        _one_of_many,
+        loop,
         train_loop_config=config,
         scaling_config=ScalingConfig(
             num_workers=part.workers, use_gpu=bool(place.gpus), resources_per_worker=per_worker
@@ -273,6 +289,7 @@ def _trainer(config: dict[str, Any], folder: str) -> Any:
             name=f"{part.name}-{part.key}-{uuid.uuid4().hex[:8]}",
             storage_path=folder,
             failure_config=FailureConfig(max_failures=0),
+            callbacks=list(callbacks),
         ),
     )
 

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.cluster.supply import opened
 from pipeline.data import opening
@@ -29,12 +29,29 @@ if TYPE_CHECKING:
 _STEPS_PER_REPORT_ON_GPU = 20
 
 
+class Watch(Protocol):
+    """Looks at a training now and then, on every rank at the same steps.
+
+    It may read the task and leaves it as it is, random state included: the weights are the same
+    bits with and without it.
+    """
+
+    @property
+    def every(self) -> int:
+        """Images between two looks."""
+        ...
+
+    def __call__(self, images_seen: int, task: Any) -> None:
+        """After a step; not after the last one, whose weights are the result's."""
+
+
 def train_part(
     part: Part,
     send: Send,
     *,
     comm: "Comm | None" = None,
     should_stop: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train `part`, or find it finished; returns its result.
 
@@ -47,6 +64,7 @@ def train_part(
         send: takes the sink's reports (`pipeline.parts.sink.PartSink`).
         comm: the other workers on this part; rank 0 alone writes.
         should_stop: polled after each step; a checkpoint is saved before stopping.
+        watch: looks at the training as it goes on; in no key, since it changes nothing.
 
     Raises:
         UserError: bad data or input weights, or a loss that is not finite.
@@ -66,7 +84,7 @@ def train_part(
     ):
         ready = at_hand(part, folder)
         training = _Training(ready, checkpoints, comm or comms.Comm())
-        return training.train(send, should_stop)
+        return training.train(send, should_stop, watch)
 
 
 class _Training:
@@ -99,7 +117,9 @@ class _Training:
         self.start, self.seconds = self._resume()
         self.began = time.monotonic()
 
-    def train(self, send: Send, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    def train(
+        self, send: Send, should_stop: Callable[[], bool], watch: Watch | None = None
+    ) -> dict[str, Any]:
         """To the end, or to a stop; returns the result."""
         from sgan.training.loop import TrainingStopped
 
@@ -108,7 +128,7 @@ class _Training:
         sender = send if self.comm.rank == 0 else _discard
         with PartSink(name, total, sender, rows=self.curve.rows, images_seen=seen) as sink:
             try:
-                hooks = self._hooks(sink, should_stop)
+                hooks = self._hooks(sink, should_stop, watch)
                 metrics = self.recipe.train(self.task, self.batches, hooks, start=self.start)
             except TrainingStopped as error:
                 if should_stop():
@@ -129,12 +149,20 @@ class _Training:
         self.comm.barrier()
         return result
 
-    def _hooks(self, sink: PartSink, should_stop: Callable[[], bool]) -> "Hooks":
+    def _hooks(
+        self, sink: PartSink, should_stop: Callable[[], bool], watch: Watch | None
+    ) -> "Hooks":
         from sgan.training.loop import Hooks
 
+        total, seen = self.part.identity.total_images, self.start * self.task.batch_size
+
         def report(images: int, metrics: dict[str, float]) -> None:
+            nonlocal seen
             self.curve.add(images, metrics)
             sink.step(images, metrics)
+            if watch is not None and images < total and images // watch.every > seen // watch.every:
+                watch(images, self.task)
+            seen = images
 
         every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
         return Hooks(report, self._save, should_stop, every, self.part.placement.checkpoint_seconds)

@@ -19,8 +19,8 @@ NO_GIT = "nogit"
 # revision whose files were changed.
 REVISION_VARIABLE = "SGAN_GIT_REVISION"
 
-# Where things run, and what becomes of a result, is not what they compute.
-_ENVIRONMENT_SECTIONS = ("promote", "runtime")
+# Where things run, what becomes of a result, and what is searched, is not what they compute.
+_ENVIRONMENT_SECTIONS = ("promote", "runtime", "tune")
 
 # Written by the pipeline as it runs; a change there does not make the code another one.
 _OUTPUTS = ("dvc.lock", "metrics", "plots", "artifacts")

@@ -17,6 +17,7 @@ SHOWN_ELSEWHERE = {
     "pipeline/cluster/handover.py": "on a real cluster: tests/integration/test_submit.py",
     "pipeline/parts/training.py": "a run on Ray and in a stage: tests/integration/test_cluster.py",
     "pipeline/parts/worker.py": "trains, resumes, is killed: tests/integration/test_kill.py",
+    "pipeline/tuning/search.py": "a search on Ray: tests/integration/test_tune.py",
     "pipeline/stages/levels.py": "tests/integration/test_selective.py",
 }
 

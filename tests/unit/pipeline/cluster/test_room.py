@@ -37,6 +37,14 @@ def test_workers_may_be_on_several_nodes(monkeypatch) -> None:
     )
 
 
+def test_as_many_at_once_as_fit_with_all_their_workers(monkeypatch) -> None:
+    monkeypatch.setattr(room, "nodes", lambda: [{"CPU": 3.0}, {"CPU": 2.0, "GPU": 1.0}])
+    assert room.room_for(Need("level0", {"CPU": 1.0, "GPU": 0.0})) == 5
+    assert room.room_for(Need("level0", {"CPU": 2.0}, 2)) == 1
+    assert room.room_for(Need("level0", {"CPU": 1.0, "GPU": 0.5})) == 2
+    assert room.room_for(Need("level0", {"CPU": 4.0})) == 0
+
+
 def test_cores_and_gpus_must_be_on_one_node(monkeypatch) -> None:
     nodes = [{"CPU": 8.0}, {"CPU": 1.0, "GPU": 1.0}]
     assert lacking(Need("level0", {"CPU": 1.0, "GPU": 1 / 3}, 3), [nodes[1]], monkeypatch) != ""

@@ -18,6 +18,7 @@ from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values, load
 from pipeline.params.named_sets import NAMED
 from pipeline.params.settings import DataConfig, EvaluateConfig, PromoteConfig, RuntimeConfig
+from pipeline.params.tuning import TuneConfig
 from sgan.config import ARCHITECTURES, EncoderConfig, JointConfig, LevelConfig, to_dict
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -277,6 +278,7 @@ def test_conf_names_every_setting_with_the_default_of_the_code() -> None:
         "joint": JointConfig(),
         "evaluate": EvaluateConfig(),
         "promote": PromoteConfig(),
+        "tune": TuneConfig(),
     }
     assert base == {name: to_dict(config) for name, config in sections.items()} | {"levels": {}}
     runtime = yaml.safe_load((CONF / "runtime.yaml").read_text())

@@ -1,0 +1,216 @@
+"""What a search came to: the best trial as a patch of params.yaml, and as overrides of conf/."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.params.compose import compose
+from pipeline.params.loading import Params, from_values, load
+from pipeline.params.tuning import TuneConfig
+from pipeline.storage.atomic import write_bytes
+from pipeline.tracking.lineage import leaves
+from pipeline.tuning.records import Look
+from pipeline.tuning.space import Setting
+from sgan.config import to_dict
+
+_PLAIN = re.compile(r"[\w./:@+-]+")
+_WORDS = ("", "null", "true", "false")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One trial.
+
+    Attributes:
+        number: 0 is the present settings.
+        setting: what it trained with.
+        key: of its part.
+        looks: at it, in order of images seen.
+    """
+
+    number: int
+    setting: Setting
+    key: str
+    looks: tuple[Look, ...]
+
+    @property
+    def last(self) -> Look | None:
+        """The look at it that counts."""
+        return self.looks[-1] if self.looks else None
+
+    @property
+    def fate(self) -> str:
+        """What became of it, in a word or two."""
+        if self.last is None:
+            return "not begun"
+        if self.last.failed:
+            return "diverged"
+        if self.last.final and self.last.collapsed:
+            return "collapsed"
+        return ("reused" if self.last.reused else "trained") if self.last.final else "stopped"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A search that has ended.
+
+    Attributes:
+        level: i.
+        settings: how it was searched.
+        total_images: of a whole training.
+        floor: Fréchet distance of real h_i to other real ones.
+        tried: every trial, by number.
+        best: the winner's number; None where every trial collapsed or diverged.
+        confirmed: (best, present settings) on samples that nothing was chosen by; None where there
+            is no winner, or the present settings were not trained to their end.
+    """
+
+    level: int
+    settings: TuneConfig
+    total_images: int
+    floor: float
+    tried: tuple[Tried, ...]
+    best: int | None
+    confirmed: tuple[float, float] | None = None
+
+    @property
+    def winner(self) -> Tried | None:
+        """The best trial."""
+        return None if self.best is None else self.tried[self.best]
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What the best trial changes of the level's settings."""
+        return dict(self.winner.setting.changes) if self.winner else {}
+
+    def patch(self) -> str:
+        """The best trial's changes as a part of params.yaml."""
+        lines = [f"    {name}: {_yaml(value)}" for name, value in self.changes.items()]
+        return "\n".join(["levels:", f"  '{self.level}':", *lines]) + "\n" if lines else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types."""
+        from dataclasses import asdict
+
+        return {
+            "level": self.level,
+            "settings": asdict(self.settings),
+            "total_images": self.total_images,
+            "floor": self.floor,
+            "best": self.best,
+            "changes": self.changes,
+            "confirmed": self.confirmed,
+            "trials": [
+                {
+                    "trial": one.number,
+                    "key": one.key,
+                    "fate": one.fate,
+                    "changes": dict(one.setting.changes),
+                    "looks": [asdict(look) for look in one.looks],
+                }
+                for one in self.tried
+            ],
+        }
+
+
+def overrides(params: Params, level: int, changes: Mapping[str, Any], conf: Path) -> list[str]:
+    """What `dvc exp run -S` has to be given so that conf/ composes the level with `changes`, and
+    the data and E that it was tuned on; [] where settings alone do not make them.
+
+    Args:
+        params: what was tuned.
+        level: i.
+        changes: of its settings, JSON types.
+        conf: the folder of the groups.
+    """
+    wanted = _changed(params, level, changes)
+    try:
+        usual = compose((), conf=conf)
+        found = [
+            f"{'.'.join(path)}={_hydra(value)}"
+            for path, value in leaves(_decisive(wanted.raw, level)).items()
+            if leaves(_decisive(usual, level)).get(path, ...) != value
+        ]
+        made = from_values(compose(found, conf=conf))
+    except UserError:
+        return []
+    same = made.data == wanted.data and made.encoder == wanted.encoder
+    return found if same and made.levels.get(level) == wanted.levels[level] else []
+
+
+def command(found: Sequence[str]) -> str:
+    """The line that runs such an experiment."""
+    return "dvc exp run " + " ".join(f"-S {shlex.quote(one)}" for one in found)
+
+
+def apply(path: Path, level: int, changes: Mapping[str, Any]) -> None:
+    """Write the changes into params.yaml; its comments and all else in it stay as they are.
+
+    Raises UserError where they do not fit, before anything is written.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        """Writes null where that stood, and not nothing."""
+
+    def null(representer: Representer, _: None) -> Any:
+        return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+    Representer.add_representer(type(None), null)
+    yaml = YAML()
+    yaml.Representer = Representer
+    yaml.preserve_quotes, yaml.width = True, 100
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    levels = content["levels"]
+    section = levels[str(level) if str(level) in levels else level]
+    for name, value in changes.items():
+        if isinstance(value, list):
+            value = CommentedSeq(value)
+            value.fa.set_flow_style()
+        section[name] = value
+    text = io.StringIO()
+    yaml.dump(content, text)
+    written = text.getvalue()
+    plain = YAML(typ="safe", pure=True).load(written)
+    from_values(json.loads(json.dumps(plain)), shown_as=str(path.name))
+    write_bytes(path, written.encode())
+    found = to_dict(load(path).levels[level])
+    if any(found[name] != value for name, value in changes.items()):
+        raise UserError(f"{path}: does not say what was written into it; is it edited meanwhile?")
+
+
+def _changed(params: Params, level: int, changes: Mapping[str, Any]) -> Params:
+    levels = {**params.raw["levels"]}
+    levels[str(level)] = {**levels[str(level)], **changes}
+    return from_values({**params.raw, "levels": levels}, params.shown)
+
+
+def _decisive(values: Mapping[str, Any], level: int) -> dict[str, Any]:
+    """What decides the level's part."""
+    own = values["levels"].get(str(level), {})
+    return {"data": values["data"], "encoder": values["encoder"], "levels": {str(level): own}}
+
+
+def _yaml(value: Any) -> str:
+    """On one line, as params.yaml has it."""
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
+
+
+def _hydra(value: Any) -> str:
+    """In the grammar of Hydra's overrides."""
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+        return value if plain else json.dumps(value)
+    if isinstance(value, list):
+        return "[" + ",".join(_hydra(one) for one in value) + "]"
+    return json.dumps(value)

@@ -1,0 +1,247 @@
+"""What runs in a trial of Ray Tune: the part's training as `dvc repro` has it, looked at."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cluster.stopping import Listener
+from pipeline.cluster.travel import Luggage
+from pipeline.errors import UserError
+from pipeline.parts import running
+from pipeline.parts.checkpoints import Checkpoints
+from pipeline.parts.part import Part
+from pipeline.parts.sink import ActorSender, Rows
+from pipeline.storage.store import Storage
+from pipeline.tuning.records import FAILED, Look, objective
+from pipeline.tuning.yardstick import Measured, Yardstick
+
+if TYPE_CHECKING:
+    from sgan.training.adversarial import AdversarialTask
+
+SAVED = "tune/saved"  # a report's only metric: the trial was told to stop, and has saved
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What all trials of a search are handed.
+
+    Attributes:
+        parts: what each trains, by its number.
+        yardstick: what they are measured by.
+        every: images between two looks.
+        least: diversity below which a trial has collapsed.
+        sender: takes reports of losses, by the trial's number for a name.
+        bell: rings when the search is stopped.
+        luggage: the driver's environment.
+    """
+
+    parts: Sequence[Part]
+    yardstick: Yardstick
+    every: int
+    least: float
+    sender: ActorSender
+    bell: Any
+    luggage: Luggage
+
+    def look(self, trial: int, images_seen: int, measured: Measured, **more: Any) -> Look:
+        """A look at a trial."""
+        return look_at(trial, images_seen, measured, self.least, **more)
+
+
+def look_at(trial: int, images_seen: int, measured: Measured, least: float, **more: Any) -> Look:
+    """A look, with its objective; `least` is the diversity asked for."""
+    goal = objective(measured.frechet, measured.diversity, least)
+    frechet = measured.frechet if math.isfinite(measured.frechet) else None
+    collapsed = frechet is None or measured.diversity < least
+    return Look(trial, images_seen, frechet, measured.diversity, goal, collapsed, **more)
+
+
+@dataclass(frozen=True)
+class _As:
+    """A sender under a trial's number: all trials of a search train parts of one name."""
+
+    sender: ActorSender
+    name: str
+
+    def __call__(
+        self,
+        _: str,
+        images_seen: int,
+        total_images: int,
+        metrics: dict[str, float],
+        images_per_second: float,
+        curve: Rows = (),
+    ) -> None:
+        self.sender(self.name, images_seen, total_images, metrics, images_per_second, curve)
+
+    def flush(self) -> None:
+        self.sender.flush()
+
+
+def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
+    """One trial, from the part's newest checkpoint, or from its result, to its end.
+
+    A training that diverges is a trial that failed. What a person has to mend ends the search: it
+    is reported as `error`.
+    """
+    plan.luggage.unpack()
+    trial = int(config["trial"])
+    stop = _Stop(plan.bell)
+    try:
+        run = _alone if plan.parts[trial].workers == 1 else _together
+        result = run(plan, trial, stop)
+        if result is not None:
+            measured = _measure_result(plan, plan.parts[trial])
+            total, reused = int(result["images_seen"]), bool(result["reused"])
+            stop.tell(asdict(plan.look(trial, total, measured, final=True, reused=reused)))
+    except UserError as error:
+        if _diverged(error):
+            images = stop.images_seen or plan.every
+            failed = Look(trial, images, None, 0.0, FAILED, True, failed=str(error))
+            stop.tell(asdict(failed))
+        else:
+            stop.tell({"trial": trial, "error": str(error)})
+
+
+class _Stop:
+    """Tells Ray Tune, and whether it, or the bell, has said to stop."""
+
+    def __init__(self, bell: Any) -> None:
+        self._listener = Listener(bell)
+        self.images_seen = 0
+        self.by_asha = False
+
+    def tell(self, values: dict[str, Any]) -> None:
+        """One result; returns when the driver has decided on it."""
+        from ray import tune
+
+        try:
+            tune.report(values)
+        except SystemExit:  # Ray's way to end the trial's thread; it may save first
+            self.by_asha = True
+
+    def __call__(self) -> bool:
+        return self.by_asha or self._listener()
+
+
+def _alone(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
+    """One worker, in the trial's own process. None where it was stopped; it has saved."""
+    from pipeline.parts.worker import train_part
+    from sgan.training.loop import TrainingStopped
+
+    sender = _As(plan.sender, str(trial))
+
+    def tell(images_seen: int, measured: Measured) -> None:
+        stop.images_seen = images_seen
+        stop.tell(asdict(plan.look(trial, images_seen, measured)))
+
+    watch = Watching(plan.every, plan.yardstick, tell)
+    try:
+        return train_part(plan.parts[trial], sender, should_stop=stop, watch=watch)
+    except TrainingStopped:
+        if stop.by_asha:
+            return None
+        sender("", 0, 0, {SAVED: 1.0}, 0.0)
+        sender.flush()
+        while True:  # to return would tell Ray Tune that the trial has ended
+            time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """`pipeline.parts.worker.Watch`: measures, and tells of it.
+
+    Attributes:
+        every: images between two looks.
+        yardstick: None on ranks above 0, which only tell.
+        tell: takes images seen and what was measured.
+    """
+
+    every: int
+    yardstick: Yardstick | None
+    tell: Callable[[int, Measured], None]
+
+    def __call__(self, images_seen: int, task: AdversarialTask) -> None:
+        measured = self.yardstick.look(task) if self.yardstick else Measured(0.0, 0.0)
+        self.tell(images_seen, measured)
+
+
+def _together(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
+    """Several workers: Ray Train's trainer inside the trial. Where the trial is ended they end with
+    it; their checkpoint is that of the last 20 s."""
+    from ray.train import TrainingFailedError
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    part = plan.parts[trial]
+    checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
+    finished = checkpoints.result()
+    if finished:
+        return {**finished, "reused": True}
+    config = {"plan": plan, "trial": trial}
+    with tempfile.TemporaryDirectory(prefix="sgan-tune-") as folder:
+        trainer = running.trainer(part, folder, _rank, config, callbacks=[TuneReportCallback()])
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            causes = getattr(error, "worker_failures", {}).values()
+            raise next((e for e in causes if isinstance(e, UserError)), error) from error
+    return checkpoints.result()
+
+
+def _rank(config: dict[str, Any]) -> None:
+    """One rank of a trial with several. All report together, as Ray Train wants it; the first one's
+    figures count."""
+    plan, trial = config["plan"], config["trial"]
+    plan.luggage.unpack()
+    from ray import train
+    from ray.train.torch import get_device
+
+    from pipeline.parts.worker import train_part
+    from sgan.training.comm import TorchComm
+
+    first = train.get_context().get_world_rank() == 0
+
+    def tell(images_seen: int, measured: Measured) -> None:
+        train.report(asdict(plan.look(trial, images_seen, measured)))
+
+    watch = Watching(plan.every, plan.yardstick if first else None, tell)
+    stop = Listener(plan.bell) if first else lambda: False
+    sender = _As(plan.sender, str(trial))
+    comm = TorchComm(get_device())
+    train_part(plan.parts[trial], sender, comm=comm, should_stop=stop, watch=watch)
+
+
+def _measure_result(plan: Plan, part: Part) -> Measured:
+    """A finished part, by its weights as they are stored."""
+    return measure_part(part, plan.yardstick)
+
+
+def measure_part(part: Part, yardstick: Yardstick) -> Measured:
+    """A finished part's level, by its weights as they are stored, on the CPU.
+
+    Raises UserError where they are not what was trained.
+    """
+    from sgan.stack import Stack
+    from sgan.weights import load_levels_into
+
+    identity = part.identity
+    assert identity.level is not None
+    stack = Stack(identity.config, (identity.level,))
+    with tempfile.TemporaryDirectory(prefix="sgan-tune-") as folder:
+        file = Path(folder) / "weights.safetensors"
+        Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(file)
+        load_levels_into(stack, file)
+    return yardstick.measure(stack.level(identity.level))
+
+
+def _diverged(error: UserError) -> bool:
+    """Whether a training ended with values that are not finite, which other settings avoid."""
+    from sgan.training.loop import TrainingStopped
+
+    return isinstance(error.__cause__, TrainingStopped)
