@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import paths
+from pipeline.execution.model_card import model_card
 from pipeline.execution.stage import Stage, file_sha256
-from pipeline.scores.headline import headline_keys, headline_metrics
+from pipeline.scores.headline import headline_metrics
 from pipeline.scores.score import Score
 from pipeline.tracking.registry import CHALLENGER, WEIGHTS_TAG, Registry
 
@@ -41,25 +42,3 @@ def register(stage: Stage, run: StageRun, scores: Sequence[Score]) -> str:
     assert logged.version is not None
     registry.describe(logged.version, model_card(stage, scores))
     return logged.version
-
-
-def model_card(stage: Stage, scores: Sequence[Score]) -> str:
-    """What a version is, in Markdown: data, settings, headline scores, and what to beware of."""
-    manifest, params = stage.manifest(), stage.params
-    rows = [s for s in scores if s.key in headline_keys(scores)]
-    channels, height, width = manifest.image_shape
-    lines = [
-        f"A Stacked GAN of {len(params.levels)} levels for {manifest.name}: {width}x{height}, "
-        f"{channels} channel(s), classes {', '.join(manifest.classes[:20])}.",
-        "",
-        f"Trained on {manifest.rows('train'):,} images (digest {manifest.data_digest[:12]}), "
-        f"revision {stage.lineage.git_revision[:10]}, execution {stage.lineage.name}.",
-        f"Level 0 saw {params.images_of_g0:,} images.",
-        "",
-        *(f"- {score.name}: {score.text()}" for score in rows),
-        "",
-        "Samples are of these classes only, at this size. Diversity below 1 means that samples of "
-        "a class differ less than real images do. The licence of the data applies to what is made "
-        f"of it: see where {manifest.name} comes from.",
-    ]
-    return "\n".join(lines)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution.judging import scored
+from pipeline.execution.model_card import FILE, model_card
 from pipeline.execution.registration import register
 from pipeline.execution.stage import Stage, opened
 from pipeline.parts.progress import console_for
@@ -17,7 +18,7 @@ from pipeline.scores.headline import headline_metrics
 from pipeline.scores.score import Score, metrics
 from pipeline.scores.shown import Shown
 from pipeline.scores.version import stamped
-from pipeline.storage.atomic import write_json
+from pipeline.storage.atomic import write_bytes, write_json
 from pipeline.tracking.redaction import redact_tree
 from pipeline.tracking.uri import links_note
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Writes metrics/evaluate.json, and into artifacts/evaluate the sheets, the scores and what
-    `report` has to know of the run, as JSON. Nothing is drawn here but images of the stack."""
+    """Writes metrics/evaluate.json, and into artifacts/evaluate the sheets, the scores, what
+    `report` has to know of the run, as JSON, and the model's card. Nothing is drawn here but
+    images of the stack."""
     with opened("evaluate") as stage:
         tags = {"sgan.data_digest": stage.manifest().data_digest}
         with stage.run(None, tags) as run:
@@ -58,6 +60,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     step = stage.params.images_of_g0
     run.log_metrics([(key, value, step) for key, value in flat.items()])
     record(stage, run, scores)
+    write_bytes(folder / FILE, model_card(stage, scores).encode())
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
         register(stage, run, scores)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
-from pipeline.execution.registration import model_card, model_name, register
+from pipeline.execution.registration import model_name, register
 from pipeline.execution.stage import opened
 from pipeline.tracking.registry import CHALLENGER, Registry
 
@@ -19,9 +19,8 @@ def test_weights_are_registered_once_and_challenge_again(
             found.append(register(stage, run, evaluated(fid=float(seed))))
         registry = Registry(stage.tracker, model_name(stage))
         challenger = registry.version(CHALLENGER)
-        card = model_card(stage, evaluated(fid=0.5))
     assert found == ["1", "2", "1"]
     assert challenger is not None and str(challenger.version) == "1"
     assert challenger.tags["sgan.fid"] == "1"
-    assert challenger.description.startswith("A Stacked GAN of 2 levels for custom: 28x28")
-    assert "FID (judge CNN, 10k): 0.500" in card
+    assert challenger.description.startswith("# sgan-custom\n")
+    assert "| FID (judge CNN, 10k) | 1.000 ± 0.02 | - |" in challenger.description
