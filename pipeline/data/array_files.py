@@ -4,7 +4,7 @@ import gzip
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import Decoded
-from pipeline.data.images import ImageCollector
+from pipeline.data.images import ImageCollector, Sides
 from pipeline.data.scratch import PIECE_BYTES, Images
+from pipeline.data.survey.labels import distinct
 from pipeline.errors import UserError
 from pipeline.params.named_sets import IDX_FILES, SVHN_FILES
 
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 _IDX_UINT8 = 0x08
 
 
-def find_idx(folder: Path) -> dict[str, Path] | None:
-    """The IDX files of `folder` by array name, raw or .gz; None without training images.
-
-    Both usual spellings are found: `train-images-idx3-ubyte` and `train-images.idx3-ubyte`.
-    """
-    found: dict[str, Path] = {}
-    for array, name in IDX_FILES.items():
-        for spelling in (name, name.replace("-idx", ".idx")):
-            for path in (folder / spelling, folder / f"{spelling}.gz"):
-                if path.is_file():
-                    found.setdefault(array, path)
-    return found if "train_images" in found else None
-
-
 def read_idx(path: Path) -> Iterator[np.ndarray]:
     """One IDX file of bytes (raw or .gz), uint8 of the shape that its header gives, in pieces
     along the first axis.
@@ -44,7 +31,7 @@ def read_idx(path: Path) -> Iterator[np.ndarray]:
     Raises UserError for a truncated or damaged file, or another element type than bytes.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with _opened(path) as stream:
             head = stream.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or not head[3]:
                 raise UserError(f"{path}: not an IDX file (it must begin with two zero bytes)")
@@ -71,6 +58,13 @@ def read_idx(path: Path) -> Iterator[np.ndarray]:
         )
 
 
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """A file's content, unpacked where it is packed: browsers unpack and keep the suffix."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
+
+
 def _rows(stream: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     """The bytes of a stream as uint8 of `shape`, in pieces along the first axis; those of a stream
     that ends early come as one dimension, and end it."""
@@ -88,16 +82,15 @@ def _rows(stream: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> Iterator
         yield values.reshape(count, *shape[1:])
 
 
-def decode_idx(folder: Path, image_size: int | None = None, square: bool = False) -> Decoded:
-    """The four IDX files of a folder (the test pair is optional).
+def decode_idx(
+    found: Mapping[str, Path], image_size: int | None = None, sides: Sides = None
+) -> Decoded:
+    """IDX files by array name (`train_images` …; the test pair is optional).
 
-    image_size, square: as of `ImageCollector`.
+    image_size, sides: as of `ImageCollector`.
     Raises UserError for missing, damaged or mismatched files.
     """
-    found = find_idx(folder)
-    if found is None:
-        names = " and ".join(list(IDX_FILES.values())[:2])
-        raise UserError(f"{folder}: no IDX data; expected {names} (raw or .gz)")
+    folder = next(iter(found.values())).parent
     pairs = {}
     for split in ("train", "test"):
         paths = found.get(f"{split}_images"), found.get(f"{split}_labels")
@@ -109,7 +102,7 @@ def decode_idx(folder: Path, image_size: int | None = None, square: bool = False
                 f"{folder}: has {split} {there} but no {split} {lacking} "
                 f"({IDX_FILES[f'{split}_{lacking}']}, raw or .gz); add it, or remove the other"
             )
-        collector = ImageCollector(image_size, "error", square)
+        collector = ImageCollector(image_size, "error", sides)
         collected = _collected(read_idx(paths[0]), collector, str(paths[0]))
         labels = np.concatenate([np.zeros(0, np.uint8), *read_idx(paths[1])])
         pairs[split] = collected, check_labels(labels, len(collected), str(paths[1]))
@@ -124,16 +117,16 @@ def _collected(parts: Iterable[np.ndarray], collector: ImageCollector, where: st
     return collector.stack()[0]
 
 
-def decode_npz(path: Path, image_size: int | None = None, square: bool = False) -> Decoded:
+def decode_npz(path: Path, image_size: int | None = None, sides: Sides = None) -> Decoded:
     """An .npz with x_train, y_train (and x_test, y_test), or images and labels; optionally
     `classes`, the names by label.
 
-    image_size, square: as of `ImageCollector`.
+    image_size, sides: as of `ImageCollector`.
     Raises UserError for a damaged file, missing arrays, or unsupported dtypes and shapes.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return _npz(path, archive, lambda: ImageCollector(image_size, "error", square))
+            return _npz(path, archive, lambda: ImageCollector(image_size, "error", sides))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: truncated, damaged, or not a plain .npz ({error}). Write it with numpy.savez "
@@ -156,8 +149,24 @@ def _npz(path: Path, archive: "NpzFile", collector: Callable[[], ImageCollector]
     if len(has_test) == 1:
         raise UserError(f"{path}: has {has_test.pop()} alone; give both x_test and y_test, or none")
     test = _npz_pair(path, archive, collector(), "x_test", "y_test") if has_test else None
-    classes = tuple(str(name) for name in archive["classes"]) if "classes" in arrays else None
+    classes = _npz_names(path, archive["classes"]) if "classes" in arrays else None
     return Decoded(train=train, test=test, classes=classes)
+
+
+def _npz_names(path: Path, names: np.ndarray) -> tuple[str, ...]:
+    """The classes' names, of text or of bytes. Raises UserError for others, and doubled ones."""
+    where = f"{path}: classes"
+    if names.dtype.kind == "S":
+        try:
+            names = np.char.decode(names, "utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: names in bytes that are not UTF-8 ({error})") from error
+    if names.dtype.kind not in "Uiu" or names.ndim != 1:
+        raise UserError(
+            f"{where}: of dtype {names.dtype} and shape {list(names.shape)}; they must be names in "
+            "one dimension, one per class"
+        )
+    return distinct(where, names.tolist())
 
 
 def _npz_pair(

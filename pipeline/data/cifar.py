@@ -10,10 +10,11 @@ import numpy as np
 
 from pipeline.data.dataset import check_labels
 from pipeline.data.decoded import Decoded
+from pipeline.data.survey.arrays import CIFAR_BATCHES as BATCHES
+from pipeline.data.survey.arrays import CIFAR_ENDINGS
+from pipeline.data.survey.arrays import CIFAR_SHEET_LABELS as SHEET_LABELS
 from pipeline.errors import UserError
 
-BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
-SHEET_LABELS = {"train": "train_lables.json", "test": "test_lables.json"}  # the package's spelling
 _PIXELS = 32 * 32 * 3
 # All that a pickled batch of arrays needs; anything else could run code.
 _ALLOWED = {
@@ -28,8 +29,8 @@ _ALLOWED = {
 def cifar_form(folder: Path) -> str | None:
     """Which form lies in `folder`: python, binary, sheets, or None."""
     first = BATCHES["train"][0]
-    forms = {"python": first, "binary": f"{first}.bin", "sheets": f"{first}.png"}
-    return next((form for form, name in forms.items() if (folder / name).is_file()), None)
+    forms = CIFAR_ENDINGS.items()
+    return next((form for form, ending in forms if (folder / (first + ending)).is_file()), None)
 
 
 def decode_cifar(folder: Path) -> Decoded:

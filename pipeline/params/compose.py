@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ HEADER = """\
 """
 
 
+_PATHS = ("data.source", "evaluate.inception_weights", "runtime.storage")
+
+
 class _Dumper(yaml.SafeDumper):
     """Mappings over several lines, lists on one."""
 
@@ -39,7 +43,8 @@ def compose(
     """Compose the parameters from the groups; optionally write them.
 
     Args:
-        overrides: in Hydra's grammar: `data=cifar10`, `levels.1.lr_g=1e-4`.
+        overrides: in Hydra's grammar: `data=cifar10`, `levels.1.lr_g=1e-4`; paths (`_PATHS`) need
+            no quotes, whatever characters they hold.
         out: the YAML file to write, atomically; None writes nothing.
         conf: the directory of the groups; by default `conf` below the project's root.
 
@@ -61,7 +66,7 @@ def compose(
         raise UserError(f"{conf / 'config.yaml'}: no such file; run this from the project's root")
     try:
         with initialize_config_dir(str(conf), version_base=None):
-            composed = hydra_compose("config", overrides=list(overrides))
+            composed = hydra_compose("config", overrides=[_with_quotes(o) for o in overrides])
         values = plain(OmegaConf.to_container(composed, resolve=True))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"cannot compose {' '.join(overrides)}: {_reason(error)}") from None
@@ -70,6 +75,17 @@ def compose(
         text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         write_bytes(out, (HEADER + text).encode())
     return values
+
+
+def _with_quotes(override: str) -> str:
+    """A path as Hydra's grammar takes it: with quotes, unless it has them or is null."""
+    name, equals, value = override.partition("=")
+    quoted = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
+    if name.lstrip("+") not in _PATHS or not equals or quoted or value in ("", "null"):
+        return override
+    body = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    body = re.sub(r"(\\+)$", r"\1\1", body).replace("${", "\\${")
+    return f'{name}="{body}"'
 
 
 def _reason(error: Exception) -> str:

@@ -99,6 +99,8 @@ def describe(hint: Any) -> str:
         return alternatives(_choices(hint))
     if origin in (Union, types.UnionType):
         return alternatives([choice for part in args for choice in _choices(part)])
+    if origin is list:
+        return f"a list of {_plural(args[0])}"
     if origin is tuple:
         return f"a list of {_plural(args[0])}"
     if origin is dict:
@@ -113,6 +115,8 @@ def _choices(hint: Any) -> list[str]:
 
 
 def _plural(hint: Any) -> str:
+    if get_origin(hint) is list:
+        return f"lists of {_plural(get_args(hint)[0])}"
     if get_origin(hint) is tuple:
         names = ", ".join(_WORDS[part].split()[-1] for part in get_args(hint))
         return f"[{names}] pairs"

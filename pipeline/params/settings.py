@@ -40,6 +40,11 @@ class DataConfig:
     # Path or address (file, http, https, s3) to use instead of the usual places; custom needs it.
     source: str | None = None
     format: Literal["auto", "idx", "npz", "folder", "parquet", "webdataset"] = "auto"
+    # The source's splits that are trained on and held out: {train: [train, val], test: [test]}; {}:
+    # no folder or file is a split; null: by their names
+    splits: dict[str, list[str]] | None = None
+    classes: list[str] | None = None  # that are read, in this order; null: all, by their names
+    names_encoding: str | None = None  # of a zip's names that does not tell: gbk, shift_jis, …
     image_size: int | None = None  # custom only: crop to a square and resize to this many pixels
     on_bad_image: Literal["error", "skip"] = "error"  # skipped images are counted
     test_fraction: float = 0.1  # of each class, held out where a custom set has no test split
@@ -61,6 +66,10 @@ class DataConfig:
         if self.name != "custom" and self.image_size is not None:
             allowed = f"null: only custom sets are resized, and data.name is {self.name!r}"
             raise ConfigError("image_size", self.image_size, allowed)
+        if self.splits is not None and not set(self.splits) <= {"train", "test"}:
+            raise ConfigError("splits", self.splits, "names for 'train' and 'test' only")
+        if self.classes is not None and len(set(self.classes)) < max(2, len(self.classes)):
+            raise ConfigError("classes", self.classes, "two or more different names, or null")
         _at_least(self, "image_size shard_images block_images max_train max_test", 1)
         if not 0 < self.test_fraction < 1:
             raise ConfigError("test_fraction", self.test_fraction, "> 0 and < 1")

@@ -1,7 +1,6 @@
 """prepare: find the data set, check its digest, write shards and a manifest."""
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline import paths
@@ -22,29 +21,30 @@ def main() -> None:
 
 
 def _prepare(stage: Stage, run: "StageRun") -> None:
-    from pipeline.data import shard_writer, sources
+    from pipeline.data.preparing import prepare
 
-    settings = stage.params.data
-    elsewhere = os.environ.get(paths.DATA_SOURCE_VARIABLE)
-    if elsewhere:
-        settings = replace(settings, source=elsewhere)
-    dataset, provenance = sources.load(settings)
     folder = stage.path(paths.DATA)
-    shard_writer.write(dataset, folder, settings, provenance)
-    manifest = stage.manifest()
+    source = os.environ.get(paths.DATA_SOURCE_VARIABLE)
+    made = prepare(stage.params, folder, source, lambda line: print(f"prepare: {line}", flush=True))
+    manifest, skipped = made.manifest, made.dataset.skipped
     metrics = {
         "train_images": manifest.rows("train"),
         "test_images": manifest.rows("test"),
         "classes": len(manifest.classes),
-        "skipped_images": dataset.skipped,
+        "skipped_images": skipped,
+        "left_out_images": made.description.not_read,
         "seconds": stage.seconds(),
     }
-    write_json(stage.path(paths.metrics_file("prepare")), metrics)
-    run.set_tags({"sgan.data_digest": manifest.data_digest, "sgan.data_origin": provenance.origin})
+    found = made.description.as_dict()
+    write_json(stage.path(paths.metrics_file("prepare")), {**metrics, "found": found})
+    run.set_tags(
+        {"sgan.data_digest": manifest.data_digest, "sgan.data_origin": made.provenance.origin}
+    )
     run.log_metrics([(f"prepare/{k}", v, 0) for k, v in metrics.items()])
     run.log_artifact(folder / "manifest.parquet")
-    left_out = f" ({dataset.skipped:,} unusable ones skipped)" if dataset.skipped else ""
+    run.log_artifact(stage.path(paths.metrics_file("prepare")))
+    left_out = f" ({skipped:,} unusable ones skipped)" if skipped else ""
     print(
         f"prepare: {metrics['train_images']:,} + {metrics['test_images']:,} images of "
-        f"{manifest.name} from {provenance.origin}{left_out}, {stage.seconds()} s"
+        f"{manifest.name} from {made.provenance.origin}{left_out}, {stage.seconds()} s"
     )

@@ -7,6 +7,8 @@ import pytest
 import scipy.io
 
 from pipeline.data import array_files
+from pipeline.data.survey import arrays
+from pipeline.data.survey.listing import of_folder
 from pipeline.errors import UserError
 from pipeline.params.named_sets import IDX_FILES
 
@@ -14,6 +16,13 @@ from pipeline.params.named_sets import IDX_FILES
 def write_idx(path, array):
     head = struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(head + array.astype(np.uint8).tobytes())
+
+
+def decode_idx(folder):
+    """The one set of IDX files in a folder, found as the survey finds it."""
+    found = arrays.idx_sets(of_folder(folder).entries)
+    paths = next(iter(found.values()))
+    return array_files.decode_idx({name: folder / path for name, path in paths.items()})
 
 
 @pytest.fixture
@@ -27,12 +36,12 @@ def idx_folder(tmp_path):
 
 
 def test_idx_reads_raw_and_gzip_alike(idx_folder):
-    raw = array_files.decode_idx(idx_folder)
+    raw = decode_idx(idx_folder)
     for name in IDX_FILES.values():
         path = idx_folder / name
         (idx_folder / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    packed = array_files.decode_idx(idx_folder)
+    packed = decode_idx(idx_folder)
     assert raw.train[0].shape == (20, 5, 4, 1) and raw.train[0].dtype == np.uint8
     assert raw.train[1].dtype == np.int64
     for one, other in zip(raw.train + raw.test, packed.train + packed.test, strict=True):
@@ -40,7 +49,7 @@ def test_idx_reads_raw_and_gzip_alike(idx_folder):
 
 
 def test_real_mnist_subset_has_its_known_first_digits(mnist_small):
-    decoded = array_files.decode_idx(mnist_small)
+    decoded = decode_idx(mnist_small)
     assert decoded.train[0].shape == (2000, 28, 28, 1)
     assert decoded.test[0].shape == (500, 28, 28, 1)
     # MNIST begins with 5 0 4 1 9 (train) and 7 2 1 0 4 (test).
@@ -54,7 +63,7 @@ def test_idx_truncated_is_named(idx_folder):
     path = idx_folder / IDX_FILES["train_images"]
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte: 409 bytes .* promises 416"):
-        array_files.decode_idx(idx_folder)
+        decode_idx(idx_folder)
 
 
 def test_idx_truncated_gzip_is_named(idx_folder):
@@ -63,7 +72,7 @@ def test_idx_truncated_gzip_is_named(idx_folder):
     path.unlink()
     (idx_folder / f"{path.name}.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz: truncated or damaged"):
-        array_files.decode_idx(idx_folder)
+        decode_idx(idx_folder)
 
 
 def test_idx_of_floats_is_refused(tmp_path):
@@ -76,7 +85,7 @@ def test_idx_of_floats_is_refused(tmp_path):
 def test_idx_count_mismatch_is_named(idx_folder):
     write_idx(idx_folder / IDX_FILES["train_labels"], np.zeros(19))
     with pytest.raises(UserError, match="20 images but 19 labels"):
-        array_files.decode_idx(idx_folder)
+        decode_idx(idx_folder)
 
 
 @pytest.mark.parametrize("names", [("x_train", "y_train"), ("images", "labels")])
@@ -129,7 +138,7 @@ def test_idx_images_without_labels_are_not_dropped_in_silence(mnist_small, tmp_p
     shutil.copytree(mnist_small, folder)
     (folder / f"{split}-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UserError, match=rf"images but no .* labels \({split}-labels-idx1-ubyte"):
-        array_files.decode_idx(folder)
+        decode_idx(folder)
 
 
 def test_npz_truncated(tmp_path):

@@ -1,4 +1,4 @@
-"""Which format lies at a path, and what is said where none does."""
+"""Decoding what a survey found: settings, archives, arrays."""
 
 import tarfile
 from pathlib import Path
@@ -23,52 +23,6 @@ def packed(folder: Path, archive: Path) -> Path:
     return archive
 
 
-def test_formats_are_told_by_what_lies_there(mnist_small: Path, image_folder: Path, tmp_path: Path):
-    assert formats.detect(mnist_small) == "idx"
-    assert formats.detect(image_folder) == "folder"
-    assert formats.detect(npz(tmp_path / "one.npz")) == "npz"
-    assert formats.detect(npz(tmp_path / "deep" / "er" / "one.npz").parent.parent) == "npz"
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (None, r"is an empty folder \(allowed: a folder per class"),
-        (".DS_Store", r"is an empty folder"),
-        ("notes.txt", r"has no known format"),
-        ("one.png", r"holds images but no folders"),
-    ],
-)
-def test_what_is_no_data_is_told_with_what_is(tmp_path: Path, name: str | None, message: str):
-    folder = tmp_path / "set"
-    folder.mkdir()
-    if name:
-        (folder / name).write_bytes(b"x")
-    with pytest.raises(UserError, match=rf"data.source: {folder} {message}"):
-        formats.detect(folder)
-
-
-def test_a_file_of_no_format(tmp_path: Path) -> None:
-    (tmp_path / "x.bin").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"x.bin has no known format"):
-        formats.detect(tmp_path / "x.bin")
-
-
-def test_the_root_is_found_below_a_package_s_folders(mnist_small: Path, tmp_path: Path) -> None:
-    below = tmp_path / "package" / "data"
-    below.mkdir(parents=True)
-    for file in mnist_small.glob("*.gz"):
-        (below / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "package" / "src").mkdir()
-    assert formats.find_root(tmp_path) == below
-    assert formats.find_root(below) == below
-
-
-def test_a_root_deeper_than_three_folders_is_not_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "a/b/c/d").mkdir(parents=True)
-    assert formats.find_root(tmp_path) == tmp_path
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -85,25 +39,32 @@ def test_settings_that_do_not_exist_or_fit(tmp_path: Path, settings, change, mes
 def test_an_archive_is_opened_and_gone_afterwards(tmp_path: Path, settings, own_cache: Path):
     plain, _ = formats.decode(npz(tmp_path / "set" / "x.npz"), settings())
     archive = packed(tmp_path / "set", tmp_path / "set.tar")
-    decoded, name = formats.decode(archive, settings())
-    assert name == "npz"
+    decoded, description = formats.decode(archive, settings())
+    assert (description.form, description.place) == ("npz", "tar")
     np.testing.assert_array_equal(decoded.train[0], plain.train[0])
     assert list(own_cache.iterdir()) == []
 
 
 def test_what_is_wrong_inside_an_archive_names_the_archive(tmp_path: Path, settings) -> None:
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "notes.txt").write_text("x")
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    (tmp_path / "set" / "cat" / "1.png").write_bytes(b"x")
+    (tmp_path / "set" / "dog").mkdir()
+    (tmp_path / "set" / "dog" / "1.png").write_bytes(b"x")
     archive = packed(tmp_path / "set", tmp_path / "set.tar")
-    with pytest.raises(UserError, match=rf"data.source: {archive}.* has no known format"):
+    with pytest.raises(UserError, match=rf"{archive}/set/cat/1.png: cannot use this image"):
         formats.decode(archive, settings())
 
 
-def test_two_files_where_one_is_needed(tmp_path: Path, settings) -> None:
-    npz(tmp_path / "set" / "a.npz")
-    npz(tmp_path / "set" / "b.npz")
-    with pytest.raises(UserError, match=r"2 \.npz files, expected one; name it itself"):
-        formats.decode(tmp_path / "set", settings())
+def test_the_description_is_heard_before_anything_is_decoded(tmp_path: Path, settings) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"broken")
+
+    def refuse(description) -> None:
+        raise UserError(f"heard of {description.read} images")
+
+    with pytest.raises(UserError, match="heard of 2 images"):
+        formats.decode(tmp_path, settings(), heard=refuse)
 
 
 def test_every_array_is_resized(tmp_path: Path, settings) -> None:

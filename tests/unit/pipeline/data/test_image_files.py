@@ -69,6 +69,6 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a picture")
     with pytest.raises(UserError, match=r"bad.png: cannot be read as an image"):
         read_images([path], (1, 4, 4))
-    deep = save(tmp_path / "deep.png", np.full((4, 4), 40_000, np.uint16))
-    with pytest.raises(UserError, match=r"deep.png: .* \(pixel type 'I;16'; only 8-bit"):
+    deep = save(tmp_path / "deep.tif", np.full((4, 4), 0.5, np.float32))
+    with pytest.raises(UserError, match=r"deep.tif: .* \(pixel type 'F'; only grey and colour"):
         read_images([deep], (1, 4, 4))

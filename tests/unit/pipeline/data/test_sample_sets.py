@@ -1,5 +1,7 @@
 """Samples to be scored: which folders, arrays and shards are taken, and what their labels are."""
 
+import io
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.sample_sets import sample_set
+from pipeline.data.sample_sets import class_numbers, sample_set
 from pipeline.errors import UserError
 from pipeline.export.samples import write_shard
 from pipeline.scores.inputs import RealImages
@@ -32,12 +34,39 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 def test_a_folder_per_class_has_labels_by_name_or_number(write: Callable[..., Path]) -> None:
     write("Dog", 60, 10)
-    images, labels = sample_set(write("0", 50, 200), REAL)
+    images, labels = sample_set(write("CAT", 50, 200), REAL)
     assert images.shape == (110, 8, 8, 1)
     assert labels is not None
     assert {int(v) for v in images[labels == 1].ravel()} == {10}
     assert {int(v) for v in images[labels == 0].ravel()} == {200}
     assert (labels == 1).sum() == 60
+
+
+def test_folders_are_classes_by_one_reading_for_all() -> None:
+    tens = tuple(str(number) for number in range(1, 11))
+    assert class_numbers(["1", "10"], tens, Path("x")) == [0, 9]  # by name
+    assert class_numbers(["0", "9"], tens, Path("x")) == [0, 9]  # by number: 0 is no name
+    assert class_numbers(["CAFÉ", "tea"], ("café", "Tea"), Path("x")) == [0, 1]
+    assert class_numbers(["cat", "dog"], ("Cat", "cat", "dog"), Path("x")) == [1, 2]
+    with pytest.raises(UserError, match=r"x/cat: no class of the data; .* or all by their numbers"):
+        class_numbers(["1", "cat"], tens, Path("x"))
+    with pytest.raises(UserError, match=r"x/CAT: could be any of the classes Cat, cat, which"):
+        class_numbers(["CAT", "dog"], ("Cat", "cat", "dog"), Path("x"))
+
+
+def test_shards_with_names_are_matched_by_name(tmp_path: Path, images: np.ndarray) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for number, image in enumerate(images):
+            png = io.BytesIO()
+            Image.fromarray(image[..., 0]).save(png, "PNG")
+            label = (b"Dog", b"cat")[number % 2]
+            for ending, content in (("png", png.getvalue()), ("cls", label)):
+                info = tarfile.TarInfo(f"{number}.{ending}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    _, labels = sample_set(tmp_path, REAL)
+    assert labels is not None
+    assert labels.tolist() == [1, 0] * 60
 
 
 def test_a_flat_folder_has_none(write: Callable[..., Path]) -> None:

@@ -37,7 +37,7 @@ def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) 
         "cannot compose levels.1.lrg=1: there is no setting 'levels.1.lrg'; those that there are: "
         "conf/base.yaml, conf/runtime.yaml, and for a level conf/level.yaml"
     ]
-    (line,) = lines("data=custom", "data.source=s3://bucket/a=b", out=out)
+    (line,) = lines("evaluate.judge=a=b", out=out)
     assert "quote special characters" in line
     assert lines("levels.1.lr_g=-1", "joint.seed=x", out=out) == [
         "conf/ levels.1.lr_g=-1 joint.seed=x: levels.1.lr_g = -1: must be > 0 and <= 1",
@@ -52,3 +52,31 @@ def test_what_cannot_be_composed_is_one_line_and_writes_nothing(tmp_path: Path) 
 def test_without_conf_it_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config\.yaml: no such file; run this from the project"):
         compose(conf=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/café/猫",
+        "s3://bucket/a=b",
+        "/a#b & c/[d]/{e}, (f)",
+        "/with 'quotes' and \"more\"",
+        "/ends in \\",
+        'C:\\Users\\x\\"y',
+        "/a${b}c",
+        "train-{000..009}.tar",
+        "data/*.tar",
+        "~/data",
+        "null/x",
+        "1e5",
+        "true",
+    ],
+)
+def test_a_path_needs_no_quotes_whatever_is_in_it(path: str) -> None:
+    assert compose(["data=custom", f"data.source={path}"])["data"]["source"] == path
+
+
+def test_a_path_with_quotes_of_hydra_s_is_taken_as_it_is() -> None:
+    for given in ("'/a=b'", '"/a=b"'):
+        assert compose(["data=custom", f"data.source={given}"])["data"]["source"] == "/a=b"
+    assert compose(["data.source=null"])["data"]["source"] is None

@@ -55,9 +55,9 @@ UNKNOWN = [
     (
         "data.nme",
         "mnist",
-        "data.nme: unknown key; did you mean 'name'? allowed: name, source, format, image_size, "
-        "on_bad_image, test_fraction, sha256, shard_images, block_images, max_train, max_test, "
-        "centre",
+        "data.nme: unknown key; did you mean 'name'? allowed: name, source, format, splits, "
+        "classes, names_encoding, image_size, on_bad_image, test_fraction, sha256, shard_images, "
+        "block_images, max_train, max_test, centre",
     ),
     (
         "encoder.widht",

@@ -24,11 +24,14 @@ def test_the_shards_hold_the_images_that_the_source_has(project: Path, real: Rea
 def test_metrics_and_the_run_say_the_same(project: Path, runs) -> None:
     metrics = json.loads((project / "metrics/prepare.json").read_text())
     assert metrics.pop("seconds") > 0
+    found = metrics.pop("found")
+    assert (found["form"], found["images_read"], found["left_out"]) == ("idx", 2500, [])
     assert metrics == {
         "train_images": 2000,
         "test_images": 500,
         "classes": 10,
         "skipped_images": 0,
+        "left_out_images": 0,
     }
     (run,) = runs("prepare")
     assert run.info.status == "FINISHED"

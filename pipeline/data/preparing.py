@@ -1,0 +1,97 @@
+"""What `prepare` does, without its tracking: survey, check against the nets, decode, write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.data import shard_writer, sources
+from pipeline.data.dataset import Dataset, Provenance
+from pipeline.data.images import ANY_SIDE
+from pipeline.data.manifest import Manifest
+from pipeline.data.survey.description import Description
+from pipeline.errors import UserError
+from pipeline.params.named_sets import NAMED
+from sgan.config import ConfigError, ImageConfig
+
+if TYPE_CHECKING:
+    from pipeline.params.loading import Params
+
+MOST_CHARACTERS = 600  # of an error, which a person reads in one go
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written, what it was made of, and where that came from."""
+
+    manifest: Manifest
+    dataset: Dataset
+    description: Description
+    provenance: Provenance
+
+
+def prepare(
+    params: "Params", folder: Path, source: str | None = None, told: Callable[[str], None] = print
+) -> Prepared:
+    """Write the shards and the manifest of the data that `params` name into `folder`.
+
+    source: instead of data.source.
+    told: hears what was found, a line at a time, before anything is decoded.
+    Raises UserError; then nothing is written. What a later stage would refuse is refused here.
+    """
+    settings = replace(params.data, source=source) if source else params.data
+    found: list[Description] = []
+
+    def heard(description: Description) -> None:
+        if found:  # another place of a named set
+            found.clear()
+        found.append(description)
+        if settings.name not in NAMED:
+            for line in description.lines():
+                told(line)
+        if description.classes is not None:
+            require_samples(params, len(description.classes))
+
+    try:
+        dataset, provenance = sources.load(settings, heard, sides_taken(params))
+        height, width, channels = dataset.train_images.shape[1:]
+        require_samples(params, len(dataset.classes))
+        image = params.image_config((channels, height, width), len(dataset.classes))
+        params.stack_config(image)
+    except UserError as error:
+        raise UserError(brief(str(error))) from error
+    manifest = shard_writer.write(dataset, folder, settings, provenance)
+    return Prepared(manifest, dataset, found[0], provenance)
+
+
+def sides_taken(params: "Params") -> list[int]:
+    """The sides, in pixels, of the images that the encoder's architecture takes; any where it takes
+    none, of which the parameters' own check tells."""
+    return [side for side in ANY_SIDE if _takes(params, side)] or list(ANY_SIDE)
+
+
+def _takes(params: "Params", side: int) -> bool:
+    for channels in (3, 1):
+        try:
+            params.encoder.check_image(ImageConfig(channels, side, side, 2, params.data.centre))
+        except ConfigError:
+            continue
+        return True
+    return False
+
+
+def require_samples(params: "Params", classes: int) -> None:
+    """Raise UserError where `evaluate` would draw fewer than two samples of each class."""
+    if params.evaluate.num_samples < 2 * classes:
+        raise UserError(
+            f"{params.shown}: evaluate.num_samples = {params.evaluate.num_samples}: must be >= "
+            f"{2 * classes}, two of each of the {classes} classes"
+        )
+
+
+def brief(message: str) -> str:
+    """A message of one line and at most `MOST_CHARACTERS`, with its middle left out; lists of
+    several problems stay as they are."""
+    if "\n" in message or len(message) <= MOST_CHARACTERS:
+        return message
+    return f"{message[:280]} … {message[-(MOST_CHARACTERS - 283) :]}"

@@ -1,0 +1,313 @@
+"""The members of a zip or an uncompressed tar, without unpacking them, and their safe unpacking."""
+
+import posixpath
+import shutil
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from pipeline.data.survey.description import Tally
+from pipeline.data.survey.kinds import is_image_name
+from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
+from pipeline.data.survey.names import is_system, listed, shortened, shown
+from pipeline.data.survey.samples import require_whole, unpacked
+from pipeline.errors import UserError
+
+MOST_MEMBERS = 20_000_000
+MOST_RATIO, RATIO_FROM = 200, 4 << 30  # bytes unpacked for each packed one, above so many
+_UTF8_FLAG, _ENCRYPTED_FLAG, _UNICODE_PATH = 0x800, 1, 0x7075
+_METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 93: "Zstandard", 94: "MP3",
+    95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES encryption",
+}  # fmt: skip
+_READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+def of_zip(path: Path, encoding: str | None = None) -> Listing:
+    """A zip's members. Names with backslashes are read as Windows meant them; names in a legacy
+    code page as `encoding`, or as zip says (cp437), which the listing's notes tell.
+
+    Raises UserError for a damaged, encrypted or hostile zip, and for methods that nobody here
+    unpacks.
+    """
+    try:
+        archive = zipfile.ZipFile(path)  # closed with the listing's garbage
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise damaged(path, error) from error
+    names = _Names(path, archive.infolist(), encoding)
+    files: dict[str, zipfile.ZipInfo] = {}
+    tally = Tally()
+    empty: set[str] = set()
+    sizes = [member.file_size for member in archive.infolist()]
+    _require_bounds(path, len(sizes), sum(sizes))
+    for member in archive.infolist():
+        name = _safe(
+            names.of(member), path, link=(member.external_attr >> 16) & 0o170000 == 0o120000
+        )
+        if member.filename.endswith(("/", "\\")):
+            empty.add(name)
+        elif _wanted(name, tally):
+            _require_readable(path, member, name)
+            if name in files:
+                tally.add(
+                    "members that stand twice (the last one counts)", name, is_image_name(name)
+                )
+            files[name] = member
+
+    def opener(name: str) -> IO[bytes]:
+        try:
+            return archive.open(files[name])
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise damaged(path, error) from error
+
+    entries = [Entry(name, member.file_size) for name, member in files.items()]
+    return _listing(path, "zip", entries, opener, tally, empty, names.notes())
+
+
+def _listing(
+    path: Path,
+    place: str,
+    entries: list[Entry],
+    opener: Callable[[str], IO[bytes]],
+    tally: Tally,
+    folders: Iterable[str],
+    notes: list[str],
+) -> Listing:
+    entries.sort(key=lambda entry: parts(entry.path))
+    filled = {str(above) for entry in entries for above in PurePosixPath(entry.path).parents}
+    empty = sorted((f for f in set(folders) - filled if not _is_system_path(f)), key=parts)
+    return Listing(str(path), place, entries, opener, tally.kinds(), empty, notes)
+
+
+def _is_system_path(name: str) -> bool:
+    return any(is_system(part) for part in name.split("/"))
+
+
+def _wanted(name: str, tally: Tally) -> bool:
+    system = _is_system_path(name)
+    if system:
+        tally.add(SYSTEM, name, int(is_image_name(name)))
+    return not system
+
+
+def _safe(name: str, path: Path, link: bool = False) -> str:
+    """A member's name as a path below the target. Raises UserError for one that leaves it."""
+    pure = PurePosixPath(name)
+    drive = len(name) > 1 and name[1] == ":" and name[0].isalpha()
+    if pure.is_absolute() or drive or ".." in pure.parts or link or "\0" in name:
+        raise UserError(
+            f"{path}: refused to extract {shortened(name)!r}, which could be written outside of "
+            "the "
+            "target. Repack it with plain relative paths."
+        )
+    return str(pure)
+
+
+def _require_bounds(path: Path, members: int, unpacked: int) -> None:
+    if members > MOST_MEMBERS:
+        raise UserError(f"{path}: {members:,} members; at most {MOST_MEMBERS:,} are read. Split it")
+    packed = max(1, path.stat().st_size)
+    if unpacked > RATIO_FROM and unpacked / packed > MOST_RATIO:
+        raise UserError(
+            f"{path}: {packed:,} bytes that unpack to {unpacked:,}, {unpacked // packed} times as "
+            f"many (at most {MOST_RATIO} are unpacked): hostile or damaged. Unpack it yourself, "
+            "and "
+            "let data.source name the folder"
+        )
+
+
+def _require_readable(path: Path, member: zipfile.ZipInfo, name: str) -> None:
+    repack = "zip -r new.zip FOLDER"
+    if member.flag_bits & _ENCRYPTED_FLAG or member.compress_type == 99:
+        raise UserError(
+            f"{path}: {shortened(name)} is encrypted, and passwords are not taken. Unpack it with "
+            f"the password (7z x {path.name}) and let data.source name the folder, or pack it "
+            f"again without one ({repack})"
+        )
+    if member.compress_type not in _READ:
+        method = _METHODS.get(member.compress_type, f"number {member.compress_type}")
+        raise UserError(
+            f"{path}: {shortened(name)} is packed by the method {method}, which is not read. "
+            "Unpack "
+            f"it (7z x {path.name}) and let data.source name the folder, or pack it again with "
+            f"Deflate ({repack})"
+        )
+
+
+class _Names:
+    """The names of a zip's members, in whatever code page they are: one for all of them."""
+
+    def __init__(
+        self, path: Path, members: Iterable[zipfile.ZipInfo], encoding: str | None
+    ) -> None:
+        self._path, self._encoding = path, encoding
+        unflagged = [m for m in members if not m.flag_bits & _UTF8_FLAG]
+        raw = [_raw(m) for m in unflagged if not m.orig_filename.isascii()]
+        if encoding is None:
+            self._encoding = "utf-8" if all(map(_is_utf8, raw)) else "cp437"
+        self._legacy = (
+            [name.decode("cp437") for name in raw] if encoding is None and not self._utf8 else []
+        )
+
+    @property
+    def _utf8(self) -> bool:
+        """Whether the names are UTF-8, which many packers write and do not say."""
+        return self._encoding == "utf-8"
+
+    def of(self, member: zipfile.ZipInfo) -> str:
+        """A member's name with slashes."""
+        name = member.orig_filename
+        if not member.flag_bits & _UTF8_FLAG and not name.isascii():
+            name = self._decoded(_raw(member), member.extra)
+        return name.split("\0")[0].replace("\\", "/")
+
+    def _decoded(self, raw: bytes, extra: bytes) -> str:
+        try:
+            return _unicode_path(extra, raw) or raw.decode(self._encoding or "cp437")
+        except (UnicodeDecodeError, LookupError) as error:
+            raise UserError(
+                f"{self._path}: data.names_encoding = {self._encoding!r} does not fit the name "
+                f"{shortened(raw.decode('cp437'))!r} ({error}); others are cp437, gbk, shift_jis"
+            ) from error
+
+    def notes(self) -> list[str]:
+        """What to tell of names that no flag explains."""
+        if not self._legacy:
+            return []
+        folders = dict.fromkeys(
+            part for name in self._legacy for part in name.split("/")[:-1] if not part.isascii()
+        )
+        readings = []
+        for encoding in ("gbk", "shift_jis", "euc_kr", "cp1251", "cp1252"):
+            one = next(iter(folders), self._legacy[0])
+            try:
+                text = one.encode("cp437").decode(encoding)
+            except UnicodeDecodeError:
+                continue
+            if all(unicodedata.category(c)[0] in "LMN" or c in " -_" for c in text):
+                readings.append(f"{text} in {encoding}")
+        or_else = f" ({one} could be {', '.join(readings)})" if readings else ""
+        return [
+            "the zip does not say in which encoding its names are: read as cp437, "
+            f"{listed(folders or self._legacy)}; data.names_encoding names another{or_else}"
+        ]
+
+
+def _raw(member: zipfile.ZipInfo) -> bytes:
+    return member.orig_filename.encode("cp437")
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str:
+    """Info-ZIP's Unicode name, where it is there and belongs to this member; else ""."""
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and len(field) > 5:
+            if int.from_bytes(field[1:5], "little") == zlib.crc32(raw):
+                return field[5:].decode("utf-8", "replace")
+    return ""
+
+
+def of_tar(path: Path) -> Listing:
+    """A tar's members, compressed or not; links within it count as what they lead to.
+
+    Raises UserError for a damaged tar, and for members that would be written outside of a target.
+    """
+    tally, files, folders = Tally(), dict[str, tarfile.TarInfo](), set[str]()
+    lost: list[str] = []
+    packed = path.stat().st_size
+    content = unpacked(path.open("rb"), path.name, str(path), max(RATIO_FROM, MOST_RATIO * packed))
+    require_whole(content, str(path))
+    try:
+        archive = tarfile.open(fileobj=content, mode="r:")  # closed with the listing's garbage
+        for member in archive:
+            _require_bounds(path, len(files), 0)
+            name = _safe(member.name, path)
+            if member.isdir():
+                folders.add(name)
+            elif _wanted(name, tally):
+                _take_member(path, member, name, files, tally, lost)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise damaged(path, error) from error
+
+    def opener(name: str) -> IO[bytes]:
+        stream = archive.extractfile(files[name])
+        assert stream is not None
+        return stream
+
+    entries = [Entry(name, member.size) for name, member in files.items()]
+    made = _listing(path, "tar", entries, opener, tally, folders - {"."}, [])
+    made.lost = lost
+    return made
+
+
+def _take_member(
+    path: Path,
+    member: tarfile.TarInfo,
+    name: str,
+    files: dict[str, tarfile.TarInfo],
+    tally: Tally,
+    lost: list[str],
+) -> None:
+    image = int(is_image_name(name))
+    if member.islnk() or member.issym():
+        base = posixpath.dirname(name) if member.issym() else ""
+        target = posixpath.normpath(posixpath.join(base, member.linkname))
+        if target.startswith(("../", "/")) or target == "..":
+            raise UserError(
+                f"{path}: refused to extract {shortened(name)!r}, a link that leads out of it. "
+                "Repack it with plain relative paths."
+            )
+        if target not in files:
+            tally.add("links that lead nowhere", name, image)
+            lost += [name] if image else []
+            return
+        member = files[target]
+    elif not member.isreg():
+        tally.add("pipes, sockets and devices", name)
+        return
+    if name in files:
+        tally.add("members that stand twice (the last one counts)", name, image)
+    files[name] = member
+
+
+def unpack(listing: Listing, paths: Iterable[str], folder: Path) -> None:
+    """Write these entries below `folder`, as plain files.
+
+    Raises UserError for damaged content; OSError where the disk is full.
+    """
+    path = Path(listing.where)
+    wanted = sorted(set(paths), key=parts)
+    try:
+        for name in wanted:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with listing.opener(name) as source, target.open("xb") as out:
+                shutil.copyfileobj(source, out, 1 << 20)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        tarfile.TarError,
+        NotImplementedError,
+    ) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> UserError:
+    """What to say of an archive that cannot be read."""
+    return UserError(
+        f"{path}: truncated or damaged archive ({shown(error)}). Fetch or pack it again."
+    )

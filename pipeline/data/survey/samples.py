@@ -1,0 +1,257 @@
+"""A WebDataset shard's members, and which of them make a sample. Nothing is decoded."""
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import posixpath
+import re
+import tarfile
+import tempfile
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from pipeline.data.survey.kinds import IMAGE_SUFFIXES, OTHER_PICTURES, PACKED_TARS
+from pipeline.data.survey.names import is_system, shortened, shown
+from pipeline.errors import UserError
+from pipeline.paths import cache_dir
+
+_KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
+IMAGES = frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
+_UNREAD = frozenset(suffix.removeprefix(".") for suffix in OTHER_PICTURES)
+LABELS = ("cls", "class", "label", "labels", "json")
+BLOCK = ("x.npy", "y.npy")
+_ENDINGS = (*sorted(IMAGES | _UNREAD), *LABELS, *BLOCK, "txt", "npy", "text", "caption")
+_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
+_TAR_END = 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a member's bytes lie in the (unpacked) shard."""
+
+    start: int
+    size: int
+
+
+@dataclass
+class Sample:
+    """A sample: its key, its image's ending (None for a block, see `BLOCK`) and its members' places
+    by ending, in lower case. endings: of all its members."""
+
+    key: str
+    image: str | None
+    members: dict[str, Place]
+    endings: tuple[str, ...]
+
+
+@dataclass
+class Shard:
+    """A shard's samples in their order. left: members that are not read, by kind, each with an
+    example and its images."""
+
+    path: str
+    samples: list[Sample]
+    left: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    images_left: Counter[str] = field(default_factory=Counter)
+
+    def leave(self, kind: str, example: str, images: int = 0) -> None:
+        """Count a member that is not read."""
+        self.left[kind] += 1
+        self.examples.setdefault(kind, example)
+        self.images_left[kind] += images
+
+
+def unpacked(stream: IO[bytes], name: str, where: str, most: int = 1 << 40) -> IO[bytes]:
+    """A tar as a seekable stream: itself, or for .tar.gz and its kin a file without a name that it
+    is unpacked to. Content decides, not the suffix.
+
+    most: bytes that it may unpack to.
+    Raises UserError for a damaged or hostile one, and for a full disk.
+    """
+    head = stream.read(6)
+    stream.seek(0)
+    opener: Any = None
+    if head.startswith(b"\x1f\x8b"):
+        opener = gzip.open
+    elif head.startswith(b"BZh"):
+        opener = bz2.open
+    elif head.startswith(b"\xfd7zXZ\0"):
+        opener = lzma.open
+    if opener is None:
+        if head.startswith(b"\x28\xb5\x2f\xfd"):
+            raise UserError(f"{where}: packed by Zstandard, which is not read: unzstd {name}")
+        return stream
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    target = tempfile.TemporaryFile(dir=cache_dir())
+    try:
+        with opener(stream) as packed:
+            while piece := packed.read(1 << 20):
+                target.write(piece)
+                if target.tell() > most:
+                    raise UserError(
+                        f"{where}: unpacks to more than {most:,} bytes: hostile or damaged. Unpack "
+                        "it "
+                        "yourself, and let data.source name the folder"
+                    )
+    except _DAMAGED as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{where}: no room in {cache_dir()} to unpack it. Make room, or let SGAN_CACHE "
+                "name "
+                "a folder on a larger disk"
+            ) from error
+        raise UserError(
+            f"{where}: truncated or damaged archive ({shown(error)}). Fetch or pack it again."
+        ) from error
+    target.seek(0)
+    return target
+
+
+def is_packed(name: str) -> bool:
+    """Whether the name is that of a compressed tar."""
+    return name.lower().endswith(PACKED_TARS)
+
+
+def require_whole(stream: IO[bytes], where: str) -> None:
+    """Raise UserError where an uncompressed tar does not end as tars do, with two blocks of zeros.
+    Readers take one that was cut between two members, or in a header, for a shorter one."""
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, end - _TAR_END))
+    tail = stream.read()
+    stream.seek(0)
+    if len(tail) < _TAR_END or any(tail):
+        raise UserError(
+            f"{where}: truncated tar: it breaks off at byte {end}, without the zeros that end one. "
+            "Fetch or pack it again."
+        )
+
+
+def index(stream: IO[bytes], path: str, where: str) -> Shard:
+    """A shard's samples, from its headers alone; members of a sample may lie apart.
+
+    Keys end at the name's first dot, as WebDataset has it; where that gives no samples, at the last
+    ending that is known (keys with dots). Raises UserError for what cannot be told apart.
+    """
+    require_whole(stream, where)
+    shard = Shard(path, [])
+    members = _members(stream, shard, where)
+    first = _grouped(members, _first_dot)
+    if not _whole(first):
+        last = _grouped(members, _last_ending)
+        if _whole(last):
+            first = last
+    for key, found in first.items():
+        _take(shard, key, found, where)
+    return shard
+
+
+Found = dict[str, list[tuple[str, Place]]]  # of a sample, by ending
+
+
+def _members(stream: IO[bytes], shard: Shard, where: str) -> list[tuple[str, Place]]:
+    """The plain members, links as what they lead to."""
+    places: dict[str, Place] = {}
+    found: list[tuple[str, Place]] = []
+    try:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
+                name = posixpath.normpath(member.name)
+                if member.isdir():
+                    continue
+                if any(is_system(part) for part in name.split("/")):
+                    shard.leave("members left behind by a system", name)
+                    continue
+                place = Place(member.offset_data, member.size)
+                if member.islnk() or member.issym():
+                    target = _target(name, member)
+                    if target not in places:
+                        raise UserError(
+                            f"{where}: {shortened(name)} is a link to {shortened(target)}, which "
+                            "does "
+                            "not stand before it. Pack it again with what links lead to: tar "
+                            "--dereference --hard-dereference -cf NEW.tar FOLDER"
+                        )
+                    place = places[target]
+                elif not member.isreg():
+                    shard.leave("pipes, sockets and devices", name)
+                    continue
+                places[name] = place
+                found.append((name, place))
+    except _DAMAGED as error:
+        raise UserError(f"{where}: truncated or damaged shard ({shown(error)})") from error
+    return found
+
+
+def _target(name: str, member: tarfile.TarInfo) -> str:
+    base = posixpath.dirname(name) if member.issym() else ""
+    return posixpath.normpath(posixpath.join(base, member.linkname))
+
+
+def _first_dot(name: str) -> tuple[str, str] | None:
+    match = _KEY.match(name)
+    return (match[1], match[2].lower()) if match else None
+
+
+def _last_ending(name: str) -> tuple[str, str] | None:
+    lower = name.lower()
+    ending = next((e for e in _ENDINGS if lower.endswith(f".{e}") and len(name) > len(e) + 1), None)
+    if lower.endswith(tuple(f".{block}" for block in BLOCK)):
+        ending = next(block for block in BLOCK if lower.endswith(f".{block}"))
+    return (name[: -len(ending) - 1], ending) if ending else None
+
+
+def _grouped(members: list[tuple[str, Place]], split: Any) -> dict[str, Found]:
+    groups: dict[str, Found] = {}
+    for name, place in members:
+        found = split(name)
+        key, ending = found if found else (name, "")
+        groups.setdefault(key, {}).setdefault(ending, []).append((name, place))
+    return groups
+
+
+def _whole(groups: dict[str, Found]) -> bool:
+    """Whether each group is a sample: an image and a label, or a block."""
+    return all(
+        set(BLOCK) <= set(found) or (any(e in IMAGES for e in found) and _label(found) is not None)
+        for found in groups.values()
+    )
+
+
+def _label(found: Found) -> str | None:
+    return next((ending for ending in LABELS if ending in found), None)
+
+
+def _take(shard: Shard, key: str, found: Found, where: str) -> None:
+    """Add a group as a sample, or count it as left out."""
+    images = [ending for ending in found if ending in IMAGES]
+    block = set(BLOCK) <= set(found)
+    used = [*BLOCK] if block else [*images, *(e for e in LABELS if e in found)]
+    for ending in used:
+        if len(found[ending]) > 1:
+            names = ", ".join(shortened(name) for name, _ in found[ending][:2])
+            raise UserError(
+                f"{where}: sample {shortened(key)} has its {ending} twice ({names}), as after `tar "
+                "r`. "
+                "Keep one: unpack it, mend it, and pack it with tar --sort=name -cf NEW.tar FOLDER"
+            )
+    if len(images) > 1 and not block:
+        raise UserError(
+            f"{where}: sample {shortened(key)} has several images ({', '.join(sorted(images))}); "
+            "which one is meant? Keep one in each sample"
+        )
+    for ending, members in found.items():
+        if ending not in used:
+            for name, _ in members:
+                picture = int(ending.rpartition(".")[2] in IMAGES | _UNREAD)
+                shard.leave(f"members .{shortened(ending)}", name, picture)
+    if not used or (not images and not block):
+        for ending in used:
+            shard.leave("labels without an image", found[ending][0][0])
+        return
+    places = {ending: found[ending][0][1] for ending in used}
+    shard.samples.append(Sample(key, None if block else images[0], places, tuple(sorted(found))))

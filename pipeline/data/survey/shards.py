@@ -1,0 +1,193 @@
+"""The survey of WebDataset shards: their headers and their labels."""
+
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import numpy as np
+
+from pipeline.data.survey import samples
+from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Split, Tally
+from pipeline.data.survey.groups import by_word
+from pipeline.data.survey.labels import by_name, by_number, is_hidden_label, kinds_of_labels
+from pipeline.data.survey.listing import Entry, Listing
+from pipeline.data.survey.names import shortened
+from pipeline.data.survey.samples import BLOCK, Sample
+from pipeline.data.survey.trees import Choices
+from pipeline.errors import UserError
+
+FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "label_name", "category")
+
+
+@dataclass
+class Part:
+    """A shard: its path, its images, how many of them have which label, and its first sample
+    without one."""
+
+    path: str
+    rows: int = 0
+    labels: Counter[Any] = field(default_factory=Counter)
+    without: Sample | None = None
+    blocks: bool = False
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any sample says its class."""
+        return any(not is_hidden_label(label) for label in self.labels)
+
+
+def survey(
+    listing: Listing, files: list[Entry], tally: Tally, choices: Choices
+) -> tuple[Description, Plan]:
+    """Describe shards, and plan how to read them.
+
+    Raises UserError for damaged shards, for samples that cannot be told apart, and for labels that
+    contradict one another.
+    """
+    parts = {entry.path: read(listing, entry.path, tally) for entry in files}
+    if not any(part.labelled for part in parts.values()):
+        for part in parts.values():
+            _require_labels(listing, part)
+    groups = by_word(
+        listing.where,
+        files,
+        lambda path: parts[path].labelled,
+        lambda path: parts[path].rows,
+        choices.splits,
+    )
+    made = Description(listing.where, "webdataset", listing.place, [], None, "each sample's label")
+    made.notes += listing.notes
+    plan = Plan("webdataset", parts={TRAIN: []})
+    for group in groups:
+        if group.role != LEFT:
+            plan.parts.setdefault(group.role, []).extend(parts[path] for path in group.paths)
+    used = [part for one in plan.parts.values() for part in one]
+    for part in used:
+        _require_labels(listing, part)
+    _require_one_form(listing, used)
+    text, _ = kinds_of_labels(listing.where, [part.labels for part in used])
+    trained = {label for part in plan.parts[TRAIN] for label in part.labels}
+    if text:
+        made.classes, plan.numbers = by_name(listing.where, text, choices)
+    else:
+        made.classes = by_number(listing.where, trained, choices)
+    numbers = plan.numbers or {n: n for n in range(len(made.classes))}
+    for group in groups:
+        counts = [0] * len(made.classes)
+        for path in group.paths if group.role != LEFT else ():
+            for label, count in parts[path].labels.items():
+                if label in numbers:
+                    counts[numbers[label]] += count
+        by_class = tuple(counts) if group.role != LEFT else ()
+        made.splits.append(Split(group.name, group.role, group.why, group.images, by_class))
+    made.left_out = tally.kinds()
+    return made, plan
+
+
+def _require_one_form(listing: Listing, parts: list[Part]) -> None:
+    if len({part.blocks for part in parts}) > 1:
+        raise UserError(f"{listing.where}: both single images and blocks of them; use one")
+
+
+def _require_labels(listing: Listing, part: Part) -> None:
+    hidden = sum(n for label, n in part.labels.items() if is_hidden_label(label))
+    if not hidden:
+        return
+    where = (
+        f"{listing.shown(part.path)}: sample {shortened(part.without.key if part.without else '')}"
+    )
+    if part.without is not None and not set(samples.LABELS) & set(part.without.endings):
+        members = [shortened(ending) for ending in part.without.endings[:6]]
+        raise UserError(
+            f"{where}: has {members}; expected an image (png, jpg, …) and cls, whose names are "
+            "alike "
+            "up to the first dot"
+        )
+    raise UserError(
+        f"{where}: its label says no class (-1 or empty), as those of {hidden:,} of {part.rows:,}. "
+        "Remove these, or move them into a shard of their own, such as unlabelled-000.tar"
+    )
+
+
+def opened(listing: Listing, path: str) -> IO[bytes]:
+    """A shard as a seekable stream of a tar."""
+    return samples.unpacked(listing.open(path), path.rpartition("/")[2], listing.shown(path))
+
+
+def read(listing: Listing, path: str, tally: Tally) -> Part:
+    """A shard's samples and labels; no image is read. Raises UserError."""
+    where = listing.shown(path)
+    part = Part(path)
+    with opened(listing, path) as stream:
+        shard = samples.index(stream, path, where)
+        for sample in shard.samples:
+            label = label_of(sample, stream, where)
+            found = [label] if sample.image is not None else label.tolist()
+            part.blocks = part.blocks or sample.image is None
+            part.rows += len(found)
+            part.labels.update(found)
+            if part.without is None and any(map(is_hidden_label, found)):
+                part.without = sample
+    for kind, count in shard.left.items():
+        tally.add(kind, f"{path}: {shard.examples[kind]}", shard.images_left[kind], count)
+    return part
+
+
+def content(sample: Sample, ending: str, stream: IO[bytes], where: str) -> bytes:
+    """A member's bytes. Raises UserError where the shard ends before them."""
+    place = sample.members[ending]
+    stream.seek(place.start)
+    found = stream.read(place.size)
+    if len(found) != place.size:
+        raise UserError(f"{where}: sample {shortened(sample.key)}: truncated in its {ending}")
+    return found
+
+
+def label_of(sample: Sample, stream: IO[bytes], where: str) -> Any:
+    """The label that stands in a sample: an integer, a name, None where it says none; of a block
+    its array of them. Raises UserError for what is no label."""
+    told = f"{where}: sample {shortened(sample.key)}"
+    if sample.image is None:
+        try:
+            found = np.load(
+                io.BytesIO(content(sample, BLOCK[1], stream, where)), allow_pickle=False
+            )
+        except (ValueError, EOFError) as error:
+            raise UserError(f"{told}: damaged block ({error})") from error
+        return found.reshape(-1)
+    named = [ending for ending in samples.LABELS if ending in sample.members]
+    plain = [ending for ending in named if ending != "json"]
+    if plain:
+        raw = content(sample, plain[0], stream, where)
+        try:
+            text = raw.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{told}: {plain[0]} is {raw[:20]!r}; it must be a number or a name"
+            ) from None
+        number = text.removeprefix("-")
+        return int(text) if number.isascii() and number.isdigit() else text or None
+    return _json_label(content(sample, "json", stream, where), told) if named else None
+
+
+def _json_label(raw: bytes, where: str) -> Any:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: json cannot be read ({error})") from error
+    named = found if isinstance(found, dict) else {}
+    label = next(
+        (named[name] for name in FIELDS if name in named),
+        found if isinstance(found, int) else _ABSENT,
+    )
+    if label is None or type(label) in (int, str):
+        return label
+    raise UserError(
+        f"{where}: json must give the class as an integer from 0 or a name in one of "
+        f"{list(FIELDS[:5])}; found {str(found)[:100]}"
+    )
+
+
+_ABSENT = object()

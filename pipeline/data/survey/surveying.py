@@ -1,0 +1,131 @@
+"""The survey: what form lies at a path, and one description of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.data.survey import archive_listing, kinds, shards
+from pipeline.data.survey.description import Description, Plan
+from pipeline.data.survey.forms import MANIFEST, Sorted, describe, sort
+from pipeline.data.survey.listing import Entry, Listing, of_file, of_folder
+from pipeline.data.survey.trees import Settings
+from pipeline.paths import cache_dir
+from pipeline.storage.atomic import TEMPORARY_PREFIX
+
+_NESTED = 3
+
+
+@dataclass
+class Surveyed:
+    """A source that was looked at: what lies there, and how to read it."""
+
+    listing: Listing
+    description: Description
+    plan: Plan
+    path: Path
+    temporary: Path
+
+    def local(self) -> Path:
+        """The folder in which the plan's paths lie, as plain files; an archive is unpacked to one
+        that is there as long as the survey is open. Raises UserError."""
+        if self.listing.place == "folder":
+            return self.path
+        if self.listing.place == "file":
+            return self.path.parent
+        plan, prefix = self.plan, f"{self.plan.root}/" if self.plan.root else ""
+        wanted = [path for rows in plan.files.values() for path, _ in rows]
+        wanted += [part.path for found in plan.parts.values() for part in found]
+        wanted += plan.arrays.values()
+        if plan.form in ("cifar", "svhn"):
+            wanted += [e.path for e in self.listing.entries if e.folder == prefix.rstrip("/")]
+        wanted += [e.path for e in self.listing.entries if e.name == MANIFEST]
+        archive_listing.unpack(self.listing, wanted, self.temporary)
+        return self.temporary
+
+
+@contextmanager
+def surveyed(path: Path, settings: Settings, where: str = "") -> Iterator[Surveyed]:
+    """Look at what lies at `path`; nothing is decoded, and all that is written is gone afterwards.
+
+    where: how messages call it, by default its path.
+    Raises UserError for what cannot be read, or can be read in two ways, with what decides.
+    """
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=cache_dir()) as folder:
+        temporary = Path(folder)
+        listing = listing_of(path, settings)
+        listing.where = where or listing.where
+        for depth in range(_NESTED):
+            sorted_out = sort(listing)
+            inner = _only_archive(listing, sorted_out, settings)
+            if inner is None:
+                break
+            target = temporary / f"nested-{depth}"
+            archive_listing.unpack(listing, [inner], target)
+            outer, path = listing, target / inner
+            listing = listing_of(path, settings)
+            listing.where = outer.shown(inner)
+            listing.left = [*listing.left, *outer.left]
+        description, plan = describe(listing, settings)
+        (temporary / "content").mkdir()
+        yield Surveyed(listing, description, plan, path, temporary / "content")
+
+
+def listing_of(path: Path, settings: Settings) -> Listing:
+    """The files at a path: of a folder, of an archive, or the one file. Raises UserError."""
+    if path.is_dir():
+        return of_folder(path)
+    if path.name.lower().endswith(kinds.ZIP_SUFFIXES):
+        return archive_listing.of_zip(path, settings.names_encoding)
+    if path.name.lower().endswith(kinds.TAR_SUFFIXES) and settings.format != "webdataset":
+        listing = archive_listing.of_tar(path)
+        if not holds_samples(listing):
+            return listing
+    return of_file(path)
+
+
+def holds_samples(listing: Listing) -> bool:
+    """Whether a tar is a WebDataset shard: it has labels, or blocks, beside the images."""
+    names = {entry.path for entry in listing.entries}
+    if any(name.lower().endswith((".cls", ".y.npy")) for name in names):
+        return True
+    for name in names:
+        stem, _, ending = name.rpartition(".")
+        if ending.lower() in ("json", "class", "label") and any(
+            stem + image in names for image in kinds.IMAGE_SUFFIXES
+        ):
+            return ending.lower() != "json" or _json_has_label(listing, name)
+    return False
+
+
+def _json_has_label(listing: Listing, name: str) -> bool:
+    import json
+
+    try:
+        found = json.loads(listing.head(name, 1 << 20))
+    except ValueError:
+        return True  # its reader says what is wrong
+    return isinstance(found, int) or (
+        isinstance(found, dict) and any(f in found for f in shards.FIELDS)
+    )
+
+
+def _only_archive(listing: Listing, found: Sorted, settings: Settings) -> str | None:
+    """The one archive that holds everything; a tar that is a shard is none."""
+    packed = [*found.archives, *found.webdataset]
+    if listing.place == "file" or found.images or found.npz or found.parquet or len(packed) != 1:
+        return None
+    entry = packed[0]
+    if entry in found.archives:
+        return entry.path
+    if settings.format == "webdataset" or _is_shard(listing, entry, settings):
+        return None
+    return entry.path
+
+
+def _is_shard(listing: Listing, entry: Entry, settings: Settings) -> bool:
+    if listing.place == "folder":
+        return listing_of(Path(listing.where) / entry.path, settings).place == "file"
+    return False  # it is unpacked, and looked at again

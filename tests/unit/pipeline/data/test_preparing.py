@@ -1,0 +1,69 @@
+"""What `prepare` does, without its tracking; test_cases.py has data sets as people have them."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.preparing import MOST_CHARACTERS, brief, prepare, sides_taken
+from pipeline.errors import UserError
+from pipeline.params.compose import compose
+from pipeline.params.loading import Params, from_values
+from tests import people
+
+
+def params(*overrides: str) -> Params:
+    return from_values(compose([*overrides, "budget=smoke"]))
+
+
+def custom(source: Path, *overrides: str) -> Params:
+    return params("data=custom", f"data.source={source}", *overrides)
+
+
+@pytest.mark.parametrize(
+    ("nets", "sides"),
+    [("mnist", [28]), ("cifar10", [32]), ("pyramid", list(range(28, 129, 4)))],
+)
+def test_the_sides_that_the_nets_take(nets: str, sides: list[int]) -> None:
+    assert sides_taken(params("data=custom", "data.source=x", f"nets={nets}")) == sides
+
+
+@pytest.mark.parametrize(
+    ("nets", "message"),
+    [
+        ("mnist", r"0\.png: images are 32x32 pixels; they must be square, of 28 pixels a side\."),
+        ("svhn", ""),
+    ],
+)
+def test_images_that_the_nets_do_not_take_are_refused_at_the_first(tmp_path, nets, message) -> None:
+    people.write("wrapped-folder", tmp_path / "data")
+    (tmp_path / "data/pets/dog/0.png").write_bytes(b"broken: never seen")
+    with pytest.raises(UserError, match=message or "dog/0.png: cannot use this image"):
+        prepare(custom(tmp_path / "data", f"nets={nets}"), tmp_path / "out", told=lambda _: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_colours_that_the_nets_do_not_take_are_refused_before_anything_is_written(tmp_path) -> None:
+    people.write("wrapped-folder", tmp_path / "data")
+    chosen = custom(tmp_path / "data", "nets=mnist", "data.image_size=28")
+    with pytest.raises(UserError, match=r"encoder\.architecture = 'mnist' cannot take"):
+        prepare(chosen, tmp_path / "out", told=lambda _: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_samples_for_the_classes_are_refused_before_decoding(tmp_path) -> None:
+    for number in range(60):
+        folder = tmp_path / "data" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "0.png").write_bytes(b"broken")
+        (folder / "1.png").write_bytes(b"broken")
+    chosen = custom(tmp_path / "data", "evaluate.num_samples=100", "nets=pyramid")
+    with pytest.raises(
+        UserError, match=r"evaluate\.num_samples = 100: must be >= 120, two of each"
+    ):
+        prepare(chosen, tmp_path / "out", told=lambda _: None)
+
+
+def test_long_messages_are_cut_in_their_middle() -> None:
+    assert brief("short") == "short" and brief("a\n" * 900) == "a\n" * 900
+    cut = brief("a" * 500 + "b" * 500)
+    assert len(cut) == MOST_CHARACTERS and cut.endswith("b" * 300)
