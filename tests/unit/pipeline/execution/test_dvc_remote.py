@@ -14,6 +14,7 @@ stages:
     deps: [input]
     outs:
       - kept
+    metrics:
       - told.json:
           cache: false
 """
