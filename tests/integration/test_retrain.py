@@ -126,7 +126,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> It
         client.create_bucket(Bucket="kept")
         with FaultProxy(s3.port) as remote:
             made = World(folder, s3, remote, mlflow)
-            made.remote = remote  # type: ignore[attr-defined]
             told = made.clone().retrain()
             assert "retrain: branch retrain/main pushed" in told
             made.merge()
@@ -222,10 +221,10 @@ def test_killed_waited_for_and_without_its_remote_nothing_is_trained_twice(
     working = second.start(*RETRAIN)
     log = second.root / "process.log"
     until(lambda: "Running stage 'joint'" in log.read_text(), 240, "it goes on")
-    world.remote.inject("error", only="PUT", status=403)  # type: ignore[attr-defined]
+    world.remote.inject("error", only="PUT", status=403)
     assert working.wait(240) == 2
     assert "Nothing is lost" in log.read_text()
-    world.remote.heal()  # type: ignore[attr-defined]
+    world.remote.heal()
     after = world.trained()
     assert {key: after[key] for key in done} == done
     assert parts(after.keys() - before.keys()) == ["encoder", "joint", "level0", "level1"]
