@@ -62,12 +62,13 @@ test-unit: $(READY) ## run the unit tests
 test-integration: $(READY) ## run the integration tests
 	@$(PYTEST) tests/integration $(ARGS)
 
-lint: $(READY) ## check style, formatting, types, and which package imports which
+lint: $(READY) ## check style, formatting, types, who imports whom, and infra/
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports --no-logo --cache-dir .mypy_cache/imports
 	python -m pipeline deps --check
+	infra/check
 
 format: $(READY) ## apply the formatter and the safe fixes
 	ruff check --fix

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.parts.gauges import Gauges
+
 _logger = logging.getLogger(__name__)
 
 Rows = Sequence[Mapping[str, float]]
@@ -197,6 +199,7 @@ class ActorSender:
         self._actor = actor
         self._flush_timeout_s = flush_timeout_s
         self._last: Any = None
+        self._gauges = Gauges()
 
     def __call__(
         self,
@@ -210,6 +213,7 @@ class ActorSender:
         self._last = self._actor.report.remote(
             part, images_seen, total_images, metrics, images_per_second, curve
         )
+        self._gauges.tell(part, images_seen, total_images, metrics, images_per_second)
 
     def flush(self) -> None:
         """Waits for the last report. Raises ray.exceptions.RayError if the actor is gone."""
@@ -221,4 +225,4 @@ class ActorSender:
         ray.get(last, timeout=self._flush_timeout_s)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}
+        return {**self.__dict__, "_last": None, "_gauges": Gauges()}
