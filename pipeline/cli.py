@@ -43,6 +43,7 @@ _COMMANDS = (
     "generating",
     "exporting",
     "reading",
+    "serving",
     "importing",
     "ablations",
     "tuning",

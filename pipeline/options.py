@@ -29,6 +29,15 @@ def add_weights(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(command: Any) -> None:
+    """The `--model` option, of a parser or a group."""
+    command.add_argument(
+        "--model",
+        metavar="URI",
+        help="registered stack instead: models:/sgan-mnist@champion, models:/sgan-mnist/3",
+    )
+
+
 def add_sheet(command: argparse.ArgumentParser) -> None:
     """The options of everything that draws from the stack: `--out`, `--seed`, `--weights`."""
     command.add_argument("--out", type=Path, required=True, metavar="PNG", help="file to write")
@@ -67,6 +76,28 @@ def level_of(level: int, stack: "Stack", lowest: int = 0) -> int:
         has = f"must be one of {', '.join(allowed)}" if allowed else "there is none to choose"
         raise UserError(f"--level {level}: {has}; this stack has {stack.num_levels} in all")
     return level
+
+
+def noise_of(given: list[list[str]], z_dims: dict[int, int]) -> dict[int, list[float]]:
+    """`--z I NUMBERS`, by level. Raises UserError for a level or numbers that the stack has not."""
+    found: dict[int, list[float]] = {}
+    for name, text in given:
+        if name not in map(str, z_dims):
+            raise UserError(f"--z {name}: must be one of {', '.join(map(str, sorted(z_dims)))}")
+        level = int(name)
+        try:
+            numbers = [float(number) for number in text.split(",")]
+        except ValueError as error:
+            raise UserError(f"--z {name}: {error}; give numbers with commas between") from None
+        if len(numbers) != z_dims[level]:
+            raise UserError(
+                f"--z {name}: {len(numbers)} numbers; z_{name} of this stack has {z_dims[level]}"
+            )
+        outside = [number for number in numbers if not 0 <= number <= 1]
+        if outside:
+            raise UserError(f"--z {name}: {outside[0]}: must be 0 to 1")
+        found[level] = numbers
+    return found
 
 
 def at_least(name: str, value: int, low: int) -> int:

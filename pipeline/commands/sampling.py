@@ -15,14 +15,24 @@ def add(commands: Any) -> None:
         "sample",
         help="draw images of a class from the trained stack",
         **options.taught(
-            "Sample y -> ĥ_{N-1} -> … -> x̂ (paper, section 3.4), every z drawn anew.",
+            "Sample y -> ĥ_{N-1} -> … -> x̂ (paper, section 3.4), every z drawn anew. Image k of "
+            "--seed S is the first one of --seed S+k, and what `sgan serve` draws for that.",
             "sgan sample --label 3 --n 64 --out threes.png",
         ),
     )
     sample.add_argument("--label", help="class to draw: number or name; default: all in turn")
     sample.add_argument("--n", type=int, default=64, help="images (default: 64)")
     sample.add_argument("--columns", type=int, help="images per row; default: a square grid")
+    sample.add_argument(
+        "--z",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("I", "NUMBERS"),
+        help="z_I of every image, comma-separated in [0, 1]; may be given once a level",
+    )
     options.add_sheet(sample)
+    options.add_model(sample)
     sample.set_defaults(handler=_sample)
 
     vary = commands.add_parser(
@@ -58,9 +68,11 @@ def _sample(arguments: argparse.Namespace) -> None:
     import torch
 
     from pipeline.scores.studies import Sheet
-    from pipeline.scores.trained import trained
+    from pipeline.serving.sources import stack_of
+    from sgan.drawing import Drawer, seeds_from
 
-    model = trained(arguments.weights)
+    model = stack_of(arguments.model, arguments.weights)
+    drawer = Drawer(model.stack)
     y, columns = torch.arange(arguments.n) % len(model.classes), len(model.classes)
     if arguments.label is not None:
         label = options.label_of(arguments.label, model.classes)
@@ -68,7 +80,10 @@ def _sample(arguments: argparse.Namespace) -> None:
     if arguments.columns is not None:
         columns = options.at_least("columns", arguments.columns, 1)
     seed = options.seed_of(arguments)
-    images = model.stack.sample_uint8(y, generator=torch.Generator().manual_seed(seed)).numpy()
+    z = drawer.noise(seeds_from(seed, arguments.n))
+    for level, vector in options.noise_of(arguments.z, drawer.z_dims).items():
+        z[level] = torch.tensor([vector], dtype=torch.float64).expand(arguments.n, -1)
+    images = drawer.images(y, z).numpy()
     options.write_sheet(arguments, Sheet(images, columns), seed, f"{len(images)} images")
 
 

@@ -1,6 +1,7 @@
 """What subcommands share: labels, levels, seeds, files to write."""
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,17 @@ def test_what_will_be_written_is_checked_before_any_work() -> None:
     assert options.at_least("n", 1, 1) == 1
     with pytest.raises(UserError, match="--n 0: must be at least 1"):
         options.at_least("n", 0, 1)
+
+
+def test_noise_by_level() -> None:
+    dims = {0: 2, 1: 3}
+    assert options.noise_of([["1", ".5,0,1"]], dims) == {1: [0.5, 0, 1]}
+    for name, text, message in (
+        ("2", "1", "--z 2: must be one of 0, 1"),
+        ("0", "1", "--z 0: 1 numbers; z_0 of this stack has 2"),
+        ("0", "1,x", "--z 0: could not convert string to float: 'x'"),
+        ("0", "0,1.5", "--z 0: 1.5: must be 0 to 1"),
+        ("0", "0,nan", "--z 0: nan: must be 0 to 1"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            options.noise_of([[name, text]], dims)

@@ -108,3 +108,21 @@ def test_help_teaches_with_an_example(command: str, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert end.value.code == 0
     assert f"example:\n  sgan {command} " in said
+
+
+def test_an_image_is_that_of_its_own_seed(weights: Path) -> None:
+    options = ("--label", 4, "--weights", weights)
+    assert run("sample", "--n", 3, "--columns", 3, "--seed", 5, *options, "--out", "m.png") == 0
+    assert run("sample", "--n", 1, "--seed", 7, *options, "--out", "one.png") == 0
+    assert np.array_equal(tiles(Path("m.png"), 1, 3)[0, 2], tiles(Path("one.png"), 1, 1)[0, 0])
+
+
+def test_noise_may_be_given(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--label", 4, "--n", 4, "--weights", weights)
+    given = ("--z", 1, "0,.25,.5,1", "--z", 0, ".1,.2,.3,.4")
+    assert run("sample", *options, *given, "--out", "z.png") == 0
+    images = tiles(Path("z.png"), 2, 2).reshape(4, -1)
+    assert (images == images[0]).all()
+    assert images.std() > 0
+    assert run("sample", *options, "--z", 1, "0,1", "--out", "no.png") == 2
+    assert "z_1 of this stack has 4" in capsys.readouterr().err

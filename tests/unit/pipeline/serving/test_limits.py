@@ -1,0 +1,47 @@
+"""Limits before a request is read: the rest is shown over HTTP in test_app.py."""
+
+import asyncio
+
+from pipeline.serving.limits import MOST_BYTES, Limits
+from pipeline.serving.metrics import Metrics
+
+
+def answered(headers, method="POST", path="/v1/samples"):
+    """Status of a request by its head, and whether the application was asked."""
+    sent, asked = [], []
+
+    async def application(scope, receive, send):
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    metrics = Metrics(lambda: 0)
+    limits = Limits(application, metrics, frozenset({"/v1/samples"}))
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
+    asyncio.run(limits(scope, receive, send))
+    assert dict(sent[0]["headers"])[b"x-content-type-options"] == b"nosniff"
+    return sent[0]["status"], bool(asked), metrics.text().decode()
+
+
+def test_a_length_is_believed_before_the_body_comes():
+    json = (b"content-type", b"application/json; charset=utf-8")
+    assert answered([json, (b"content-length", str(MOST_BYTES).encode())])[:2] == (200, True)
+    assert answered([json, (b"content-length", str(MOST_BYTES + 1).encode())])[:2] == (413, False)
+
+
+def test_only_json_is_read():
+    assert answered([(b"content-type", b"text/plain")])[:2] == (415, False)
+    assert answered([])[:2] == (415, False)
+    assert answered([], method="GET")[:2] == (200, True)
+
+
+def test_names_made_up_by_a_client_are_counted_as_one():
+    text = answered([], method="GET", path="/made-up")[2]
+    assert 'path="other"' in text
+    assert "made-up" not in text
