@@ -64,7 +64,7 @@ class Job:
             SystemExit: the stage was asked to stop (128 + signal); every trial has saved.
         """
         settings = self._drawn()
-        parts = [self._part(one) for one in settings]
+        parts = self._parts(settings)
         key = self._key(parts)
         folder = self.stage.kept("tune") / f"level{self.level}-{key[:12]}"
         self._prepare(folder, resume)
@@ -111,15 +111,15 @@ class Job:
             raise UserError(f"tune.space holds nothing but level {self.level}'s present settings")
         return found
 
-    def _part(self, setting: Setting) -> Part:
-        stage, config = self.stage, self.stage.stack_config()
-        levels = tuple(
-            setting.config if i == self.level else one for i, one in enumerate(config.levels)
-        )
-        identity = Identity.of_level(
-            replace(config, levels=levels), self.level, stage.level_inputs()
-        )
-        return stage.part(identity)
+    def _parts(self, settings: Sequence[Setting]) -> list[Part]:
+        """What each trial trains."""
+        stage = self.stage
+        config, inputs, parts = stage.stack_config(), stage.level_inputs(), []
+        for one in settings:
+            levels = {**dict(enumerate(config.levels)), self.level: one.config}
+            tuned = replace(config, levels=tuple(levels.values()))
+            parts.append(stage.part(Identity.of_level(tuned, self.level, inputs)))
+        return parts
 
     def _key(self, parts: Sequence[Part]) -> str:
         meaning = {

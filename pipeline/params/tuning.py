@@ -54,7 +54,7 @@ class TuneConfig:
     trials: int = 16  # settings tried on a level, the present ones among them
     seed: int = 1  # of the settings drawn, and of the noise and images that trials are measured on
     samples: int = 2000  # ĥ_i that a Fréchet distance is taken on; the same for all trials
-    measurements: int = 18  # in a training, evenly spread
+    measurements: int = 9  # in a training, evenly spread: at least one for each rung
     rungs: int = 2  # ASHA's decisions in a training, at 1/reduction^rungs, … 1/reduction of it
     reduction: int = 3  # ASHA's factor: at a rung, the best 1/reduction of those seen go on
     min_diversity: float = 0.3  # of a level; a trial below it has collapsed and cannot win

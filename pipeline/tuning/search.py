@@ -77,7 +77,8 @@ class Ears:
 def run(search: Search, ears: Ears, *, go_on: bool = False) -> bool:
     """Run all trials; False where `should_stop` said so: each has saved, and `go_on` goes on.
 
-    As many trials run at once as the connected cluster has room for.
+    As many trials run at once as the connected cluster has room for: Ray Tune sees to that where a
+    trial takes resources itself, and not where the workers of its trainer do.
 
     Raises:
         UserError: what a person has to mend; the search can go on afterwards.
@@ -144,7 +145,7 @@ def _new(search: Search, part: Part, trainable: Any) -> Any:
             scheduler=RememberingASHA(
                 search.records, part.identity.total_images, settings.reduction, settings.rungs
             ),
-            max_concurrent_trials=max(1, room_for(need(part))),
+            max_concurrent_trials=None if part.workers == 1 else max(1, room_for(need(part))),
         ),
         run_config=tune.RunConfig(
             name=_ENGINE,

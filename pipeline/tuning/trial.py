@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -145,12 +145,17 @@ def _alone(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
     try:
         return train_part(plan.parts[trial], sender, should_stop=stop, watch=watch)
     except TrainingStopped:
-        if stop.by_asha:
-            return None
-        sender("", 0, 0, {SAVED: 1.0}, 0.0)
-        sender.flush()
-        while True:  # to return would tell Ray Tune that the trial has ended
-            time.sleep(1)
+        if not stop.by_asha:
+            _leave(sender)
+        return None
+
+
+def _leave(sender: _As) -> None:
+    """The search is being stopped, and this trial has saved: say so, and end this process. To
+    return would tell Ray Tune that the trial is done, and to wait that it does not answer."""
+    sender("", 0, 0, {SAVED: 1.0}, 0.0)
+    sender.flush()
+    os._exit(0)
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,8 @@ def _together(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
         try:
             trainer.fit()
         except TrainingFailedError as error:
+            if stop():
+                _leave(_As(plan.sender, str(trial)))
             causes = getattr(error, "worker_failures", {}).values()
             raise next((e for e in causes if isinstance(e, UserError)), error) from error
     return checkpoints.result()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sgan.metrics.frechet import Moments
     from sgan.training.adversarial import AdversarialTask
 
-_GROUPS, _DRAWS = 40, 20  # conditions that diversity is taken at, and draws of z_i at each
+_GROUPS, _DRAWS = 20, 20  # conditions that diversity is taken at, and draws of z_i at each
 _BATCH = 500
 _LEAST = 8  # vectors that moments are worth taking of
 
