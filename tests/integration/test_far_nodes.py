@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 
 from pipeline.cluster import connection, nodes, room, travel
 from pipeline.cluster.session import session
@@ -119,3 +120,4 @@ def test_a_head_that_dies_ends_the_stage_in_one_line(far, make_part):
     assert time.monotonic() - killed[0] < HEAD_AWAY_S
     kept = Checkpoints(Storage(part.placement.storage), part.folder)
     assert kept.newest() > 0
+    ray.shutdown()  # a stage's process would end here
