@@ -8,7 +8,7 @@ import pytest
 from tests.cluster_rig import end_tree, why_not
 from tests.project import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 @pytest.mark.skipif(why_not() != "", reason=why_not() or "-")
