@@ -23,8 +23,10 @@ ADDRESSES = {"first": "10.0.0.1", "second": "10.0.0.2"}
 
 def why_not() -> str:
     """Why this machine can hold no such two; "" where it can."""
-    if sys.platform != "linux" or not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
-        return "two machines need Linux, util-linux's unshare and iproute2's ip"
+    if sys.platform != "linux" or not all(
+        map(shutil.which, ("unshare", "setpriv", "nsenter", "ip"))
+    ):
+        return "two machines need Linux, util-linux's unshare and setpriv, and iproute2's ip"
     if os.geteuid():
         return "two machines with a wire between them need root"
     tried = subprocess.run(
@@ -60,7 +62,9 @@ class Machine:
         script = "; ".join(
             [*_emptied(hidden), f"mkdir -p {shlex.quote(str(home))}", "exec sleep 1d"]
         )
-        command = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc"]
+        # A machine ends with the tests, also where those are killed.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES]
+        command += ["--fork", "--kill-child", "--mount-proc"]
         self._process = subprocess.Popen(
             [*command, "sh", "-ec", f"echo ready; {script}"], stdout=subprocess.PIPE, text=True
         )
