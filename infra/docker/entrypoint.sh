@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a container of this image is:
-#   head | worker      a node of the Ray cluster
+#   head | worker OPTION...   a node of the Ray cluster; options of `ray start`
 #   mlflow             MLflow's server, over MLFLOW_BACKEND_STORE_URI and MLFLOW_ARTIFACTS_DESTINATION
 #   serve ARG...       `sgan serve`
 #   buckets NAME...    makes the buckets that are not there yet, and ends
@@ -26,11 +26,11 @@ case $role in
     exec ray start --head --block --disable-usage-stats --num-cpus="${SGAN_CPUS:-0}" \
       --node-ip-address="$listen" --port="${SGAN_HEAD_PORT:-6379}" \
       --include-dashboard=true --dashboard-host="$listen" --dashboard-port="${SGAN_JOBS_PORT:-8265}" \
-      --metrics-export-port="${SGAN_METRICS_PORT:-8080}"
+      --metrics-export-port="${SGAN_METRICS_PORT:-8080}" "$@"
     ;;
   worker)
     if [ -n "${SGAN_CPUS:-}" ]; then
-      set -- --num-cpus="$SGAN_CPUS"
+      set -- --num-cpus="$SGAN_CPUS" "$@"
     fi
     exec ray start --block --disable-usage-stats "$@" --address="${SGAN_HEAD:?the address of the head}" \
       --node-ip-address="$listen" --metrics-export-port="${SGAN_METRICS_PORT:-8080}"

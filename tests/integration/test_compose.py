@@ -1,0 +1,101 @@
+"""What infra/compose.yaml starts, started here: the smoke budget against all of it at once."""
+
+import re
+import urllib.request
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from tests.compose_rig import ROOT, Composed
+from tests.project import Project
+from tests.servers import Postgres
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("compose"),
+    pytest.mark.skipif(Postgres.why_not() != "", reason=Postgres.why_not() or "-"),
+]
+
+
+class Inside(Project):
+    """A project whose stages have what a container of the stack has."""
+
+    variables: dict[str, str]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **self.variables}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    made = Composed(tmp_path_factory.mktemp("compose"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def project(stack: Composed, tmp_path_factory: pytest.TempPathFactory) -> Inside:
+    """Trained on the stack with the smoke budget."""
+    made = Inside.create(tmp_path_factory.mktemp("inside") / "sgan")
+    made.variables = {**stack.environment(), "AWS_CONFIG_FILE": str(made.root.parent / "aws")}
+    (made.root.parent / "aws").touch()
+    made.sgan("compose", "data=mnist_small", "budget=smoke")
+    made.commit("small")
+    assert made.repro() == [
+        "prepare", "encoder", "features", "levels", "joint", "evaluate", "report", "promote",
+    ]  # fmt: skip
+    return made
+
+
+def test_all_of_it_ran_where_compose_says(project: Inside, stack: Composed) -> None:
+    environment = project.environment()
+    client = boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+
+    def keys(bucket: str) -> list[str]:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    results = [key for key in keys("sgan") if key.endswith("/result.json")]
+    assert sorted(key.split("/")[1] for key in results) == ["encoder", "joint", "level0", "level1"]
+    assert not (project.root / ".runs" / "level0").exists()
+    artifacts = keys("mlflow")
+    assert [key for key in artifacts if key.endswith("samples.png")]
+    assert not (project.root / "mlflow.db").exists()
+
+
+def test_compare_registry_and_promotion_work_on_postgresql(project: Inside) -> None:
+    assert "promoted: sgan-" in project.sgan("promote")
+    assert "version 1 stays champion" in project.sgan("promote", code=3)
+    project.edit(joint={"seed": 7})
+    project.commit("another seed")
+    assert "joint" in project.repro()
+    told = project.sgan("promote", "--dry-run", "--markdown", "verdict.md", code=3)
+    assert "version 2 is not promoted" in told
+    assert "| fid |" in (project.root / "verdict.md").read_text()
+    page = project.root / "compared.html"
+    revisions = project.run("git", "rev-parse", "--short=10", "HEAD~1", "HEAD").split()
+    project.sgan("compare", *revisions, "--out", str(page))
+    assert "joint.seed" in page.read_text()
+
+
+def test_the_dashboards_metrics_are_those_that_a_node_exports(
+    project: Inside, stack: Composed
+) -> None:
+    dashboard = (ROOT / "infra/monitoring/grafana/dashboards/sgan.json").read_text()
+    wanted = set(re.findall(r"\bray_\w+", dashboard))
+    wanted -= {name for name in wanted if "gpus" in name or name.startswith("ray_sgan_")}
+    address = f"http://127.0.0.1:{stack.ports['metrics']}/metrics"
+    found = urllib.request.urlopen(address, timeout=30).read().decode()
+    assert [name for name in sorted(wanted) if not re.search(rf"(?m)^{name}\b", found)] == []
