@@ -99,6 +99,12 @@ class Composed:
         reach = self._environment("worker", {})
         return {**reach, "RAY_ADDRESS": f"127.0.0.1:{self.ports['head:6379']}"}
 
+    def query(self, statement: str) -> None:
+        """Let PostgreSQL do something as its superuser."""
+        command = ["psql", "-h", "127.0.0.1", "-p", str(self.ports["postgres:5432"])]
+        command += ["-U", "sgan", "-d", "postgres", "-c", statement]
+        subprocess.run(command, check=True, capture_output=True)
+
     def log(self, name: str) -> str:
         """What a process printed."""
         return (self.folder / f"{name}.log").read_text()
@@ -112,13 +118,8 @@ class Composed:
         settings = self.services["postgres"]["environment"]
         user, database = settings["POSTGRES_USER"], settings["POSTGRES_DB"]
         password = (self.folder / "secrets" / "postgres").read_text()
-        for statement in (
-            f"CREATE ROLE {user} LOGIN PASSWORD '{password}'",
-            f"CREATE DATABASE {database} OWNER {user}",
-        ):
-            command = ["psql", "-h", "127.0.0.1", "-p", str(self.ports["postgres:5432"])]
-            command += ["-U", "sgan", "-d", "postgres", "-c", statement]
-            subprocess.run(command, check=True, capture_output=True)
+        self.query(f"CREATE ROLE {user} LOGIN PASSWORD '{password}'")
+        self.query(f"CREATE DATABASE {database} OWNER {user}")
 
     def _environment(self, service: str, own: dict[str, str]) -> dict[str, str]:
         found = dict(self.services[service].get("environment", {}))

@@ -1,6 +1,7 @@
 """What infra/compose.yaml starts, started here: the smoke budget against all of it at once."""
 
 import re
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 
@@ -99,3 +100,26 @@ def test_the_dashboards_metrics_are_those_that_a_node_exports(
     address = f"http://127.0.0.1:{stack.ports['metrics']}/metrics"
     found = urllib.request.urlopen(address, timeout=30).read().decode()
     assert [name for name in sorted(wanted) if not re.search(rf"(?m)^{name}\b", found)] == []
+
+
+def test_a_dump_of_the_database_is_a_backup(project: Inside, stack: Composed) -> None:
+    import mlflow
+
+    def psql(*command: str) -> None:
+        where = ["--host=127.0.0.1", f"--port={stack.ports['postgres:5432']}", "--username=mlflow"]
+        subprocess.run([command[0], *where, *command[1:]], check=True, capture_output=True)
+
+    def champion(uri: str) -> tuple[str, int]:
+        client = mlflow.MlflowClient(uri, registry_uri=uri)
+        model = client.search_registered_models()[0].name
+        runs = client.search_runs([client.get_experiment_by_name("sgan").experiment_id])
+        return client.get_model_version_by_alias(model, "champion").run_id, len(runs)
+
+    dump = project.root.parent / "mlflow.dump"
+    psql("pg_dump", "--format=custom", f"--file={dump}", "mlflow")
+    stack.query("CREATE DATABASE restored OWNER mlflow")
+    psql("pg_restore", "--dbname=restored", str(dump))
+    address = f"postgresql+psycopg2://mlflow@127.0.0.1:{stack.ports['postgres:5432']}/restored"
+    found = champion(address)
+    assert found == champion(project.environment()["MLFLOW_TRACKING_URI"])
+    assert found[1] > 10

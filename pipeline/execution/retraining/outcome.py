@@ -111,9 +111,7 @@ def _done(
     times: Times,
     params: Params,
 ) -> Done:
-    seconds = times.of(name)
-    if name == "evaluate" and known is not None:
-        seconds = known.seconds
+    seconds = times.of(name) if name != "evaluate" or known is None else known.seconds
     cores = cores_of(name, params)
     if not changed:
         return Done(name, UNCHANGED, seconds, cores)

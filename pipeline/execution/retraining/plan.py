@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.execution import dvc_remote
+from pipeline.report.record import read_stages
 from pipeline.tracking.lineage import leaves
 
 if TYPE_CHECKING:
@@ -109,8 +110,11 @@ class Times:
 
     @classmethod
     def read(cls, root: Path) -> Times:
-        """From metrics/: the stages' own files, and what the last retraining noted."""
-        seconds: dict[str, float] = dict(_json(root / LAST).get("seconds", {}))
+        """From metrics/: the stages' own files, and what the last retraining noted; and what the
+        evaluation that lies here saw. Raises UserError where that is something else."""
+        facts = read_stages(root / paths.EVALUATE)
+        seconds = {fact.name: fact.seconds for fact in facts if fact.seconds is not None}
+        seconds |= _json(root / LAST).get("seconds", {})
         images: dict[str, int] = {}
         for name in ("prepare", "encoder", "features", "levels", "joint"):
             found = _json(root / paths.metrics_file(name))
