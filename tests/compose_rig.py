@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = ROOT / "infra" / "compose.yaml"
 ENTRYPOINT = ROOT / "infra" / "docker" / "entrypoint.sh"
 # A service and the port that it has in compose.yaml.
-_ADDRESSES = ("s3:9000", "postgres:5432", "mlflow:5000", "head:6379")
+_ADDRESSES = ("s3:9000", "postgres:5432", "mlflow:5000", "head:6379", "serve:8000")
 # So that nodes of one machine do not meet; a container has its own ports, memory and /tmp.
 _STORE = "--object-store-memory=150000000"
 
@@ -65,7 +65,8 @@ class Composed:
         self._create_database()
         self._run("buckets")
         self._begin("mlflow", {"SGAN_MLFLOW_PORT": str(self.ports["mlflow:5000"])})
-        self._until("mlflow", self._mlflow_is_well)
+        well = f"http://127.0.0.1:{self.ports['mlflow:5000']}/health"
+        self._until("mlflow", lambda: _is_well(well))
         ports = {
             "SGAN_HEAD_PORT": str(self.ports["head:6379"]),
             "SGAN_JOBS_PORT": str(self.ports["jobs"]),
@@ -82,6 +83,14 @@ class Composed:
         for number in range(self.services["worker"]["deploy"]["replicas"]):
             name = f"worker{number}"
             self._until(name, lambda name=name: "Ray runtime started" in self.log(name))
+
+    def serve(self, model: str) -> str:
+        """Start the profile `serve` for a model, NAME@ALIAS; returns its address."""
+        self._values["SGAN_MODEL"] = model
+        self._begin("serve", {})
+        address = f"http://127.0.0.1:{self.ports['serve:8000']}"
+        self._until("serve", lambda: _is_well(f"{address}/healthz"))
+        return address
 
     def stop(self) -> None:
         """End every process, and what it left."""
@@ -134,14 +143,17 @@ class Composed:
 
     def _here(self, value: str) -> str:
         """A value of compose.yaml with this machine's addresses, files and passwords."""
-        value = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: self._values[found[1]], value)
+        value = re.sub(r"\$\{(\w+):[?-][^}]*\}", lambda found: self._values[found[1]], value)
         value = value.replace("/run/secrets/", f"{self.folder}/secrets/")
         for address, port in self.ports.items():
             value = re.sub(rf"(?<![\w.]){address}\b", f"127.0.0.1:{port}", value)
         return value
 
     def _command(self, service: str, more: list[str]) -> list[str]:
-        return ["sh", str(ENTRYPOINT), *map(str, self.services[service]["command"]), *more]
+        told = [self._here(str(word)) for word in self.services[service]["command"]]
+        if service == "serve":
+            told[told.index("--port") + 1] = str(self.ports["serve:8000"])
+        return ["sh", str(ENTRYPOINT), *told, *more]
 
     def _run(self, service: str) -> None:
         with open(self.folder / f"{service}.log", "w") as log:
@@ -170,12 +182,6 @@ class Composed:
                 )
             )
 
-    def _mlflow_is_well(self) -> bool:
-        with suppress(OSError):
-            address = f"http://127.0.0.1:{self.ports['mlflow:5000']}/health"
-            return urllib.request.urlopen(address, timeout=2).status == 200
-        return False
-
     def _until(self, name: str, true: Callable[[], bool], seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         process = self._started[-1]
@@ -183,3 +189,9 @@ class Composed:
             assert process.poll() is None, self.log(name)
             assert time.monotonic() < deadline, self.log(name)
             time.sleep(0.2)
+
+
+def _is_well(address: str) -> bool:
+    with suppress(OSError):
+        return urllib.request.urlopen(address, timeout=2).status == 200
+    return False

@@ -1,5 +1,6 @@
 """What infra/compose.yaml starts, started here: the smoke budget against all of it at once."""
 
+import json
 import re
 import subprocess
 import urllib.request
@@ -89,6 +90,22 @@ def test_compare_registry_and_promotion_work_on_postgresql(project: Inside) -> N
     revisions = project.run("git", "rev-parse", "--short=10", "HEAD~1", "HEAD").split()
     project.sgan("compare", *revisions, "--out", str(page))
     assert "joint.seed" in page.read_text()
+
+
+def test_the_server_draws_with_the_champion(project: Inside, stack: Composed) -> None:
+    model = project.sgan("promote", "--dry-run", code=3).split("kept: ")[1].split()[0]
+    address = stack.serve(f"{model}@champion")
+    question = json.dumps({"label": 3, "count": 4, "seed": 1}).encode()
+    request = urllib.request.Request(
+        f"{address}/v1/samples", question, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.read().startswith(b"\x89PNG")
+        assert answer.headers["X-Model-Version"] == "1"
+    dashboard = (ROOT / "infra/monitoring/grafana/dashboards/sgan.json").read_text()
+    told = urllib.request.urlopen(f"{address}/metrics", timeout=30).read().decode()
+    wanted = set(re.findall(r"(?<!ray_)\bsgan_\w+", dashboard))
+    assert wanted and [name for name in wanted if not re.search(rf"(?m)^{name}\b", told)] == []
 
 
 def test_the_dashboards_metrics_are_those_that_a_node_exports(
