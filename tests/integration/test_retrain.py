@@ -63,6 +63,7 @@ class World:
         made.sgan(
             "compose", "data=mnist_small", f"data.source={self.data}", "budget=smoke", *ONE_THREAD
         )
+        (made.root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
         made.run("dvc", "remote", "add", "--default", "kept", "s3://kept/dvc")
         made.run("dvc", "remote", "modify", "kept", "endpointurl", remote.url)
         made.commit("small data, small budget, a remote")
