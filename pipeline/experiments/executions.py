@@ -19,6 +19,7 @@ from pipeline.report.contents import Curves, ReportData, curve_title
 from pipeline.report.figures import figures_in
 from pipeline.report.record import SCORES, StageFact, read_scores, read_stages
 from pipeline.scores.headline import headline_keys
+from pipeline.tracking.tree import measured
 from pipeline.tracking.uri import links_note
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Executions:
             evaluated = self._search("tags.`sgan.stage` = 'evaluate'")
         self._names = {run.info.run_id: run.info.run_name for run in parents}
         self.unfinished = [r.info.run_name for r in parents]
-        self.all = [self._execution(run) for run in evaluated if run.data.metrics]
+        self.all = [self._execution(run) for run in evaluated if measured(run)]
 
     def _search(self, tags: str) -> list[Run]:
         found: list[Run] = []

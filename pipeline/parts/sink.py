@@ -19,7 +19,16 @@ from pipeline.parts.gauges import Gauges
 _logger = logging.getLogger(__name__)
 
 Rows = Sequence[Mapping[str, float]]
-Send = Callable[[str, int, int, dict[str, float], float, Rows], Any]
+# (part, images_seen, total_images, metrics, images_per_second, curve), and perhaps a Picture.
+Send = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a part makes at a report's number of images: the content of a PNG file, and its key."""
+
+    key: str
+    png: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class Report:
         curve: every row of the part's curve so far (`pipeline.parts.curve.Curve.rows`) where one
             is new since the report before this one, else empty.
         timestamp_ms: wall clock at arrival, milliseconds since 1970.
+        picture: of what the part makes, where one is due.
     """
 
     part: str
@@ -44,6 +54,7 @@ class Report:
     images_per_second: float
     curve: Rows
     timestamp_ms: int
+    picture: Picture | None = None
 
 
 class MetricHub:
@@ -65,10 +76,11 @@ class MetricHub:
         metrics: dict[str, float],
         images_per_second: float,
         curve: Rows = (),
+        picture: Picture | None = None,
     ) -> None:
         """Takes one report; arguments as the fields of `Report`."""
-        now_ms = int(time.time() * 1000)
-        record = Report(part, images_seen, total_images, metrics, images_per_second, curve, now_ms)
+        now_ms, speed = int(time.time() * 1000), images_per_second
+        record = Report(part, images_seen, total_images, metrics, speed, curve, now_ms, picture)
         with self._lock:
             self._waiting.append(record)
 
@@ -144,13 +156,17 @@ class PartSink:
         elif time.monotonic() - self._sent_at >= self._interval_s:
             self.send()
 
-    def send(self) -> None:
+    def show(self, key: str, draw: Callable[[], bytes]) -> None:
+        """Reports now, with the picture that `draw` makes (PNG); one that fails costs a warning."""
+        self._guard(lambda: self.send(Picture(key, draw())))
+
+    def send(self, picture: Picture | None = None) -> None:
         """Reports now what has gathered since the last report, if anything has."""
         now = time.monotonic()
         elapsed_s = now - self._sent_at if self._sent_at is not None else 0.0
         images = self.images_seen - self._sent_images
         curve = list(self._rows) if len(self._rows) > self._sent_rows else []
-        if not self._sums and images == 0 and not curve:
+        if not self._sums and images == 0 and not curve and picture is None:
             return
         means = {key: total / self._counts[key] for key, total in self._sums.items()}
         speed = images / elapsed_s if elapsed_s > 0 else 0.0
@@ -158,7 +174,8 @@ class PartSink:
         self._sent_images, self._sent_at = self.images_seen, now
         self._sent_rows = len(self._rows)
         seen, total = self.images_seen, self.total_images
-        self._guard(self._send_report, self.part, seen, total, means, speed, curve)
+        shown = () if picture is None else (picture,)
+        self._guard(self._send_report, self.part, seen, total, means, speed, curve, *shown)
 
     def close(self) -> None:
         """Sends what is left and waits until it has arrived, where the sender can tell."""
@@ -209,9 +226,10 @@ class ActorSender:
         metrics: dict[str, float],
         images_per_second: float,
         curve: Rows = (),
+        picture: Picture | None = None,
     ) -> None:
         self._last = self._actor.report.remote(
-            part, images_seen, total_images, metrics, images_per_second, curve
+            part, images_seen, total_images, metrics, images_per_second, curve, picture
         )
         self._gauges.tell(part, images_seen, total_images, metrics, images_per_second)
 

@@ -57,7 +57,10 @@ def train_parts(
         def on_report(report: Report) -> None:
             speed = report.images_per_second
             progress.update(report.part, report.images_seen, report.metrics, speed)
-            log_curve(runs[report.part], report.part, report.curve, speed)
+            run = runs[report.part]
+            log_curve(run, report.part, report.curve, speed)
+            if report.picture is not None:
+                run.log_image(report.picture.key, report.picture.png, report.images_seen)
 
         results: dict[str, dict[str, Any]] = {}
 

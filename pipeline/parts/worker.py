@@ -16,6 +16,7 @@ from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
 from pipeline.parts.device import device_of, record_of
 from pipeline.parts.part import Part
+from pipeline.parts.pictures import Pictures
 from pipeline.parts.sink import PartSink, Send
 from pipeline.parts.supplying import at_hand
 from pipeline.storage import s3
@@ -115,6 +116,7 @@ class _Training:
             section=part.identity.section,
         )
         self.start, self.seconds = self._resume()
+        self.pictures = self._pictures(upper, y) if comm.rank == 0 and y is not None else None
         self.began = time.monotonic()
 
     def train(
@@ -166,6 +168,11 @@ class _Training:
 
         every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
         return Hooks(report, self._save, should_stop, every, self.part.placement.checkpoint_seconds)
+
+    def _pictures(self, columns: Any, y: Any) -> "Pictures":
+        total = self.part.identity.total_images
+        seen = min(self.start * self.task.batch_size, total)
+        return Pictures(self.task, columns, y, total, seen)
 
     def _resume(self) -> tuple[int, float]:
         """Load the newest checkpoint; returns the steps and the seconds that are done."""

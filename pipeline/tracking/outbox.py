@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.storage.atomic import write_json
 from pipeline.tracking.asking import is_outage
+from pipeline.tracking.picture import Picture
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.texts import plain_key, tag_values
 
@@ -52,7 +53,9 @@ class Outbox:
         self._tags: dict[str, str] = {}
         self._params: dict[str, str] = {}
         self._files: list[tuple[str, str | None]] = []
+        self._pictures: list[Picture] = []
         self._offered: dict[str, set[int]] = {}
+        self._offered_pictures: dict[str, set[int]] = {}
         self._unsure = unsure
         self._held: dict[str, set[int]] = {}
 
@@ -64,7 +67,8 @@ class Outbox:
     @property
     def empty(self) -> bool:
         """Whether MLflow has everything."""
-        return not (self._metrics or self._tags or self._params or self._files or self.ending)
+        waiting = (self._metrics, self._tags, self._params, self._files, self._pictures)
+        return not (any(waiting) or self.ending)
 
     def add_metric(self, key: str, value: float, step: int, timestamp_ms: int) -> None:
         """A point, unless its key has that step already."""
@@ -75,6 +79,19 @@ class Outbox:
         if number not in steps:
             steps.add(number)
             self._metrics.append(Metric(name, float(value), timestamp_ms, number))
+
+    def add_system(self, key: str, value: float, step: int, timestamp_ms: int) -> None:
+        """A point of the machine's load, which is nothing that the run measured (`offered`)."""
+        from mlflow.entities import Metric
+
+        self._metrics.append(Metric(key, value, timestamp_ms, step))
+
+    def add_picture(self, key: str, png: bytes, step: int, timestamp_ms: int) -> None:
+        """A picture, unless its key has that step already."""
+        steps = self._offered_pictures.setdefault(key, set())
+        if step not in steps:
+            steps.add(step)
+            self._pictures.append(Picture(key, png, step, timestamp_ms))
 
     def add_tags(self, tags: Mapping[str, Any]) -> None:
         """Tags; values become redacted strings, None is left out."""
@@ -96,7 +113,7 @@ class Outbox:
     def forget(self) -> None:
         """Drops what waits, but the ending: MLflow refused something of it."""
         self._metrics.clear()
-        self._tags, self._params, self._files = {}, {}, []
+        self._tags, self._params, self._files, self._pictures = {}, {}, [], []
 
     def send(self, client: "MlflowClient") -> None:
         """Sends what waits, the ending last. Raises what the client raises; the rest waits on."""
@@ -104,6 +121,9 @@ class Outbox:
             self._send_params(client)
             self._send_tags(client)
             self._send_metrics(client)
+            while self._pictures:
+                self._pictures[0].send(client, self.run_id, self._unsure)
+                del self._pictures[0]
             while self._files:
                 path, directory = self._files[0]
                 log = client.log_artifacts if Path(path).is_dir() else client.log_artifact
@@ -177,6 +197,7 @@ class Outbox:
             "tags": self._tags,
             "params": self._params,
             "files": files,
+            "pictures": [picture.as_json() for picture in self._pictures],
             "ending": self.ending,
         }
         write_json(folder / f"{self.run_id}.json", content)
@@ -194,6 +215,8 @@ def kept(folder: Path, uri: str) -> Iterator[Outbox]:
             box.add_metric(key, value, step, timestamp)
         box._tags, box._params = content["tags"], content["params"]
         box._files = [(path, directory) for path, directory in content["files"]]
+        for picture in content.get("pictures", ()):
+            box.add_picture(*Picture.from_json(picture))
         box.ending = tuple(content["ending"]) if content["ending"] else None
         yield box
 

@@ -12,6 +12,7 @@ from pipeline.tracking.asking import is_outage
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.redaction import redact, redact_tree
+from pipeline.tracking.system import SystemMonitor
 from pipeline.tracking.texts import flatten
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Opener(Protocol):
         """The run of a part below `stage`."""
         ...
 
+    def trained_by(self, part_key: str, clone: str) -> Mapping[str, Any]:
+        """Tags that link to the run that trained a part."""
+        ...
+
     def deliver(self, box: Outbox, patient: bool) -> None:
         """Sends all of an outbox, or keeps it for the next stage."""
         ...
@@ -55,7 +60,8 @@ class StageRun:
     """A run of a stage or of a part of it (`levels/level0`), open until `finish`.
 
     As a context manager it ends FINISHED, FAILED on an exception and KILLED on
-    KeyboardInterrupt or SystemExit; runs opened below it end with it. An unreachable server never
+    KeyboardInterrupt or SystemExit; runs opened below it end with it. Meanwhile a stage's run gets
+    this machine's load (`pipeline.tracking.system`). An unreachable server never
     ends the work: what is logged waits, is sent when it is back, and outlives the process where it
     is not back in time (`pipeline.tracking.outbox`).
     """
@@ -70,8 +76,11 @@ class StageRun:
         inherited_tags: Mapping[str, Any] | None = None,
         resumed: bool = False,
         measured: bool = False,
+        part_key: str = "",
+        began: float | None = None,
     ) -> None:
-        """`resumed` says that the run was there before, `measured` that it has metrics already."""
+        """`resumed` says that the run was there before, `measured` that it has metrics already;
+        `part_key` is of the part that it trains, `began` in seconds since the epoch (None: now)."""
         self._tracker = tracker
         self.lineage = lineage
         self.run_id = run_id
@@ -81,7 +90,9 @@ class StageRun:
         self.box = Outbox(run_id, name, unsure=resumed)
         self._parent = parent
         self._children: list[StageRun] = []
-        self._measured = measured
+        self._measured, self._part_key = measured, part_key
+        self._began = time.time() if began is None else began
+        self._monitor: SystemMonitor | None = None
         self._retry_at = 0.0
 
     def child(
@@ -105,10 +116,11 @@ class StageRun:
         return run
 
     def mark_reused(self) -> None:
-        """Says that this run's result came from storage, unless it was trained in this very run:
-        then there are points of it."""
+        """Says that this run's result came from storage, and which run trained it, unless it was
+        trained in this very run: then there are points of it."""
         if not (self._measured or self.box.offered):
-            self.set_tags({"sgan.reused": "true"})
+            maker = self._tracker.trained_by(self._part_key, self.lineage.clone)
+            self.set_tags({"sgan.reused": "true", **maker})
 
     def log_metrics(self, points: Iterable[tuple[str, float, int]]) -> None:
         """Logs (key, value, step) points in calls of at most 1000; step counts images seen.
@@ -121,6 +133,14 @@ class StageRun:
         now_ms = int(time.time() * 1000)
         for key, value, step in points:
             self.box.add_metric(key, value, step, now_ms)
+        self._send()
+
+    def log_image(self, key: str, png: bytes, step: int) -> None:
+        """Logs a picture (the content of a PNG file) of a step; the page has a slider over steps.
+
+        One whose key has that step already is left out.
+        """
+        self.box.add_picture(key, png, step, int(time.time() * 1000))
         self._send()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -168,6 +188,9 @@ class StageRun:
         if self.status != "RUNNING":
             return
         self.status = status
+        if self._monitor is not None:
+            self._monitor.stop()
+            self._take_samples()
         for child in self._children:
             child.finish(status)
         self.box.end(status)
@@ -176,6 +199,8 @@ class StageRun:
             self._tracker.close_parent(self.lineage, status)
 
     def __enter__(self) -> "StageRun":
+        if self._parent is None:
+            self._monitor = SystemMonitor(int(self._began * 1000))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
@@ -187,7 +212,12 @@ class StageRun:
         except Exception as failure:  # must not hide what ended the stage
             _logger.warning("%s: its run could not be ended: %s", self.name, redact(str(failure)))
 
+    def _take_samples(self) -> None:
+        for sample in self._monitor.take() if self._monitor is not None else ():
+            self.box.add_system(*sample)
+
     def _send(self) -> None:
+        self._take_samples()
         if time.monotonic() < self._retry_at:
             return
         try:

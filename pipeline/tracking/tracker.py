@@ -20,10 +20,11 @@ from pipeline.tracking import outbox
 from pipeline.tracking.asking import LOCK_S, Answer, Asker, is_outage
 from pipeline.tracking.experiment import open_experiment
 from pipeline.tracking.lineage import Lineage, origin_tags
+from pipeline.tracking.links import to_maker
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.run import StageRun, status_of
 from pipeline.tracking.texts import flatten
-from pipeline.tracking.tree import COMPLETE, Tree
+from pipeline.tracking.tree import COMPLETE, Tree, measured
 from pipeline.tracking.uri import (
     artifact_location,
     interface,
@@ -258,6 +259,18 @@ class Tracker:
         more = {**stage.inherited_tags, **tags, "mlflow.parentRunId": stage.run_id}
         return self._open(stage.lineage, name, name, stage, identity, more)
 
+    def trained_by(self, part_key: str, clone: str) -> dict[str, Any]:
+        """Tags that link a run that reused a part to the run that trained it, {} where MLflow knows
+        none or is away: what `StageRun.mark_reused` sets."""
+        try:
+            maker = self._tree.maker(part_key, clone)
+        except Exception as error:
+            if is_outage(error):
+                return {}
+            with self.answering():
+                raise
+        return to_maker(self.experiment_id, maker) if maker else {}
+
     def ask(self, call: Callable[[], Answer]) -> Answer:
         """What `call` gets from MLflow, which is waited for. Raises UserError."""
         with self.answering():
@@ -281,8 +294,21 @@ class Tracker:
     ) -> StageRun:
         with self.answering():
             run_id, found = self._tree.go_on(shown, identity, more, began)
-        resumed, measured = found is not None, found is not None and bool(found.data.metrics)
-        run = StageRun(self, lineage, run_id, name, above, more, resumed, measured)
+            parent = more.get("mlflow.parentRunId") or identity["mlflow.parentRunId"]
+            self._tree.link_down(parent, {name: run_id})
+        begun = found.info.start_time / 1000 if found else began or time.time()
+        run = StageRun(
+            self,
+            lineage,
+            run_id,
+            name,
+            above,
+            more,
+            resumed=found is not None,
+            measured=found is not None and measured(found),
+            part_key=identity.get("sgan.part_key", ""),
+            began=begun,
+        )
         self._boxes.append(run.box)
         return run
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.tracking import clone
 from pipeline.tracking.asking import Asker
 from pipeline.tracking.lineage import Lineage, origin_tags
+from pipeline.tracking.links import downwards
+from pipeline.tracking.system import PREFIX
 from pipeline.tracking.texts import tag_values
 
 if TYPE_CHECKING:
@@ -94,6 +96,21 @@ class Tree:
                 return run.info.run_id
         return self.create(lineage.name, tags)
 
+    def maker(self, part_key: str, clone_name: str) -> "Run | None":
+        """The run that trained the part with this key, rather one of this clone; None where MLflow
+        knows none. A server that is away is not waited for."""
+        found = self._asker.ask(
+            lambda: self._search({"sgan.part_key": part_key}, "FINISHED", _MANY), patient=False
+        )
+        trained = [run for run in found if run.data.tags.get("sgan.reused") != "true"]
+        own = [run for run in trained if run.data.tags.get("sgan.clone") == clone_name]
+        return next(iter(own or trained), None)
+
+    def link_down(self, run_id: str, below: Mapping[str, str]) -> None:
+        """Give a run links to runs below it, ids by what they are called."""
+        run = self._asker.ask(lambda: self._asker.client.get_run(run_id))
+        self._tag(run, downwards(self._experiment, run.data.tags, below))
+
     def busy_elsewhere(self, parent: str) -> bool:
         """Whether a stage in another process is at work below this parent."""
         running = self.newest({"mlflow.parentRunId": parent}, "RUNNING", _MANY)
@@ -143,6 +160,11 @@ class Tree:
             todo += self.newest({"mlflow.parentRunId": run.info.run_id}, at_most=_MANY)
 
 
+def measured(run: "Run") -> bool:
+    """Whether a run has metrics of its work, and not only of the machine."""
+    return any(not key.startswith(PREFIX) for key in run.data.metrics)
+
+
 def _complete(run: "Run") -> bool:
     return run.data.tags.get(_COMPLETE) == "true"
 
@@ -150,7 +172,7 @@ def _complete(run: "Run") -> bool:
 def _may_go_on(run: "Run", identity: Mapping[str, str]) -> bool:
     """Whether an unfinished run is nobody's, and what is measured now belongs to it: what trains
     nothing begins anew, so once it has measured something another attempt has its own run."""
-    begins_anew = "sgan.part_key" not in identity and bool(run.data.metrics)
+    begins_anew = "sgan.part_key" not in identity and measured(run)
     taken = clone.is_alive_elsewhere(run.data.tags.get(_PROCESS, ""))
     running = run.info.status == "RUNNING"
     return run.info.status in UNFINISHED and not begins_anew and not (running and taken)

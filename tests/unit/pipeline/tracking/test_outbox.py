@@ -17,6 +17,8 @@ def box(tmp_path):
     box.add_params({"lr": "0.1"})
     (tmp_path / "report.html").write_text("<p>")
     box.add_file(tmp_path / "report.html", "html")
+    box.add_picture("samples", b"png", 100, 1_700_000_000_000)
+    box.add_picture("samples", b"another", 100, 1_700_000_000_001)
     return box
 
 
@@ -37,6 +39,7 @@ def test_what_is_kept_is_what_waited(box, tmp_path):
     assert (again._tags, again._params) == ({"sgan.reused": "true"}, {"lr": "0.1"})
     ((copy, directory),) = again._files
     assert (open(copy).read(), directory) == ("<p>", "html")
+    assert again._pictures == box._pictures == [("samples", b"png", 100, 1_700_000_000_000)]
     assert "hunter22" not in (folder / "run1.json").read_text()
     outbox.discard(folder, "run1")
     assert list(folder.iterdir()) == []
@@ -55,4 +58,5 @@ def test_what_was_refused_is_forgotten_but_the_end_is_not(box):
     box.end("FAILED")
     box.forget()
     assert (len(box._metrics), box._tags, box._params, box._files) == (0, {}, {}, [])
+    assert box._pictures == []
     assert box.ending[0] == "FAILED" and not box.done
