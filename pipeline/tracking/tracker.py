@@ -20,7 +20,6 @@ from pipeline.tracking import outbox
 from pipeline.tracking.asking import LOCK_S, Answer, Asker, is_outage
 from pipeline.tracking.experiment import open_experiment
 from pipeline.tracking.lineage import Lineage, origin_tags
-from pipeline.tracking.links import to_maker
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.run import StageRun, status_of
 from pipeline.tracking.texts import flatten
@@ -260,16 +259,9 @@ class Tracker:
         return self._open(stage.lineage, name, name, stage, identity, more)
 
     def trained_by(self, part_key: str, clone: str) -> dict[str, Any]:
-        """Tags that link a run that reused a part to the run that trained it, {} where MLflow knows
-        none or is away: what `StageRun.mark_reused` sets."""
-        try:
-            maker = self._tree.maker(part_key, clone)
-        except Exception as error:
-            if is_outage(error):
-                return {}
-            with self.answering():
-                raise
-        return to_maker(self.experiment_id, maker) if maker else {}
+        """Tags that link to the run that trained a part: what `StageRun.mark_reused` sets."""
+        with self.answering():
+            return self._tree.to_maker(part_key, clone)
 
     def ask(self, call: Callable[[], Answer]) -> Answer:
         """What `call` gets from MLflow, which is waited for. Raises UserError."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.tracking import clone
-from pipeline.tracking.asking import Asker
+from pipeline.tracking.asking import Asker, is_outage
 from pipeline.tracking.lineage import Lineage, origin_tags
-from pipeline.tracking.links import downwards
+from pipeline.tracking.links import downwards, to_maker
 from pipeline.tracking.system import PREFIX
 from pipeline.tracking.texts import tag_values
 
@@ -96,15 +96,21 @@ class Tree:
                 return run.info.run_id
         return self.create(lineage.name, tags)
 
-    def maker(self, part_key: str, clone_name: str) -> "Run | None":
-        """The run that trained the part with this key, rather one of this clone; None where MLflow
-        knows none. A server that is away is not waited for."""
-        found = self._asker.ask(
-            lambda: self._search({"sgan.part_key": part_key}, "FINISHED", _MANY), patient=False
-        )
+    def to_maker(self, part_key: str, clone_name: str) -> dict[str, Any]:
+        """Tags that link to the run that trained the part with this key, rather one of this clone;
+        {} where MLflow knows none, or is away: it is not waited for."""
+        try:
+            found = self._asker.ask(
+                lambda: self._search({"sgan.part_key": part_key}, "FINISHED", _MANY), patient=False
+            )
+        except Exception as error:
+            if is_outage(error):
+                return {}
+            raise
         trained = [run for run in found if run.data.tags.get("sgan.reused") != "true"]
         own = [run for run in trained if run.data.tags.get("sgan.clone") == clone_name]
-        return next(iter(own or trained), None)
+        maker = next(iter(own or trained), None)
+        return to_maker(self._experiment, maker) if maker else {}
 
     def link_down(self, run_id: str, below: Mapping[str, str]) -> None:
         """Give a run links to runs below it, ids by what they are called."""
