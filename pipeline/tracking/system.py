@@ -30,6 +30,7 @@ class SystemMonitor:
 
     def __init__(self, began_ms: int, every_s: float = EVERY_S) -> None:
         self._began_ms, self._every_s = began_ms, every_s
+        self._monitors = _monitors()  # here, where nothing else is being imported
         self._samples: deque[Sample] = deque(maxlen=_MOST)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="system-metrics", daemon=True)
@@ -47,14 +48,13 @@ class SystemMonitor:
         self._ended.set()
 
     def _watch(self) -> None:
-        monitors = _monitors()
-        for monitor in monitors:
+        for monitor in self._monitors:
             monitor.collect_metrics()  # of the processor the first says nothing yet
             monitor.clear_metrics()
         while not self._ended.wait(self._every_s):
             now_ms = int(time.time() * 1000)
             step = max(0, (now_ms - self._began_ms) // 1000)
-            for monitor in monitors:
+            for monitor in self._monitors:
                 monitor.collect_metrics()
                 for key, value in monitor.aggregate_metrics().items():
                     self._samples.append(Sample(PREFIX + key, float(value), step, now_ms))

@@ -1,7 +1,9 @@
 """What a real `dvc repro` leaves in MLflow: one tree of runs that says what was made from what."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -153,3 +155,48 @@ def test_the_logged_model_draws_what_is_asked_for(trained, stages):
     assert (images.shape, images.dtype) == ((3, 28, 28, 1), "uint8")
     assert (images[0] == images[1]).all()
     assert (images[0] != images[2]).any()
+
+
+def test_runs_are_linked_downwards_too(parent, stages, levels):
+    assert {n: r.info.run_id for n, r in stages.items()} == {
+        name: parent.data.tags[f"sgan.run.{name}"] for name in stages
+    }
+    for name, run in levels.items():
+        assert stages["levels"].data.tags[f"sgan.run.levels/{name}"] == run.info.run_id
+        assert run.info.run_id in stages["levels"].data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "last"),
+    [
+        ("level0", "samples", 3000),
+        ("level1", "features", 50_000),
+        ("joint", "samples", 1500),
+    ],
+)
+def test_pictures_of_ten_points_are_kept_by_step(trained, stages, levels, part, key, last):
+    run = {**stages, **levels}[part]
+    found = trained.mlflow().list_artifacts(run.info.run_id, "images")
+    names = [file.path for file in found if file.path.endswith(".png")]
+    assert {name.split("+")[0] for name in names} == {f"images/{key}"}
+    steps = sorted(int(name.split("+")[2]) for name in names)
+    assert len(steps) == len(set(steps)) == 10
+    assert steps[-1] == last
+
+
+def queries() -> list[str]:
+    """The README's search queries, without what is said of them."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    lines = [line.strip() for line in text.splitlines() if re.match(r" {4}(tags|params)\.", line)]
+    return [line.partition("  #")[0] for line in lines]
+
+
+def test_the_readme_s_queries_find_runs(trained, parent):
+    """As they stand, but for the names and the figures of a person's own."""
+    name, revision = parent.data.tags["sgan.lineage"], parent.data.tags["sgan.git_revision"]
+    own = {"NAME": name, "b8e966a": revision[:7], "metrics.fid < 0.3": "metrics.fid < 1e6"}
+    assert len(queries()) >= 5
+    for query in queries():
+        for written, here in own.items():
+            query = query.replace(written, here)
+        assert trained.mlflow().search_runs([parent.info.experiment_id], query), query
