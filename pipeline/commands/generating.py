@@ -73,7 +73,11 @@ def _generate(arguments: argparse.Namespace) -> None:
         generation = Generation(out, recipe, weights, runtime, Storage(kept), told)
         if done := generation.done():
             print(f"generate: goes on after {done:,} of {arguments.n:,} images", flush=True)
-        made = generation.run()
+        try:
+            made = generation.run()
+        except KeyboardInterrupt:
+            print(f"generate: stopped after {generation.done():,} images; the same command goes on")
+            raise
     what = f"{arguments.n:,} images ({FORMS[form].told}, seed {arguments.seed})"
     if not made:
         print(f"{arguments.out} holds these {what} already")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.storage.atomic import atomic_path
+from pipeline.storage.atomic import atomic_path, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,8 +100,9 @@ def draw(
     if encoded:
         write_shard(out / SHARD, images, start, stack.config.image.num_classes)
         return
-    with atomic_path(out / ARRAY) as temporary, temporary.open("wb") as file:
-        np.save(file, images, allow_pickle=False)
+    content = io.BytesIO()  # numpy itself would say of a full disk only how much is missing
+    np.save(content, images, allow_pickle=False)
+    write_bytes(out / ARRAY, content.getvalue())
 
 
 def write_shard(path: Path, images: np.ndarray, start: int, classes: int) -> None:

@@ -4,6 +4,7 @@ On a cluster, and after a kill: tests/integration/test_generate.py.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,18 @@ def test_a_stop_while_it_is_put_together_is_mended(
     assert not one.out.exists()
     assert one.run()
     assert len(list(one.out.rglob("*.png"))) == 130
+
+
+@pytest.mark.parametrize(("form", "limit"), [("npz", 1000), ("npz", 100_000), ("folder", 1000)])
+def test_a_full_disk_is_told_and_leaves_nothing(
+    generation: Generation, small_files: Callable[[int], None], form: str, limit: int
+) -> None:
+    """While a chunk is written, and while all are put together."""
+    one = of_form(generation, form)
+    small_files(limit)
+    with pytest.raises(UserError, match="cannot be written: File too large"):
+        one.run()
+    assert not one.out.exists()
 
 
 def test_the_same_again_does_nothing(generation: Generation) -> None:
