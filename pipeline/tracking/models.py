@@ -119,17 +119,21 @@ def _save(folder: Path, stack_path: Path, signature: "ModelSignature", about: "M
 def _signature(stack_path: Path) -> "ModelSignature":
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
 
+    from pipeline.tracking.serving_model import MAX_ROWS
     from sgan.weights import read_card
 
     image = read_card(stack_path, "stack")["config"]["image"]
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec("long", "label"),
-        ColSpec("long", "seed", required=False),
+        # Of type `long` they would be cast before the model sees them: 3.5 and true to 3 and 1.
+        ColSpec(AnyType(), "label"),
+        ColSpec(AnyType(), "seed", required=False),
     ]
     images = TensorSpec(np.dtype("uint8"), (-1, image["height"], image["width"], image["channels"]))
-    return ModelSignature(inputs=Schema(columns), outputs=Schema([images]))
+    params = ParamSchema([ParamSpec("max_rows", "long", MAX_ROWS)])
+    return ModelSignature(inputs=Schema(columns), outputs=Schema([images]), params=params)
 
 
 def _release(package: str) -> str:

@@ -4,6 +4,9 @@ It stands alone: besides MLflow it needs torch, numpy, safetensors and the packa
 travels beside it.
 """
 
+import math
+import numbers
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +15,18 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
+MAX_ROWS = 256
+
 
 class SampleStack(PythonModel):
     """Draws an image for each label."""
 
     def load_context(self, context: Any) -> None:
         """Loads the stack from the artifact `stack` (safetensors)."""
+        from sgan.drawing import Drawer
         from sgan.weights import load_stack
 
-        self.stack = load_stack(Path(context.artifacts["stack"])).eval()
+        self.drawer = Drawer(load_stack(Path(context.artifacts["stack"])))
 
     def predict(
         self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
@@ -29,64 +35,70 @@ class SampleStack(PythonModel):
 
         Args:
             context: MLflow's; not used.
-            model_input: a DataFrame, or a mapping of columns: `label`, int64 in [0, classes);
-                optionally `seed`, int64. A row with a seed gives the same image in every
-                request; without the column every call draws anew.
-            params: not used.
+            model_input: a DataFrame, or a mapping of columns: `label`, whole numbers in
+                [0, classes); optionally `seed`, whole numbers in [0, 2³¹). A row with a seed gives
+                the same image in every request, that of `sgan sample --n 1 --seed`; a gap in the
+                column, or no column, draws anew.
+            params: `max_rows`, more than which are refused; a server's client would be gone before
+                they are drawn.
 
         Returns:
             uint8 array [rows, H, W, C] in [0, 255].
 
         Raises:
-            MlflowException: no column `label`, values that are no integers, a label out of range.
+            MlflowException: no column `label`, values that are no whole numbers or out of range,
+                too many rows.
         """
-        import numpy as np
         import torch
 
-        labels = _integers(model_input, "label")
-        classes = self.stack.config.image.num_classes
-        if labels is None:
-            raise MlflowException.invalid_parameter_value(
-                f"the input has no column 'label' (int64, 0 to {classes - 1})"
+        classes = self.drawer.stack.config.image.num_classes
+        most = (params or {}).get("max_rows", MAX_ROWS)
+        if "label" not in model_input:
+            raise _refused(f"the input has no column 'label' (0 to {classes - 1})")
+        given = _column(model_input, "label")
+        if len(given) > most:
+            raise _refused(
+                f"{len(given):,} rows: {most:,} are drawn at once; ask in parts, or set the "
+                "parameter max_rows where nobody waits for an answer in seconds"
             )
-        outside = labels[(labels < 0) | (labels >= classes)]
-        if len(outside):
-            raise MlflowException.invalid_parameter_value(
-                f"label {outside[0]}: allowed are 0 to {classes - 1}"
-            )
-        if not len(labels):
-            channels, height, width = self.stack.config.image.shape
-            return np.empty((0, height, width, channels), np.uint8)
-        noise = self._noise(_integers(model_input, "seed"))
-        return self.stack.sample_uint8(torch.from_numpy(labels), z=noise).numpy()
-
-    def _noise(self, seeds: Any) -> Any:
-        """z_i of every level, each row's from its own seed; None (draw anew) without seeds."""
-        if seeds is None:
-            return None
-        import torch
-
-        levels = range(self.stack.num_levels)
-        rows: dict[int, list[torch.Tensor]] = {i: [] for i in levels}
-        for seed in seeds.tolist():
-            generator = torch.Generator().manual_seed(seed)
-            for i in levels:
-                rows[i].append(self.stack.level(i).draw_z(1, generator))
-        return {i: torch.cat(drawn) for i, drawn in rows.items()}
+        labels = [_whole("label", value, classes) for value in given]
+        y = torch.tensor(labels, dtype=torch.int64)
+        return self.drawer.images(y, self.drawer.noise(_seeds(model_input, len(given)))).numpy()
 
 
-def _integers(model_input: Any, column: str) -> Any:
-    """One column as an int64 array [rows], None if there is none."""
+def _seeds(model_input: Any, count: int) -> list[int]:
+    """A seed for each row: its own, or a new one."""
+    from sgan.drawing import SEEDS
+
+    given = _column(model_input, "seed") if "seed" in model_input else [None] * count
+    return [
+        secrets.randbelow(SEEDS) if _is_gap(value) else _whole("seed", value, SEEDS)
+        for value in given
+    ]
+
+
+def _column(model_input: Any, name: str) -> list[Any]:
+    """One column's values, as they came."""
     import numpy as np
 
-    if column not in model_input:
-        return None
-    values = np.asarray(model_input[column]).reshape(-1)
-    if values.size and not np.issubdtype(values.dtype, np.integer):
-        raise MlflowException.invalid_parameter_value(
-            f"column {column!r} holds {values.dtype} values; integers are needed"
-        )
-    return values.astype(np.int64)
+    return np.asarray(model_input[name], dtype=object).reshape(-1).tolist()
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or value is pandas.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _whole(column: str, value: Any, below: int) -> int:
+    """A whole number in [0, below). One of no fraction is one: a gap makes floats of a column."""
+    allowed = f"whole numbers from 0 to {below - 1}"
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or value != value or not 0 <= value < below or value != int(value):
+        raise _refused(f"column {column!r} holds {str(value)[:60]!r}: allowed are {allowed}")
+    return int(value)
+
+
+def _refused(sentence: str) -> MlflowException:
+    return MlflowException.invalid_parameter_value(sentence)
 
 
 set_model(SampleStack())

@@ -40,13 +40,25 @@ def test_an_image_for_each_label(model):
 
 
 def test_a_row_with_a_seed_is_the_same_in_every_request(model):
-    """Up to the last digit of a sum, which depends on how many rows are computed at once."""
-    many = ask(model, label=[3, 5, 7], seed=[1, 2, 3]).astype(int)
-    alone = ask(model, label=[5], seed=[2]).astype(int)
-    turned = ask(model, label=[7, 5, 3], seed=[3, 2, 1]).astype(int)
-    assert abs(many[1] - alone[0]).max() <= 1
-    assert abs(many - turned[::-1]).max() <= 1
-    assert abs(many[1] - ask(model, label=[5], seed=[4])[0].astype(int)).max() > 1
+    many = ask(model, label=[3, 5, 7], seed=[1, 2, 3])
+    assert np.array_equal(many[1:2], ask(model, label=[5], seed=[2]))
+    assert np.array_equal(many[::-1], ask(model, label=[7, 5, 3], seed=[3, 2, 1]))
+    assert (many[1] != ask(model, label=[5], seed=[4])[0]).any()
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), pd.NA])
+def test_a_gap_among_the_seeds_draws_a_new_one(model, gap):
+    first, second = (ask(model, label=[3, 3], seed=[5, gap]) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert (first[1] != second[1]).any()
+    assert np.array_equal(first[:1], ask(model, label=[3], seed=[5]))
+
+
+def test_more_rows_than_a_client_would_wait_for_are_refused(model):
+    with pytest.raises(MlflowException, match="10,000 rows: 256 are drawn at once; ask in parts"):
+        ask(model, label=[3] * 10_000)
+    many = pd.DataFrame({"label": [3] * 300})
+    assert model.predict(None, many, {"max_rows": 300}).shape == (300, 28, 28, 1)
 
 
 def test_without_seeds_every_call_draws_anew(model):
@@ -67,12 +79,19 @@ def test_no_rows_are_no_images(model):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"class": [1]}, r"no column 'label' \(int64, 0 to 9\)"),
-        ({"label": [1, 10]}, r"label 10: allowed are 0 to 9"),
-        ({"label": [-1]}, r"label -1: allowed"),
-        ({"label": [1.5]}, r"column 'label' holds float64 values; integers are needed"),
-        ({"label": ["three"]}, r"column 'label' holds"),
-        ({"label": [1], "seed": [0.5]}, r"column 'seed' holds float64"),
+        ({"class": [1]}, r"no column 'label' \(0 to 9\)"),
+        ({"label": [1, 10]}, r"'label' holds '10': allowed are whole numbers from 0 to 9"),
+        ({"label": [-1]}, r"'label' holds '-1'"),
+        ({"label": [1, 3.5]}, r"'label' holds '3.5'"),
+        ({"label": [1, True]}, r"'label' holds 'True'"),
+        ({"label": [True]}, r"'label' holds 'True'"),
+        ({"label": [1, None]}, r"'label' holds 'nan'"),
+        ({"label": ["three"]}, r"'label' holds 'three'"),
+        ({"label": [1], "seed": [0.5]}, r"'seed' holds '0.5': allowed .* 0 to 2147483647"),
+        ({"label": [1], "seed": [-1]}, r"'seed' holds '-1'"),
+        ({"label": [1], "seed": [2**31]}, r"'seed' holds '2147483648'"),
+        ({"label": [1], "seed": [2**70]}, r"'seed' holds"),
+        ({"label": [1], "seed": [float("inf")]}, r"'seed' holds 'inf'"),
     ],
 )
 def test_what_cannot_be_drawn_is_the_caller_s_mistake(model, columns, message):
