@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Route
 
 from pipeline.serving import answers
 from pipeline.serving.batcher import MOST_WAITING, Batcher
@@ -67,9 +68,11 @@ def application(switch: Switch, hosts: tuple[str, ...] = ("*",), poll_s: float =
     _add_telling(app, switch, metrics)
     _add_errors(app)
     app.openapi = lambda: document(app.routes, switch.model)  # type: ignore[method-assign]
-    paths = frozenset(str(route.path) for route in app.routes if hasattr(route, "path"))
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    paths = frozenset(route.path for route in routes)
+    posts = frozenset(route.path for route in routes if "POST" in (route.methods or ()))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.add_middleware(Limits, metrics=metrics, paths=paths)
+    app.add_middleware(Limits, metrics=metrics, paths=paths, posts=posts)
     return app
 
 

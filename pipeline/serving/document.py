@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from pipeline.serving.model import ServedModel
+from pipeline.serving.questions import MOST_IMAGES
 
 _ERROR = {
     "type": "object",
@@ -60,7 +61,7 @@ def document(routes: Sequence[BaseRoute], model: ServedModel) -> dict[str, Any]:
         routes=routes,
     )
     schemas = told["components"]["schemas"]
-    for name in ("Samples", "Nearest"):
+    for name, most in (("Samples", MOST_IMAGES), ("Nearest", 1)):
         fields = schemas[name]["properties"]
         numbers = {"type": "integer", "minimum": 0, "maximum": len(model.classes) - 1}
         names = {"type": "string", "enum": list(model.classes)}
@@ -69,7 +70,7 @@ def document(routes: Sequence[BaseRoute], model: ServedModel) -> dict[str, Any]:
             "description": fields["z"].get("description", ""),
             "title": "Z",
             "type": "object",
-            "properties": {str(i): _vector(dim) for i, dim in model.z_dims.items()},
+            "properties": {str(i): _vector(dim, most) for i, dim in model.z_dims.items()},
             "additionalProperties": False,
         }
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -77,8 +78,8 @@ def document(routes: Sequence[BaseRoute], model: ServedModel) -> dict[str, Any]:
     return told
 
 
-def _vector(dim: int) -> dict[str, Any]:
+def _vector(dim: int, most: int) -> dict[str, Any]:
+    """One vector, or `most` of them at most: as many as `count` says, which no schema can."""
     numbers = {"type": "number", "minimum": 0, "maximum": 1}
     one = {"type": "array", "items": numbers, "minItems": dim, "maxItems": dim}
-    # As many vectors as `count` says, which a schema cannot: one, which `count` is by default.
-    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}

@@ -31,10 +31,13 @@ class Limits:
         app: the application.
         metrics: of the server.
         paths: the application's own, so that a client cannot make up names for counters.
+        posts: those of them that take a body.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]) -> None:
-        self._app, self._metrics, self._paths = app, metrics, paths
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, paths: frozenset[str], posts: frozenset[str]
+    ) -> None:
+        self._app, self._metrics, self._paths, self._posts = app, metrics, paths, posts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,7 +54,7 @@ class Limits:
             await send(message)
 
         try:
-            refused = _refusal(scope)
+            refused = _refusal(scope, self._posts)
             if refused is not None:
                 await _answer(sending, *refused)
             else:
@@ -62,13 +65,13 @@ class Limits:
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
 
-def _refusal(scope: Scope) -> tuple[int, str] | None:
+def _refusal(scope: Scope, posts: frozenset[str]) -> tuple[int, str] | None:
     """Status and sentence for a request whose head says enough."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > MOST_BYTES:
         return 413, _too_large(f"{int(length):,}")
-    if scope["method"] == "POST":
+    if scope["method"] == "POST" and scope["path"] in posts:
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if kind != b"application/json":
             told = ascii(kind.decode("latin-1"))[:60] if kind else "none"

@@ -1,4 +1,4 @@
-"""`mlflow models serve` of a registered stack, by the README's line: the portable way to serve it."""
+"""`mlflow models serve` of a registered stack, by the README's line."""
 
 import os
 import re

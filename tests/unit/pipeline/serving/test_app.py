@@ -200,6 +200,7 @@ def test_a_body_that_does_not_say_how_long_it_is(running):
     [
         ("GET", "/v1/samples", 405, "'GET' is not possible here"),
         ("DELETE", "/v1/model", 405, "'DELETE' is not possible here"),
+        ("POST", "/healthz", 405, "'POST' is not possible here"),
         ("GET", "/v2/samples", 404, "'/v2/samples': no such path"),
         ("GET", "/%2e%2e/app.py", 404, "no such path"),
         ("POST", "/v1/samples", 415, "must be application/json"),

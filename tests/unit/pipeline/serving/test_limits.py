@@ -22,7 +22,8 @@ def answered(headers, method="POST", path="/v1/samples"):
         return {"type": "http.request", "body": b""}
 
     metrics = Metrics(lambda: 0)
-    limits = Limits(application, metrics, frozenset({"/v1/samples"}))
+    own = frozenset({"/v1/samples"})
+    limits = Limits(application, metrics, own, own)
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
     asyncio.run(limits(scope, receive, send))
     assert dict(sent[0]["headers"])[b"x-content-type-options"] == b"nosniff"
