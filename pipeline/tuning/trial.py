@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from pipeline.tuning.yardstick import Measured, Yardstick
 if TYPE_CHECKING:
     from sgan.training.adversarial import AdversarialTask
 
+_PATIENCE_S = 6.0  # less than `stopping.SAVING_S`
 SAVED = "tune/saved"  # a report's only metric: the trial was told to stop, and has saved
 
 
@@ -92,7 +95,8 @@ def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
     """
     plan.luggage.unpack()
     trial = int(config["trial"])
-    stop = _Stop(plan.bell)
+    stop, sender = _Stop(plan.bell), _As(plan.sender, str(trial))
+    threading.Thread(target=_leave_at_last, args=(plan.bell, sender), daemon=True).start()
     try:
         run = _alone if plan.parts[trial].workers == 1 else _together
         result = run(plan, trial, stop)
@@ -148,6 +152,15 @@ def _alone(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
         if not stop.by_asha:
             _leave(sender)
         return None
+
+
+def _leave_at_last(bell: Any, sender: _As) -> None:
+    """What takes too long to save, or has nothing to save yet, is not waited for."""
+    stopped = Listener(bell)
+    while not stopped():
+        time.sleep(0.5)
+    time.sleep(_PATIENCE_S)
+    _leave(sender)
 
 
 def _leave(sender: _As) -> None:
