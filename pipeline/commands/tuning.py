@@ -105,8 +105,7 @@ def _best(stage: "Stage", outcome: "Outcome", apply: bool) -> int:
         return 0
     print(f"\n{outcome.patch()}")
     found = outcomes.overrides(stage.params, outcome.level, outcome.changes, stage.root / "conf")
-    if found:
-        print(outcomes.command(found))
+    print(outcomes.line(found, outcome.level, outcome.changes))
     if apply:
         outcomes.apply(stage.root / paths.PARAMS, outcome.level, outcome.changes)
         print(f"Wrote that into {paths.PARAMS}; `dvc repro` takes the level from storage.")

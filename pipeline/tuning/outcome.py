@@ -23,6 +23,8 @@ from sgan.config import to_dict
 
 _PLAIN = re.compile(r"[\w./:@+-]+")
 _WORDS = ("", "null", "true", "false")
+_ENVIRONMENT = ("promote", "runtime")  # sections that decide no result
+_READABLE = 15  # overrides on a line
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class Outcome:
 
 
 def overrides(params: Params, level: int, changes: Mapping[str, Any], conf: Path) -> list[str]:
-    """What `dvc exp run -S` has to be given so that conf/ composes the level with `changes`, and
-    the data and E that it was tuned on; [] where settings alone do not make them.
+    """What `dvc exp run -S` has to be given so that conf/ composes params.yaml as it is with these
+    `changes`, where things run aside; [] where settings alone do not make it.
 
     Args:
         params: what was tuned.
@@ -131,24 +133,29 @@ def overrides(params: Params, level: int, changes: Mapping[str, Any], conf: Path
         changes: of its settings, JSON types.
         conf: the folder of the groups.
     """
-    wanted = _changed(params, level, changes)
+    levels = {**params.raw["levels"]}
+    levels[str(level)] = {**levels[str(level)], **changes}
+    wanted = from_values({**params.raw, "levels": levels}, params.shown)
     try:
-        usual = compose((), conf=conf)
+        usual = leaves(compose((), conf=conf))
         found = [
-            f"{'.'.join(path)}={_hydra(value)}"
-            for path, value in leaves(_decisive(wanted.raw, level)).items()
-            if leaves(_decisive(usual, level)).get(path, ...) != value
+            _override(path, value)
+            for path, value in leaves(_decisive(wanted)).items()
+            if usual.get(path, ...) != value
         ]
         made = from_values(compose(found, conf=conf))
     except UserError:
         return []
-    same = made.data == wanted.data and made.encoder == wanted.encoder
-    return found if same and made.levels.get(level) == wanted.levels[level] else []
+    return found if _decisive(made) == _decisive(wanted) else []
 
 
-def command(found: Sequence[str]) -> str:
-    """The line that runs such an experiment."""
-    return "dvc exp run " + " ".join(f"-S {shlex.quote(one)}" for one in found)
+def line(found: Sequence[str], level: int, changes: Mapping[str, Any]) -> str:
+    """The command that runs such an experiment: with all of `found`, or, where that is none or too
+    much to read, with the level's changes alone."""
+    if not 0 < len(found) <= _READABLE:
+        found = [_override(("levels", str(level), name), v) for name, v in changes.items()]
+        return f"dvc exp run … {_options(found)}\n(… is what conf/ makes your params.yaml of)"
+    return f"dvc exp run {_options(found)}"
 
 
 def apply(path: Path, level: int, changes: Mapping[str, Any]) -> None:
@@ -189,16 +196,16 @@ def apply(path: Path, level: int, changes: Mapping[str, Any]) -> None:
         raise UserError(f"{path}: does not say what was written into it; is it edited meanwhile?")
 
 
-def _changed(params: Params, level: int, changes: Mapping[str, Any]) -> Params:
-    levels = {**params.raw["levels"]}
-    levels[str(level)] = {**levels[str(level)], **changes}
-    return from_values({**params.raw, "levels": levels}, params.shown)
+def _decisive(params: Params) -> dict[str, Any]:
+    return {name: section for name, section in params.raw.items() if name not in _ENVIRONMENT}
 
 
-def _decisive(values: Mapping[str, Any], level: int) -> dict[str, Any]:
-    """What decides the level's part."""
-    own = values["levels"].get(str(level), {})
-    return {"data": values["data"], "encoder": values["encoder"], "levels": {str(level): own}}
+def _options(found: Sequence[str]) -> str:
+    return " ".join(f"-S {shlex.quote(one)}" for one in found)
+
+
+def _override(path: Sequence[str], value: Any) -> str:
+    return f"{'.'.join(path)}={_hydra(value)}"
 
 
 def _yaml(value: Any) -> str:

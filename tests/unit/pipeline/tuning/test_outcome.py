@@ -12,7 +12,7 @@ import yaml
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import from_values, load
-from pipeline.tuning.outcome import Tried, apply, command, overrides
+from pipeline.tuning.outcome import Tried, apply, line, overrides
 from pipeline.tuning.space import Setting
 from sgan.config import LevelConfig
 
@@ -53,9 +53,9 @@ def test_overrides_compose_what_was_tuned_hand_edits_included(edits):
     params = from_values(values)
     found = overrides(params, 1, CHANGES, ROOT / "conf")
     assert len(found) == len(CHANGES) + len(edits)
-    line = command(found)
-    assert line.startswith("dvc exp run -S ")
-    again = [word for word in shlex.split(line)[3:] if word != "-S"]
+    told = line(found, 1, CHANGES)
+    assert told.startswith("dvc exp run -S ")
+    again = [word for word in shlex.split(told)[3:] if word != "-S"]
     made = from_values(compose(again))
     assert (made.data, made.encoder) == (params.data, params.encoder)
     assert made.levels[1] == replace(
@@ -69,9 +69,13 @@ def test_overrides_compose_what_was_tuned_hand_edits_included(edits):
     assert made.levels[0] == params.levels[0]
 
 
-def test_where_settings_alone_do_not_make_them_there_is_no_line():
+def test_where_settings_alone_do_not_make_them_the_line_has_the_changes_alone():
     three = from_values(compose(["stack=three_level"]))
     assert overrides(three, 2, {"lr_g": 0.001}, ROOT / "conf") == []
+    told = line([], 2, {"lr_g": 0.001})
+    assert told.splitlines()[0] == "dvc exp run … -S levels.2.lr_g=0.001"
+    many = [f"levels.0.z_dim={number}" for number in range(16)]
+    assert line(many, 2, {"lr_g": 0.001}) == told
 
 
 def test_applying_changes_its_lines_of_params_yaml_and_no_other(tmp_path):
