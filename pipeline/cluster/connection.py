@@ -1,7 +1,6 @@
 """A Ray session: the cluster that RAY_ADDRESS names, else a local Ray; its token, its signals."""
 
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -9,10 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from pipeline.cluster import nodes
+from pipeline.cluster import local, nodes
 from pipeline.cluster.room import Need, wait_for
 from pipeline.cluster.travel import runtime_env
 from pipeline.errors import UserError
@@ -64,7 +62,7 @@ def connected(cpus: int | None = None, wait_seconds: float = 60.0) -> Iterator[N
     """A Ray session: the cluster at RAY_ADDRESS, else a local one, ended afterwards.
 
     Args:
-        cpus: cores that a local Ray may hand out; all by default.
+        cpus: cores that a local Ray may hand out; all that this process may use by default.
         wait_seconds: how long the cluster's first core may take to come.
 
     Raises:
@@ -76,8 +74,7 @@ def connected(cpus: int | None = None, wait_seconds: float = 60.0) -> Iterator[N
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _check_answers(address)
-    else:
-        _ensure_token()
+    own = {} if address else local.options(cpus)
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -86,12 +83,7 @@ def connected(cpus: int | None = None, wait_seconds: float = 60.0) -> Iterator[N
             if address:
                 ray.init(address=address, runtime_env=runtime_env(), **quiet)
             else:
-                # Without "local" it would join whatever Ray another person started here.
-                own: dict[str, Any] = {
-                    "num_cpus": cpus or os.cpu_count(),
-                    "include_dashboard": False,
-                }
-                ray.init(address="local", **own, **quiet)
+                ray.init(**own, **quiet)
     except Exception as error:  # Ray raises that very class where its processes do not start
         raise UserError(_refused(address, error)) from error
     try:
@@ -194,10 +186,3 @@ def _own_signal_handlers() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _ensure_token() -> None:
-    """A local Ray gets a token of its own, which its processes inherit; nothing is written."""
-    places = (os.environ.get("RAY_AUTH_TOKEN"), os.environ.get("RAY_AUTH_TOKEN_PATH"))
-    if not any(places) and not (Path.home() / ".ray" / "auth_token").exists():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -3,12 +3,10 @@
 Training on real clusters: tests/integration/test_cluster.py.
 """
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -105,36 +103,6 @@ def test_a_head_that_dies_while_nothing_asks_for_it_still_gets_a_word() -> None:
 def test_an_address_where_nobody_is(free_port) -> None:
     with pytest.raises(UserError, match=r"does not answer \(.*refused\)\. Start it, or unset"):
         connection._check_answers(f"[127.0.0.1]:{free_port}")
-
-
-@pytest.fixture
-def no_token(monkeypatch, tmp_path: Path) -> Path:
-    """An environment and a home directory without a token."""
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.setenv(name, "to be put back afterwards")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return tmp_path
-
-
-def test_a_local_ray_gets_a_token_that_is_written_nowhere(no_token: Path) -> None:
-    connection._ensure_token()
-    first = os.environ.pop("RAY_AUTH_TOKEN")
-    connection._ensure_token()
-    assert len(first) == 64 and os.environ["RAY_AUTH_TOKEN"] != first
-    assert list(no_token.iterdir()) == []
-
-
-@pytest.mark.parametrize("where", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "file"])
-def test_a_person_s_own_token_is_taken(no_token: Path, monkeypatch, where: str) -> None:
-    if where == "file":
-        (no_token / ".ray").mkdir()
-        (no_token / ".ray" / "auth_token").write_text("mine")
-    else:
-        monkeypatch.setenv(where, "mine")
-    before = os.environ.get("RAY_AUTH_TOKEN")
-    connection._ensure_token()
-    assert os.environ.get("RAY_AUTH_TOKEN") == before
 
 
 def test_signals_are_ours_again_after_ray_took_them() -> None:
