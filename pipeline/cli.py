@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import UserError, weights_told
+from pipeline.paths import owning_project
 from pipeline.stages import ORDER
-from pipeline.tracking.uri import owning_project
 
 _DESCRIPTION = """\
 Train a Stacked GAN (Huang et al., CVPR 2017) and look at what it learnt.

@@ -39,10 +39,46 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
+def owning_project(root: Path) -> Path:
+    """`root`, or the project a temporary DVC workspace below `.dvc/tmp/exps` belongs to.
+
+    `dvc exp run --queue` and `--temp` run in such a workspace and delete it afterwards: what
+    is to outlive the run has to lie outside.
+    """
+    parts = root.parts
+    for index in range(len(parts) - 3):
+        if parts[index : index + 3] == (".dvc", "tmp", "exps"):
+            return Path(*parts[:index])
+    return root
+
+
+def in_project(path: str | Path, root: Path | None = None) -> Path:
+    """Where a path of the settings or the environment lies: relative means relative to the project
+    that owns the workspace `root` (default: `project_root`); `~` is the home directory.
+
+    Returns an absolute path; it is not required to exist.
+    """
+    return (owning_project(root or project_root()) / expanded(path)).resolve()
+
+
+def expanded(path: str | Path) -> Path:
+    """`~` as the home directory; as it stands where this account has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def found_in_project(path: str | Path) -> Path:
+    """As `in_project`, for what is read: a temporary workspace's own file, which git put there,
+    goes before that of its project."""
+    own = (project_root() / expanded(path)).resolve()
+    return own if own.exists() else in_project(path)
+
+
 def cache_dir() -> Path:
-    """Folder of downloaded raw files: `SGAN_CACHE`, else `.cache/sgan` under the root."""
-    chosen = os.environ.get("SGAN_CACHE")
-    return Path(chosen).expanduser().resolve() if chosen else project_root() / CACHE
+    """Folder of downloaded raw files: `SGAN_CACHE`, else `.cache/sgan` of the project."""
+    return in_project(os.environ.get("SGAN_CACHE") or CACHE)
 
 
 def level_weights(level: int) -> Path:

@@ -51,7 +51,6 @@ def _generate(arguments: argparse.Namespace) -> None:
     from pipeline.scores.shown import Shown
     from pipeline.scores.trained import trained
     from pipeline.storage.store import Storage
-    from pipeline.tracking.uri import owning_project
 
     form = arguments.format or form_by_name(arguments.out)
     if form == "npz":
@@ -67,7 +66,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     )
     kept = runtime.storage_uri()
     if "://" not in kept:
-        kept = str(owning_project(paths.project_root()) / kept)
+        kept = str(paths.in_project(kept))
     with Shown(console_for(runtime.progress)) as told:
         out, weights = arguments.out.absolute(), arguments.weights.absolute()
         generation = Generation(out, recipe, weights, runtime, Storage(kept), told)

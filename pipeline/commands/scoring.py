@@ -172,7 +172,6 @@ def _scores(
     from pipeline.scores.means import means
     from pipeline.scores.shown import Shown
     from pipeline.storage.store import Storage
-    from pipeline.tracking.uri import owning_project
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
@@ -180,7 +179,7 @@ def _scores(
     settings = replace(settings, **{k: v for k, v in chosen.items() if v is not None})
     runtime = params.runtime if params else RuntimeConfig()
     device = str(device_of(runtime.device))
-    kept = owning_project(paths.project_root()) / paths.STORAGE
+    kept = paths.in_project(paths.STORAGE)
     samples = [Samples(images, labels, arguments.seed)]
     threads = runtime.threads_of("judge")  # as the stage's, whose judge this is
     with Shown(console_for(runtime.progress)) as told, on_threads(threads):

@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 
 from pipeline.data import progress
 from pipeline.errors import UserError
-from pipeline.paths import cache_dir, project_root
+from pipeline.paths import cache_dir, found_in_project
 from pipeline.storage import s3
 from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 
@@ -46,7 +46,7 @@ def localise(source: str, files: Sequence[str] = ()) -> Path:
             "use a path, file://, http(s):// or s3://"
         )
     else:
-        path = (project_root() / Path(source).expanduser()).resolve()
+        path = found_in_project(source)
     if not path.exists():
         raise UserError(f"data.source: {path} does not exist; correct data.source in params.yaml")
     return path

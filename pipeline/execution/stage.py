@@ -16,7 +16,6 @@ from pipeline.parts.guard import Guard, guarded
 from pipeline.parts.supplying import file_sha256
 from pipeline.storage.store import Storage
 from pipeline.tracking.lineage import Lineage, experiment_label, lineage
-from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
     from pipeline.cluster.errand import Told, Work
@@ -106,7 +105,7 @@ class Stage:
     def kept(self, name: str) -> Path:
         """A folder or file beside the checkpoints, which outlives DVC's outputs and is shared by
         the temporary workspaces of `dvc exp run`."""
-        return owning_project(self.root) / paths.STORAGE / name
+        return paths.in_project(paths.STORAGE / name, self.root)
 
     def manifest(self) -> "Manifest":
         """The prepared data's manifest. Raises UserError where it is missing."""
@@ -202,7 +201,7 @@ class Stage:
     def storage(self) -> Storage:
         """Where checkpoints and results are kept."""
         uri = self.params.runtime.storage_uri()
-        return Storage(uri if "://" in uri else owning_project(self.root) / uri)
+        return Storage(uri if "://" in uri else paths.in_project(uri, self.root))
 
     def fetch_weights(self, part: "Part", target: Path) -> None:
         """A finished part's weights, into the workspace."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.paths import cache_dir
+from pipeline.paths import cache_dir, found_in_project
 from pipeline.scores import wheels
 from pipeline.scores.inception_network import (
     LAST_LAYER,
@@ -94,9 +94,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _local(weights: str) -> Path:
     from pipeline.data.fetch import localise
 
-    if "://" not in weights and not Path(weights).expanduser().is_file():
-        raise UserError(f"evaluate.inception_weights: {weights} does not exist")
-    return Path(weights).expanduser() if "://" not in weights else localise(weights)
+    if "://" in weights:
+        return localise(weights)
+    file = found_in_project(weights)
+    if not file.is_file():
+        raise UserError(f"evaluate.inception_weights: {file} does not exist")
+    return file
 
 
 def _from_wheel() -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline.errors import UserError
-from pipeline.paths import project_root
+from pipeline.paths import in_project
 from pipeline.storage.atomic import sweep, write_bytes
 from pipeline.storage.backend import Backend
 from pipeline.storage.folder import Folder
@@ -122,7 +122,7 @@ def _backend(uri: str) -> Backend:
         raise UserError(
             f"storage {uri!r}: unknown scheme {parsed.scheme!r}; use a path, file:// or s3://"
         )
-    return Folder((project_root() / Path(uri).expanduser()).resolve())
+    return Folder(in_project(uri))
 
 
 def _checked(key: str) -> str:

@@ -6,8 +6,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.paths import STORAGE
-from pipeline.tracking.uri import owning_project
+from pipeline.paths import STORAGE, owning_project
 
 if TYPE_CHECKING:
     import psutil

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
-from pipeline.paths import STORAGE
+from pipeline.paths import STORAGE, owning_project
 from pipeline.tracking import outbox
 from pipeline.tracking.asking import LOCK_S, Answer, Asker, is_outage
 from pipeline.tracking.experiment import open_experiment
@@ -29,7 +29,6 @@ from pipeline.tracking.uri import (
     interface,
     is_server,
     lock_path,
-    owning_project,
     tracking_uri,
 )
 

@@ -18,21 +18,9 @@ _SERVERS = ("http", "https")
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
 
 
-def owning_project(root: Path) -> Path:
-    """`root`, or the project a temporary DVC workspace below `.dvc/tmp/exps` belongs to.
-
-    `dvc exp run --queue` and `--temp` run in such a workspace and delete it afterwards: what
-    is to outlive the run has to lie outside.
-    """
-    parts = root.parts
-    for index in range(len(parts) - 3):
-        if parts[index : index + 3] == (".dvc", "tmp", "exps"):
-            return Path(*parts[:index])
-    return root
-
-
 def tracking_uri(root: Path, uri: str | None = None) -> str:
-    """`uri`, else `MLFLOW_TRACKING_URI`, else sqlite in `<root>/mlflow.db`.
+    """`uri`, else `MLFLOW_TRACKING_URI`, else sqlite in `<root>/mlflow.db`. A relative path of a
+    sqlite file is relative to `root`, the project that owns the workspace.
 
     Raises:
         UserError: the address is of a kind that MLflow does not track to (a folder, for example).
@@ -45,7 +33,8 @@ def tracking_uri(root: Path, uri: str | None = None) -> str:
             f"(http://host:port) or a database ({', '.join(_DATABASES)}), or unset the variable "
             f"to track in {TRACKING_DB} of the project."
         )
-    return chosen
+    file = _relative_file(chosen)
+    return chosen if file is None else f"sqlite:///{root / file}"
 
 
 def is_server(uri: str) -> bool:
@@ -120,3 +109,10 @@ def _sqlite_file(uri: str) -> Path | None:
     if not uri.startswith("sqlite:"):
         return None
     return Path(uri.removeprefix("sqlite:///").split("?")[0]).resolve()
+
+
+def _relative_file(uri: str) -> str | None:
+    """The file, with the options behind it, of an address such as `sqlite:///mlflow.db`."""
+    path = uri.partition("///")[2]
+    relative = uri.startswith("sqlite:///") and path and not path.startswith(("/", ":"))
+    return path if relative else None

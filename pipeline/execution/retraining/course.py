@@ -23,11 +23,11 @@ from pipeline.execution.retraining import branch, text
 from pipeline.execution.retraining.github import TOKENS, GitHub
 from pipeline.execution.retraining.outcome import LOCK, Outcome, outcome
 from pipeline.execution.submission import kept_in, name_of
+from pipeline.paths import in_project
 from pipeline.storage.atomic import write_bytes
 from pipeline.storage.lease import Lease
 from pipeline.storage.store import Storage
 from pipeline.tracking.clone import VARIABLE as CLONE_VARIABLE
-from pipeline.tracking.uri import owning_project
 
 if TYPE_CHECKING:
     from pipeline.execution.promotion import Decision
@@ -91,7 +91,7 @@ def retrain(root: Path, wanted: Wanted) -> int:
         )
     # A runner's folder does not outlive it: the next one goes on in the same runs of MLflow.
     os.environ.setdefault(CLONE_VARIABLE, name.replace("/", "-"))
-    storage = Storage(uri if "://" in uri else owning_project(root) / uri)
+    storage = Storage(uri if "://" in uri else in_project(uri, root))
     with _alone(storage, name, wait=wanted.wait):
         if cluster:
             status = _submitted(root, params, wanted, cluster)

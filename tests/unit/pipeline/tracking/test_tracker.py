@@ -8,7 +8,7 @@ from pipeline.errors import UserError
 from pipeline.tracking import uri as tracking_uri
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
-from pipeline.tracking.uri import lock_path, owning_project
+from pipeline.tracking.uri import lock_path
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.errors import WeightsError
 from sgan.stack import Stack
@@ -349,12 +349,6 @@ def test_a_database_whose_driver_is_missing(tmp_path):
     with pytest.raises(UserError, match="load plugin") as caught:
         Tracker(tmp_path, uri="mssql+nodriver://u:hunter22@127.0.0.1/db")
     assert "hunter22" not in str(caught.value)
-
-
-def test_temporary_workspaces_track_in_their_project(tmp_path):
-    temporary = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmpab12"
-    assert owning_project(temporary) == tmp_path
-    assert owning_project(tmp_path) == tmp_path
 
 
 def test_the_lock_lies_beside_the_database(tmp_path):

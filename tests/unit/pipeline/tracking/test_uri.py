@@ -1,8 +1,10 @@
 """Addresses of MLflow's pages: they work, and hold no credentials."""
 
+from pathlib import Path
+
 import pytest
 
-from pipeline.tracking.uri import interface, links_note
+from pipeline.tracking.uri import interface, links_note, tracking_uri
 
 
 @pytest.mark.parametrize(
@@ -16,6 +18,24 @@ from pipeline.tracking.uri import interface, links_note
 )
 def test_where_a_person_sees_the_runs(uri: str, shown: str) -> None:
     assert interface(uri) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:////project/mlflow.db"),
+        ("sqlite:///below/a.db?timeout=9", "sqlite:////project/below/a.db?timeout=9"),
+        ("sqlite:////kept/mlflow.db", "sqlite:////kept/mlflow.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql://db/mlflow", "postgresql://db/mlflow"),
+    ],
+)
+def test_a_relative_file_is_the_project_s(
+    given: str, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queued experiment's own folder is deleted with it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert tracking_uri(Path("/project")) == taken
 
 
 def test_a_credential_in_the_path_is_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
