@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from pipeline import unforeseen
 from pipeline.errors import UserError, weights_told
 from pipeline.paths import owning_project
 from pipeline.stages import ORDER
@@ -95,7 +96,8 @@ def _stage(name: str) -> Callable[[argparse.Namespace], None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 for bad input, 128 + n after signal n."""
+    """Run one command; returns the exit status: 0, 2 for bad input, 70 for a fault of this program,
+    128 + n after signal n."""
     try:
         try:
             return _handled(argv)
@@ -119,6 +121,10 @@ def _handled(argv: Sequence[str] | None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return unforeseen.tell(error, argv if argv is not None else sys.argv[1:])
 
 
 def _stay_in_workspace() -> None:

@@ -53,7 +53,7 @@ def refusals_told(path: Path, temporary: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSED or error.filename not in (None, *_around(temporary or path)):
+        if not is_refusal(error) or error.filename not in (None, *_around(temporary or path)):
             raise
         raise UserError(f"{path} cannot be written: {refusal(error, path.parent)}") from error
 
@@ -75,6 +75,11 @@ def refusal(error: OSError, folder: Path) -> str:
         f"{error.strerror} ({free}). Make room there, or mend the folder's rights, and run again: "
         "nothing is half written, and what was there before is as it was"
     )
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether a disk is full or may not be used: what a person can mend."""
+    return error.errno in _REFUSED
 
 
 def is_full(error: OSError) -> bool:
