@@ -199,3 +199,25 @@ def test_plain_ray_job_submit_keeps_its_results_in_a_folder_of_the_head(
     assert (kept / "mlflow.db").is_file()
     assert "fetched prepare" in project.submit("--fetch", "plain", "--storage", str(kept))
     assert project.repro("prepare") == []
+
+
+@pytest.mark.slow  # all stages, as one job
+def test_a_retraining_is_a_job_whose_results_come_to_a_branch(project, s3, tmp_path) -> None:
+    project.edit(encoder={"total_images": 2000, "seed": 3})
+    (project.root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    project.run("dvc", "remote", "add", "--default", "kept", "s3://kept/dvc")
+    project.run("git", "rm", "--quiet", "-r", "--cached", "--ignore-unmatch", ".dvc/tmp")
+    project.commit("a remote")
+    project.run("git", "init", "--quiet", "--bare", str(tmp_path / "origin.git"))
+    project.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
+    told = project.sgan("retrain", "--python", sys.executable)
+    assert ": SUCCEEDED\n" in told and "fetched prepare, encoder" in told
+    branch = told.split("retrain: branch ")[1].split(" pushed")[0]
+    text = (project.root / "artifacts" / "retrain.md").read_text()
+    assert "| joint | trained |" in text and "| git |  | clean | clean | ✓ |" in text
+    clone = Submitter(tmp_path / "clone")
+    clone.variables = project.variables
+    clone.root.mkdir()
+    clone.run("git", "clone", "--quiet", "--branch", branch, str(tmp_path / "origin.git"), ".")
+    clone.run("dvc", "pull")
+    assert "Data and pipelines are up to date" in clone.run("dvc", "status")
