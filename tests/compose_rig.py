@@ -71,17 +71,18 @@ class Composed:
             "SGAN_HEAD_PORT": str(self.ports["head:6379"]),
             "SGAN_JOBS_PORT": str(self.ports["jobs"]),
             "SGAN_METRICS_PORT": str(self.ports["metrics"]),
+            "RAY_raylet_start_wait_time_s": "120",
         }
         options = [f"--temp-dir={self._ray}", f"--dashboard-agent-listen-port={free_port()}"]
         self._begin("head", ports, [*options, _STORE])
         self._until("head", lambda: "Ray runtime started" in self.log("head"))
         for number in range(self.services["worker"]["deploy"]["replicas"]):
             own = {"SGAN_LISTEN": f"127.0.0.{number + 3}", "SGAN_CPUS": "1"}
-            own["SGAN_METRICS_PORT"] = str(free_port())
+            own |= {"SGAN_METRICS_PORT": str(free_port()), "RAY_raylet_start_wait_time_s": "120"}
             options = [f"--dashboard-agent-listen-port={free_port()}", _STORE]
-            self._begin("worker", own, options, f"worker{number}")
-        for number in range(self.services["worker"]["deploy"]["replicas"]):
             name = f"worker{number}"
+            # One after the other: nodes that start together on two cores time out.
+            self._begin("worker", own, options, name)
             self._until(name, lambda name=name: "Ray runtime started" in self.log(name))
 
     def serve(self, model: str) -> str:
