@@ -116,7 +116,7 @@ def test_its_command_line_works_where_the_code_is_installed(image: Path) -> None
     assert told.returncode == 0 and "Train a Stacked GAN" in told.stdout
     where = started(image, "python", "-c", "import pipeline, sgan; print(pipeline.__file__)")
     assert where.stdout.startswith(f"{image}/")
-    for name in ("ray", "mlflow", "dvc", "git"):
+    for name in ("ray", "dvc", "git"):
         assert started(image, name, "--version").returncode == 0, name
 
 
