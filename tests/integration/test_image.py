@@ -132,10 +132,10 @@ def test_buckets_are_made_once(image: Path, tmp_path: Path) -> None:
     server = S3Server(tmp_path)
     server.start()
     try:
-        told = [started(image, "buckets", "a", "b", **server.environment()) for _ in range(2)]
+        told = [started(image, "buckets", "one", "two", **server.environment()) for _ in range(2)]
     finally:
         server.kill()
     assert [one.stdout for one in told] == [
-        "bucket a: made\nbucket b: made\n",
-        "bucket a: is there\nbucket b: is there\n",
+        "bucket one: made\nbucket two: made\n",
+        "bucket one: is there\nbucket two: is there\n",
     ], told[0].stderr
