@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,11 @@ DVC = (sys.executable, "-m", "dvc")
 
 
 def test_from_a_change_to_a_branch_that_a_fresh_clone_takes(
-    checkout: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    checkout: Path,
+    tmp_path: Path,
+    hub: Any,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert retrain(checkout, Wanted()) == 0
     told = capfd.readouterr().out
@@ -31,8 +36,16 @@ def test_from_a_change_to_a_branch_that_a_fresh_clone_takes(
     assert "| joint | trained | 30 s | 1.0 |" in text
     assert "**No verdict**: " in text and "These are the first results." in text
 
+    monkeypatch.setenv("GH_TOKEN", "right")
+    monkeypatch.setenv("GITHUB_API_URL", hub.api)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     assert retrain(checkout, Wanted()) == 0  # as after a kill behind the push
-    assert "branch retrain/main is there already" in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert "branch retrain/main is there already" in told and "retrain: https://hub/pull/1" in told
+    (pull,) = hub.pulls
+    assert (pull["head"], pull["base"]) == ("retrain/main", "main")
+    assert "| joint | trained | 30 s | 1.0 |" in pull["body"]
+    assert "right" not in told
 
     run("git", "fetch", "--quiet", "origin")
     run("git", "push", "--quiet", "origin", "origin/retrain/main:main")
