@@ -104,7 +104,8 @@ def test_evaluate_gives_the_stack_s_own_scores(trained, monkeypatch, capsys, tmp
         out = str(tmp_path / name)
         assert main(["generate", "--n", count, "--seed", "1", "--out", out]) == 0
         scores = str(tmp_path / "scores.json")
-        assert main(["evaluate", "--images", out, "--data", "custom", "--seed", "1"]) == 0
+        options = ["--data", "custom", "--seed", "1", "--out", scores]
+        assert main(["evaluate", "--images", out, *options]) == 0
         theirs = {s["key"]: s["value"] for s in json.loads(Path(scores).read_text())}
         ours = {s["key"]: s["value"] for s in own if s["key"] in theirs}
         assert len(ours) == len(theirs) > 10
