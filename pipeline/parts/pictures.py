@@ -25,7 +25,7 @@ _GAP = 2
 
 
 class Pictures:
-    """Pictures of a training at `POINTS` fixed numbers of images, resumed or not.
+    """Pictures of a training at `POINTS` fixed numbers of images, whether or not it was resumed.
 
     Level 0 draws images of real images' h_1, the joint training of labels. What a level above makes
     is no image, and only G_0, which trains elsewhere, could make one of it: it is shown as it is,

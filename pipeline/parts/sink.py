@@ -171,7 +171,9 @@ class PartSink:
         means = {key: total / self._counts[key] for key, total in self._sums.items()}
         speed = images / elapsed_s if elapsed_s > 0 else 0.0
         self._sums, self._counts = {}, {}
-        self._sent_images, self._sent_at = self.images_seen, now
+        self._sent_images = self.images_seen
+        if self._sent_at is not None:  # before the first step the clock does not run
+            self._sent_at = now
         self._sent_rows = len(self._rows)
         seen, total = self.images_seen, self.total_images
         shown = () if picture is None else (picture,)

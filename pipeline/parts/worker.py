@@ -129,6 +129,8 @@ class _Training:
         seen = min(self.start * self.task.batch_size, total)
         sender = send if self.comm.rank == 0 else _discard
         with PartSink(name, total, sender, rows=self.curve.rows, images_seen=seen) as sink:
+            if self.pictures is not None and self.start == 0:
+                sink.show(self.pictures.key, self.pictures.draw)  # what it starts from
             try:
                 hooks = self._hooks(sink, should_stop, watch)
                 metrics = self.recipe.train(self.task, self.batches, hooks, start=self.start)

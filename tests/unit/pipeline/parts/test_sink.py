@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pipeline.parts.curve import Curve
-from pipeline.parts.sink import ActorSender, MetricHub, PartSink
+from pipeline.parts.sink import ActorSender, MetricHub, PartSink, Picture
 
 
 class Recorder:
@@ -169,3 +169,31 @@ def test_sender_travels_without_its_pending_call():
         "_flush_timeout_s": 5.0,
         "_last": None,
     }
+
+
+def test_a_picture_goes_at_once_and_the_clock_waits_for_the_first_step(clock):
+    sender = Recorder()
+    sink = PartSink("level0", 1000, sender, interval_s=60)
+    sink.show("samples", lambda: b"png 0")
+    clock.now += 1000
+    sink.step(100, {"m": 1.0})
+    clock.now += 1
+    sink.step(200, {"m": 3.0})
+    sink.show("samples", lambda: b"png 200")
+    first, second = sender.sent
+    assert (first[1], first[6]) == (0, Picture("samples", b"png 0"))
+    assert (second[1], second[3], second[4]) == (200, {"m": 2.0}, 100.0)
+    assert second[6] == Picture("samples", b"png 200")
+
+
+def test_a_picture_that_fails_costs_a_warning(caplog):
+    def draw():
+        raise MemoryError("no room")
+
+    hub = MetricHub()
+    with caplog.at_level(logging.WARNING), PartSink("level0", 1000, hub.report) as sink:
+        sink.step(100, {"m": 1.0})
+        sink.show("samples", draw)
+    assert "training goes on without them" in caplog.text
+    (report,) = hub.drain()
+    assert (report.images_seen, report.picture) == (100, None)
