@@ -166,6 +166,8 @@ class _Training:
             sink.step(images, metrics)
             if watch is not None and images < total and images // watch.every > seen // watch.every:
                 watch(images, self.task)
+            if self.pictures is not None and self.pictures.due(images):
+                sink.show(self.pictures.key, self.pictures.draw)
             seen = images
 
         every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
