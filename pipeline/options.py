@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _SEEDS = 2**31
 
 
-def add_weights(command: argparse.ArgumentParser) -> None:
-    """The `--weights` option."""
+def add_weights(command: Any) -> None:
+    """The `--weights` option, of a parser or a group."""
     command.add_argument(
         "--weights",
         type=Path,
@@ -38,11 +38,15 @@ def add_model(command: Any) -> None:
     )
 
 
-def add_sheet(command: argparse.ArgumentParser) -> None:
-    """The options of everything that draws from the stack: `--out`, `--seed`, `--weights`."""
+def add_sheet(command: argparse.ArgumentParser, model: bool = False) -> None:
+    """The options of everything that draws from the stack: `--out`, `--seed`, `--weights`, and
+    `--model` instead of that where `model` says so."""
     command.add_argument("--out", type=Path, required=True, metavar="PNG", help="file to write")
     command.add_argument("--seed", type=int, help="same seed, same images; default: a new one")
-    add_weights(command)
+    stack = command.add_mutually_exclusive_group()
+    add_weights(stack)
+    if model:
+        add_model(stack)
 
 
 def taught(description: str, example: str) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def _summary(_: argparse.Namespace) -> None:
         "\nTry next:\n"
         "  sgan sample --label 1 --n 64 --out ones.png     (in .venv/bin)\n"
         "  sgan vary --level 0 --out strokes.png           what z_0 decides\n"
+        "  sgan serve                                      move through its noise in a browser\n"
         "  make ui                                         runs side by side in MLflow\n"
         "  dvc metrics show                                what runs are compared by\n"
         "  edit params.yaml (levels.1.lambda_ent, say) and `make repro`: only level 1 on retrains\n"

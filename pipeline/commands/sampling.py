@@ -31,8 +31,7 @@ def add(commands: Any) -> None:
         metavar=("I", "NUMBERS"),
         help="z_I of every image, comma-separated in [0, 1]; may be given once a level",
     )
-    options.add_sheet(sample)
-    options.add_model(sample)
+    options.add_sheet(sample, model=True)
     sample.set_defaults(handler=_sample)
 
     vary = commands.add_parser(

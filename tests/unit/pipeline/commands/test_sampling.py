@@ -117,6 +117,14 @@ def test_an_image_is_that_of_its_own_seed(weights: Path) -> None:
     assert np.array_equal(tiles(Path("m.png"), 1, 3)[0, 2], tiles(Path("one.png"), 1, 1)[0, 0])
 
 
+def test_a_model_or_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("sample", "--model", "models:/a/1", "--weights", "x", "--out", "x.png")
+    assert "not allowed with argument" in capsys.readouterr().err
+    assert run("sample", "--model", "models:/a", "--out", "x.png") == 2
+    assert "--model models:/a: must be models:/NAME@ALIAS" in capsys.readouterr().err
+
+
 def test_noise_may_be_given(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--label", 4, "--n", 4, "--weights", weights)
     given = ("--z", 1, "0,.25,.5,1", "--z", 0, ".1,.2,.3,.4")

@@ -3,14 +3,18 @@
 import base64
 import io
 import json
+import re
 import socket
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 from PIL import Image
+
+from pipeline.serving import app
 
 NUMBERS = [0.25, 0.5, 0.75, 1]
 
@@ -108,10 +112,16 @@ def test_a_head_that_names_another_host_is_refused(running):
     assert answer.status_code == 400
 
 
-def test_the_docs_need_nothing_from_elsewhere(running):
-    page = requests.get(f"{running.url}/docs", timeout=10)
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert "http" not in page.text.replace(running.url, "")
+def test_pages_need_nothing_from_elsewhere(running):
+    files = sorted(path.name for path in Path(app.__file__).with_name("page").iterdir())
+    assert {"index.html", "explorer.js"} <= set(files)
+    for name in ("", "docs", *(name for name in files if not name.endswith(".html"))):
+        answer = requests.get(f"{running.url}/{name}", timeout=10)
+        assert answer.status_code == 200, name
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "http:" not in answer.text, name
+        assert "https:" not in answer.text, name
+        assert "//" not in re.sub(r"^ *//.*|  // .*", "", answer.text, flags=re.M), name
     document = requests.get(f"{running.url}/openapi.json", timeout=10).json()
     assert set(document["paths"]) == {
         "/v1/samples", "/v1/nearest", "/v1/directions", "/v1/model", "/healthz", "/metrics",
