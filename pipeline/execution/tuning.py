@@ -181,8 +181,8 @@ class Job:
                 ]
             if not search.run(replace(wanted, parts=parts), ears, go_on=resume):
                 self.say(
-                    f"Stopped: {len(trials.ended)} of {len(parts)} trials have ended, the others "
-                    "are kept where they are. Go on with the same command and --resume"
+                    "Stopped: every trial is kept where it is. Go on with the same command and "
+                    "--resume"
                 )
                 raise SystemExit(128 + stage.guard.signal_number)
 

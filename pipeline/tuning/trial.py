@@ -6,7 +6,6 @@ import math
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,8 +94,10 @@ def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
     """
     plan.luggage.unpack()
     trial = int(config["trial"])
-    stop, sender = _Stop(plan.bell), _As(plan.sender, str(trial))
-    threading.Thread(target=_leave_at_last, args=(plan.bell, sender), daemon=True).start()
+    stop, sender, ended = _Stop(plan.bell), _As(plan.sender, str(trial)), threading.Event()
+    patience = threading.Thread(target=_leave_at_last, args=(plan.bell, sender, ended))
+    patience.daemon = True
+    patience.start()
     try:
         run = _alone if plan.parts[trial].workers == 1 else _together
         result = run(plan, trial, stop)
@@ -111,6 +112,8 @@ def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
             stop.tell(asdict(failed))
         else:
             stop.tell({"trial": trial, "error": str(error)})
+    finally:
+        ended.set()
 
 
 class _Stop:
@@ -150,25 +153,26 @@ def _alone(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
         return train_part(plan.parts[trial], sender, should_stop=stop, watch=watch)
     except TrainingStopped:
         if not stop.by_asha:
-            _leave(sender)
+            _saved(sender)
         return None
 
 
-def _leave_at_last(bell: Any, sender: _As) -> None:
+def _saved(sender: _As) -> None:
+    """The search is being stopped, and this trial has saved: it may end. Ray Tune, whose loop does
+    not turn any more, will not take it for done."""
+    sender("", 0, 0, {SAVED: 1.0}, 0.0)
+    sender.flush()
+
+
+def _leave_at_last(bell: Any, sender: _As, ended: threading.Event) -> None:
     """What takes too long to save, or has nothing to save yet, is not waited for."""
     stopped = Listener(bell)
     while not stopped():
-        time.sleep(0.5)
-    time.sleep(_PATIENCE_S)
-    _leave(sender)
-
-
-def _leave(sender: _As) -> None:
-    """The search is being stopped, and this trial has saved: say so, and end this process. To
-    return would tell Ray Tune that the trial is done, and to wait that it does not answer."""
-    sender("", 0, 0, {SAVED: 1.0}, 0.0)
-    sender.flush()
-    os._exit(0)
+        if ended.wait(0.5):
+            return
+    if not ended.wait(_PATIENCE_S):
+        _saved(sender)
+        os._exit(0)
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,8 @@ def _together(plan: Plan, trial: int, stop: _Stop) -> dict[str, Any] | None:
             trainer.fit()
         except TrainingFailedError as error:
             if stop():
-                _leave(_As(plan.sender, str(trial)))
+                _saved(_As(plan.sender, str(trial)))
+                return None
             causes = getattr(error, "worker_failures", {}).values()
             raise next((e for e in causes if isinstance(e, UserError)), error) from error
     return checkpoints.result()
