@@ -10,7 +10,9 @@ import torch
 from pipeline.data import feature_writer, features
 from pipeline.errors import UserError
 from pipeline.parts.part import Identity
+from pipeline.parts.pictures import Pictures
 from pipeline.parts.recipes import level
+from pipeline.parts.worker import train_part
 from sgan.config import EncoderConfig, LevelConfig
 from sgan.encoder import Encoder
 from sgan.errors import WeightsError
@@ -20,6 +22,25 @@ from sgan.training.comm import Comm
 from sgan.weights import load_encoder
 
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("index", "key"), [(0, "samples"), (1, "features")])
+def test_a_worker_sends_pictures_and_trains_the_same_weights(
+    index, key, config, part, tmp_path, monkeypatch
+) -> None:
+    digests, sent = [], []
+    for drawn in (True, False):
+        mine = part(Identity.of_level(config, index, {}))
+        mine = mine.placed(storage=str(tmp_path / str(drawn)), device="cpu", threads=1)
+        with monkeypatch.context() as patch:
+            if not drawn:
+                patch.setattr(Pictures, "due", lambda *_: False)
+                patch.setattr(Pictures, "draw", lambda *_: b"")
+            result = train_part(mine, lambda *report: sent.append(report))
+        digests.append(result["weights_sha256"])
+    shown = [(report[1], report[6].key) for report in sent if len(report) > 6 and report[6].png]
+    assert shown == [(0, key), (6, key), (12, key)]
+    assert digests[0] == digests[1]
 
 
 @pytest.mark.parametrize("index", [0, 1])
