@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.storage.s3_client import as_variables
 
 PACKAGES = ("pipeline", "sgan")
 # What a worker imports, beside the two packages.
-NEEDED = ("boto3", "numpy", "pyarrow", "ray", "safetensors", "torch", "webdataset")
+NEEDED = ("boto3", "numpy", "pillow", "pyarrow", "ray", "safetensors", "torch", "webdataset")
 _SAME = ("python", "ray", "torch")
 _CARRIED = re.compile(r"(?:AWS|SGAN|MLFLOW|RAY_TRAIN)_\w+|(?i:(?:https?|all|no|ftp)_proxy)")
 _NAMES_A_FILE = re.compile(r"\w+_(?:FILE|PATH|BUNDLE|DIR)")
+_PROFILE = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _MODE = "SGAN_RUNTIME_ENV"
 
 
@@ -86,6 +88,8 @@ class Luggage:
 def packed() -> Luggage:
     """What this process gives to the tasks that it starts."""
     carried = {name: value for name, value in os.environ.items() if _CARRIED.fullmatch(name)}
+    if files := as_variables():  # a profile's name means nothing elsewhere
+        carried = {name: value for name, value in carried.items() if name not in _PROFILE} | files
     return Luggage(carried, {name: value for name, value in _versions().items() if value})
 
 

@@ -152,7 +152,13 @@ def _download_body(url: str, path: Path, headers: dict[str, str]) -> str | None:
 def _localise_s3(uri: str) -> Path:
     bucket, key = s3.parse(uri)
     folder = cache_folder("s3", uri)
-    exact = [entry for entry in s3.list_objects(uri) if key and entry.key == key]
+    listed = s3.list_objects(uri)
+    exact = [entry for entry in listed if entry.key == key and not key.endswith("/")]
+    if exact and any(entry.key.startswith(f"{key}/") for entry in listed):
+        raise UserError(
+            f"data.source: {uri} is an object, and objects lie below {uri}/ too; write {uri}/ for "
+            "these, or rename the one that is meant"
+        )
     base = key.rpartition("/")[0] if exact else key.strip("/")
     found = exact or s3.list_objects(f"s3://{bucket}/{base}/" if base else f"s3://{bucket}")
     wanted = {

@@ -5,7 +5,6 @@
 <storage>/jobs/<name>/job.json    how the job stands; at its end written last
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline import paths
 from pipeline.errors import UserError
 from pipeline.execution import dvc_remote
 from pipeline.storage.atomic import write_bytes
+from pipeline.storage.s3_client import endpoint
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def remote_config(storage: str) -> dict[str, str]:
     """DVC's settings of the remote below `storage`."""
     if not storage.startswith("s3://"):
         return {"url": f"{storage}/dvc"}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    return {"url": f"{storage}/dvc"} | ({"endpointurl": endpoint} if endpoint else {})
+    server = endpoint()
+    return {"url": f"{storage}/dvc"} | ({"endpointurl": server} if server else {})
 
 
 class JobResults:

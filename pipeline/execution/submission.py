@@ -15,6 +15,7 @@ from pipeline.cluster.travel import packed
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
+from pipeline.storage.s3_client import endpoint
 from pipeline.tracking.lineage import NO_GIT, REVISION_VARIABLE, git_revision
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.uri import URI_VARIABLE, is_server, tracking_uri
@@ -89,10 +90,9 @@ def prepare(
     tracking = tracked_at(kept)
     _not_this_machine(URI_VARIABLE, tracking if is_server(tracking) else "", address)
     if kept.startswith("s3://"):
-        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-        _not_this_machine("AWS_ENDPOINT_URL", endpoint, address)
+        _not_this_machine("AWS_ENDPOINT_URL", endpoint() or "", address)
     contents, outside = _contents(params, root, data)
-    environment = (credentials() if kept.startswith("s3://") else {}) | travelling()
+    environment = travelling()
     environment[URI_VARIABLE] = tracking
     if outside:
         environment[paths.DATA_SOURCE_VARIABLE] = package.sent_as(outside).as_posix()
@@ -183,27 +183,6 @@ def travelling() -> dict[str, str]:
     name files of this machine or are said anew."""
     carried = packed().environment
     return {name: value for name, value in carried.items() if name not in _STAY}
-
-
-def credentials() -> dict[str, str]:
-    """AWS credentials that stand in this machine's files (~/.aws), as variables; those of the
-    environment travel anyway, and those that a machine has by its role are its own."""
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return {}
-    import boto3
-
-    session = boto3.Session()
-    found = session.get_credentials()
-    if found is None or found.method in ("iam-role", "container-role"):
-        return {}
-    keys = found.get_frozen_credentials()
-    known = {
-        "AWS_ACCESS_KEY_ID": keys.access_key,
-        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
-        "AWS_SESSION_TOKEN": keys.token,
-        "AWS_DEFAULT_REGION": session.region_name,
-    }
-    return {name: value for name, value in known.items() if value}
 
 
 def _not_this_machine(variable: str, uri: str, address: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.storage.atomic import atomic_path
 from pipeline.storage.backend import Damaged, NoConditionalWrites
-from pipeline.storage.s3_client import client, parse, patiently
+from pipeline.storage.s3_client import client, endpoint, parse, patiently
 from pipeline.storage.s3_stream import Reader, open_stream
 
 __all__ = ["client", "open_stream", "parse"]  # and all below: what others need of S3 is here
@@ -150,7 +150,7 @@ def _try_put(content: bytes, uri: str, **condition: str) -> bool:
 def _keeps_conditions(uri: str) -> bool:
     """Whether the server heeds them: some store all the same, and say nothing. Asked once for a
     process, an endpoint and a bucket, by objects beside `uri`."""
-    place = (os.getpid(), os.environ.get("AWS_ENDPOINT_URL"), parse(uri)[0])
+    place = (os.getpid(), endpoint(), parse(uri)[0])
     if place not in _conditional:
         probe = f"{uri}.probe-{uuid.uuid4().hex}"
         try:

@@ -1,7 +1,9 @@
 """The S3 client of a process, what its errors mean, and waiting for a server that is away.
 
-Endpoint, region and credentials come from the environment as boto3 knows them:
-`AWS_ENDPOINT_URL`, `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`.
+Endpoint, region and credentials are found as `aws s3 ls` finds them: in the environment
+(`AWS_ENDPOINT_URL_S3` before `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, …), in the
+profile that `AWS_PROFILE` names, or with the machine. Where there are no credentials at all,
+requests go unsigned, which public buckets answer.
 """
 
 import functools
@@ -14,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
+from pipeline.paths import expanded
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -47,13 +50,61 @@ def parse(uri: str) -> tuple[str, str]:
 
 def client() -> Any:
     """The boto3 S3 client of this process (made anew after a fork or for another endpoint)."""
-    return _client(os.getpid(), os.environ.get("AWS_ENDPOINT_URL"))
+    return _client(os.getpid(), endpoint(), os.environ.get("AWS_PROFILE"))
+
+
+def endpoint() -> str | None:
+    """The server that the environment names; None: the profile's, else Amazon's.
+
+    Raises UserError for one without a scheme.
+    """
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        value = os.environ.get(variable)
+        if value and not value.startswith(("http://", "https://")):
+            raise UserError(f"{variable}={value}: has no scheme; write http://{value} or https://…")
+        if value:
+            return value
+    return None
+
+
+def as_variables() -> dict[str, str]:
+    """What this machine's own files (~/.aws, by AWS_PROFILE) say of S3, as variables for another
+    machine. Empty where the environment has credentials, or the machine has them by its role."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") or not _has_files():
+        return {}
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = boto3.Session()
+        found = session.get_credentials()
+        scoped = session._session.get_scoped_config()
+    except BotoCoreError as error:
+        raise UserError(f"S3: {error}. Check AWS_PROFILE and its files") from error
+    known = {"AWS_DEFAULT_REGION": session.region_name}
+    if not endpoint():
+        known["AWS_ENDPOINT_URL"] = scoped.get("endpoint_url")
+    if found is not None and found.method not in ("iam-role", "container-role"):
+        keys = found.get_frozen_credentials()
+        known |= {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_SESSION_TOKEN": keys.token,
+        }
+    return {name: value for name, value in known.items() if value}
+
+
+def _has_files() -> bool:
+    named = ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
+    return any(os.environ.get(name) for name in named) or expanded("~/.aws").is_dir()
 
 
 @functools.lru_cache(maxsize=4)
-def _client(process: int, endpoint: str | None) -> Any:
+def _client(process: int, server: str | None, profile: str | None) -> Any:
     import boto3
+    from botocore import UNSIGNED
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -62,8 +113,14 @@ def _client(process: int, endpoint: str | None) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            config = config.merge(Config(signature_version=UNSIGNED))
+        region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
+        return session.client("s3", endpoint_url=server, region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:  # a profile that is not there; a broken address
+        raise UserError(f"S3: {error}. Check AWS_PROFILE ({profile}) and its files") from error
 
 
 @contextmanager
@@ -113,8 +170,8 @@ def explained(uri: str) -> Iterator[None]:
     )
 
     check = (
-        f"Check AWS_ENDPOINT_URL ({os.environ.get('AWS_ENDPOINT_URL')}), AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY."
+        f"Check AWS_ENDPOINT_URL ({endpoint()}), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+        "AWS_PROFILE."
     )
     try:
         yield
@@ -127,7 +184,8 @@ def explained(uri: str) -> Iterator[None]:
         passing = code in _PASSING or (status >= 500 and status != 501)
         raise (Away if passing else UserError)(
             f"{uri}: S3 answered {code}: {about.get('Message', '')}. "
-            "Check the bucket's name and the rights of AWS_ACCESS_KEY_ID."
+            "Check the bucket's name and the rights of AWS_ACCESS_KEY_ID or AWS_PROFILE; without "
+            "either, only public buckets answer."
         ) from error
     except (ConnectionError, HTTPClientError) as error:
         kind = UserError if isinstance(error, SSLError) else Away
@@ -154,7 +212,7 @@ class _Outage:
                 return float(chosen)
             except ValueError:
                 raise UserError(f"SGAN_STORAGE_WAIT={chosen}: must be seconds, as 300") from None
-        known = os.environ.get("AWS_ENDPOINT_URL") in self._known
+        known = endpoint() in self._known
         return WAIT_SECONDS if known else FIRST_WAIT_SECONDS
 
     def tell(self, error: Away, limit: float) -> None:
@@ -167,7 +225,7 @@ class _Outage:
     def over(self) -> None:
         """It has answered."""
         with self._lock:
-            self._known.add(os.environ.get("AWS_ENDPOINT_URL"))
+            self._known.add(endpoint())
             if self._since is not None:
                 away, self._since = time.monotonic() - self._since, None
                 print(f"S3 answers again, after {away:.0f} s.", flush=True)

@@ -85,6 +85,10 @@ def test_what_a_worker_imports_is_looked_for_on_every_node() -> None:
         for kind in ("encoder", "level", "joint")
         for found in graph.find_upstream_modules(f"pipeline.parts.recipes.{kind}")
     }
-    outside = {name for name in imported if name.split(".")[0] not in travel.PACKAGES}
+    outside = {
+        {"PIL": "pillow"}.get(name, name)
+        for name in imported
+        if name.split(".")[0] not in travel.PACKAGES
+    }
     with_others = {"botocore", "filelock", "urllib3"}
     assert outside - set(sys.stdlib_module_names) - with_others == set(travel.NEEDED)

@@ -69,17 +69,6 @@ def test_the_environment_travels_by_an_allow_list(monkeypatch: pytest.MonkeyPatc
     }
 
 
-def test_credentials_in_this_machines_files_travel_as_variables(tmp_path, monkeypatch) -> None:
-    file = tmp_path / "credentials"
-    file.write_text("[default]\naws_access_key_id = key\naws_secret_access_key = word\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
-    found = submission.credentials()
-    assert (found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]) == ("key", "word")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
-    assert submission.credentials() == {}
-
-
 def test_the_revision_travels_where_there_is_one(root: Path) -> None:
     assert submission.prepare(root, HEAD, "s3://b", []).revision == ""
     subprocess.run(["git", "commit", "-qm", "one"], cwd=root, check=True)

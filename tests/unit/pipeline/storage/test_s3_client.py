@@ -4,6 +4,7 @@ A server that is really away: tests/integration/test_storage_faults.py.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -60,6 +61,70 @@ def test_servers_that_know_no_checksums_are_asked_for_none(monkeypatch: pytest.M
     assert config.response_checksum_validation == "when_required"
     assert config.region_name == "eu-west-1"
     assert config.connect_timeout == s3.CONNECT_SECONDS
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine whose ~/.aws holds a profile `lab`, and whose environment says nothing of S3."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "credentials").write_text(
+        "[lab]\naws_access_key_id = key\naws_secret_access_key = word\n"
+    )
+    (tmp_path / "config").write_text(
+        "[profile lab]\nregion = eu-west-3\nendpoint_url = http://127.0.0.1:9\n"
+    )
+    s3._client.cache_clear()
+    return tmp_path
+
+
+def test_a_profile_has_its_keys_region_and_server(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    made = s3.client()
+    assert made.meta.region_name == "eu-west-3"
+    assert made.meta.endpoint_url == "http://127.0.0.1:9"
+    signed = made.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+    assert "KeyId=key" in signed or "Credential=key" in signed
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    with pytest.raises(UserError, match=r"profile \(none\) could not be found\. Check AWS_PROFILE"):
+        s3.client()
+
+
+def test_to_another_machine_a_profile_goes_as_variables(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    assert s3.as_variables() == {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "word",
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the environment's go before")
+    assert s3.as_variables() == {}
+
+
+def test_without_credentials_requests_are_not_signed(files: Path) -> None:
+    """As public buckets want them."""
+    from botocore import UNSIGNED
+
+    assert s3.client().meta.config.signature_version is UNSIGNED
+
+
+def test_the_server_for_s3_goes_before_that_for_all(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:10")
+    assert s3.client().meta.endpoint_url == "http://127.0.0.1:10"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio:9000")
+    with pytest.raises(UserError, match=r"_URL_S3=minio:9000: has no scheme; write http"):
+        s3.client()
 
 
 def refusal(code: str, message: str = "as it pleases", status: int = 400) -> ClientError:
