@@ -27,27 +27,35 @@ WORKERS ?= logical
 PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
 BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 
-.PHONY: help setup repro test test-unit test-integration lint format lock ui bench chaos ablations clean clean-all
+.PHONY: FORCE help setup repro test test-unit test-integration lint format lock ui bench chaos ablations clean clean-all
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## create .venv from requirements.lock (done by the other targets as needed)
 
-# The stamp is written last: a set-up that failed half-way starts again.
-$(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { \
+# What .venv was made from, and for which folder: content decides, not dates, and a copy of this folder
+# gets a .venv of its own. The stamp is written last: a set-up that failed half-way starts again.
+MADE_FROM = $(shell cat requirements.lock requirements.in pyproject.toml | cksum) $(CURDIR)
+
+$(READY): FORCE
+	@test "$$(cat $(READY) 2>/dev/null)" != "$(MADE_FROM)" || exit 0; \
+	test -n "$(PYTHON)" || { \
 	  echo "error: no Python 3.11 or 3.12 on PATH; install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
-	  exit 2; }
-	@start=$$(date +%s); set -e; \
+	  exit 2; }; \
+	start=$$(date +%s); set -e; \
+	exec 9>$(VENV).lock; $(PYTHON) -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'; \
+	test "$$(cat $(READY) 2>/dev/null)" != "$(MADE_FROM)" || exit 0; \
 	echo "Setting up $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."; \
-	rm -rf $(VENV); \
+	rm -rf $(VENV); hash -r; \
 	$(PYTHON) -m venv $(VENV); \
 	$(VENV)/bin/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION); \
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python $(UV_LINKS) $(TORCH) -r requirements.lock; \
 	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .; \
-	touch $(READY); \
+	echo "$(MADE_FROM)" > $(READY); \
 	echo "Set up $(VENV) in $$(( $$(date +%s) - start )) s."
+
+FORCE:
 
 repro: $(READY) ## run whatever stages are out of date, then print the results (ARGS="-f levels")
 	@python -m dvc repro $(ARGS)
