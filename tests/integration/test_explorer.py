@@ -4,6 +4,7 @@ import hashlib
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(bool(browser.why_not()), reason=browser.why_not() or "there is one"),
 ]
 
-RIGHT = "\ue014"
+LEFT, RIGHT = "\ue012", "\ue014"
 PICTURE = """
 const image = document.getElementById('picture'), canvas = document.createElement('canvas');
 [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
@@ -39,6 +40,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     try:
         window.open(url)
         window.wait("document.querySelectorAll('#variations img').length == 12")
+        window.weights = weights  # type: ignore[attr-defined]
         yield window
         assert window.complaints() == []
     finally:
@@ -125,6 +127,22 @@ def test_the_command_gives_the_same_picture(page: Browser, tmp_path: Path) -> No
     shown = np.array(page.run(PICTURE).split(","), int).reshape(28, 28, 4)
     written = np.asarray(Image.open(tmp_path / "sample.png"))
     assert np.array_equal(written[::2, ::2, 0], shown[..., 0])
+
+
+def test_another_model_is_taken_up_by_an_open_page(page: Browser) -> None:
+    before, noise = picture(page, 0), line(page)
+    served_before = page.run("return model.sha256")
+    page.run("document.querySelector('[data-level=\"1\"] .sliders input').focus()")
+    write_stack(page.weights, seed=4, z_dims=(4, 5, 6))  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 60
+    while page.run("return model.sha256") == served_before:  # until an answer comes from the other
+        assert time.monotonic() < deadline
+        page.press(RIGHT)
+        page.press(LEFT)
+        time.sleep(0.2)
+    page.wait("document.getElementById('told').textContent.includes('another model')")
+    assert picture(page, 0) != before
+    assert line(page).split(" --z ")[0] == noise.split(" --z ")[0]
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: Browser) -> None:

@@ -262,9 +262,9 @@ const begin = async () => {
     const same = JSON.stringify(model.levels);
     await learn();
     if (JSON.stringify(model.levels) !== same) location.reload();
-    tell(`The server has taken up version ${model.version}.`);
     variationsOf = stripOf = "";
     moved();
+    tell("The server has taken up another model; the same noise, drawn by it.");
   }));
   $("explorer").hidden = false;
   moved();
