@@ -38,28 +38,25 @@ class Switch:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._told = ""
-        self._refused = ""
         with weights_told():
             self.model = load(source, source.version())
 
     def look(self) -> bool:
-        """Take up what the source has now; True where that is something else. A failure is logged
-        once and changes nothing."""
-        version = ""
+        """Take up what the source has now; True where that is something else. A failure changes
+        nothing, is logged once, and is tried again at the next look: a store may be away."""
         try:
             with weights_told():
                 version = self._source.version()
-                if version in (self.model.version, self._refused):
+                if version == self.model.version:
                     return False
                 model = load(self._source, version)
         except UserError as error:
-            self._refused = version  # not read again until there is another
             if str(error) != self._told:
                 _logger.warning("goes on with version %s: %s", self.model.version, error)
             self._told = str(error)
             self.failed()
             return False
-        before, self.model, self._told, self._refused = self.model.version, model, "", ""
+        before, self.model, self._told = self.model.version, model, ""
         _logger.warning("switched from version %s to %s", before, version)
         self.switched(model)
         return True
