@@ -1,6 +1,7 @@
 """The interface, asked over HTTP: images, what they depend on, and how mistakes are told."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -12,9 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+import torch
 from PIL import Image
 
 from pipeline.serving import app
+from pipeline.serving.sources import WeightsFile
+from pipeline.serving.switching import Switch
+from pipeline.serving.training_images import TrainingImages
 
 NUMBERS = [0.25, 0.5, 0.75, 1]
 
@@ -90,6 +95,20 @@ def test_without_training_images_there_is_no_nearest(running):
     answer = ask(running, "/v1/nearest", label=1)
     assert answer.status_code == 404
     assert "not in this project" in answer.json()["error"]
+
+
+def test_the_nearest_training_image(weights, start):
+    """Among noise, and the sample itself at row 7."""
+    switch = Switch(WeightsFile(weights))
+    drawer = switch.model.drawer
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)
+    images[7] = drawer.images(torch.tensor([4]), drawer.noise([9]))[0].numpy()
+    held = TrainingImages(images, np.arange(20) % 10)
+    switch.model = dataclasses.replace(switch.model, training=held)
+    told = ask(start(switch, 0.0), "/v1/nearest", label=4, seed=9).json()
+    assert (told["row"], told["label"], told["class"]) == (7, 7, "7")
+    assert told["distance"] == pytest.approx(0, abs=0.05)
+    assert np.array_equal(pixels(base64.b64decode(told["png"])), images[7][..., 0])
 
 
 def test_counts(running):
