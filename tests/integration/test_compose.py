@@ -5,6 +5,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -25,7 +26,9 @@ pytestmark = [
 class Inside(Project):
     """A project whose stages have what a container of the stack has."""
 
-    variables: dict[str, str]
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.variables: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **self.variables}

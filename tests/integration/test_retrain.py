@@ -31,7 +31,9 @@ BRANCH = "origin/retrain/main"
 class Runner(Project):
     """A fresh clone, and how it reaches S3 and MLflow."""
 
-    variables: dict[str, str]
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.variables: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **self.variables}
