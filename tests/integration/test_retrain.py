@@ -24,7 +24,10 @@ pytestmark = [
 ]
 
 RETRAIN = ("python", "-m", "pipeline", "retrain")
-ONE_THREAD = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
+# What is trained hardly matters here, and each test trains all of it.
+LITTLE = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
+LITTLE += ["encoder.total_images=4000", "levels.0.total_images=1000", "levels.1.total_images=10000"]
+LITTLE += ["joint.total_images=500", "evaluate.cas=false", "evaluate.judge_epochs=1.0"]
 BRANCH = "origin/retrain/main"
 
 
@@ -63,7 +66,7 @@ class World:
         made = Runner.create(folder / "first")
         made.variables = self.variables
         made.sgan(
-            "compose", "data=mnist_small", f"data.source={self.data}", "budget=smoke", *ONE_THREAD
+            "compose", "data=mnist_small", f"data.source={self.data}", "budget=smoke", *LITTLE
         )
         (made.root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
         made.run("dvc", "remote", "add", "--default", "kept", "s3://kept/dvc")
