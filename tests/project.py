@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 CODE = ("pipeline", "sgan", "conf", "tests/data", ".dvc/config")
 CODE += ("dvc.yaml", "params.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
 UNWANTED = shutil.ignore_patterns("*.egg-info")  # compiled modules save each process a second
+# Overrides for tests in which it hardly matters what is trained: a fifth of the smoke budget.
+LITTLE = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
+LITTLE += ["encoder.total_images=4000", "levels.0.total_images=1000", "levels.1.total_images=10000"]
+LITTLE += ["joint.total_images=500", "evaluate.cas=false", "evaluate.judge_epochs=1.0"]
 REPRO_S = 800  # it takes a minute; on a machine that others use too, many
 
 

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.compose_rig import ROOT, Composed
-from tests.project import Project
+from tests.project import LITTLE, Project
 from tests.servers import Postgres
 
 pytestmark = [
@@ -50,7 +50,7 @@ def project(stack: Composed, tmp_path_factory: pytest.TempPathFactory) -> Inside
     made = Inside.create(tmp_path_factory.mktemp("inside") / "sgan")
     made.variables = {**stack.environment(), "AWS_CONFIG_FILE": str(made.root.parent / "aws")}
     (made.root.parent / "aws").touch()
-    made.sgan("compose", "data=mnist_small", "budget=smoke")
+    made.sgan("compose", "data=mnist_small", "budget=smoke", *LITTLE)
     made.commit("small")
     assert made.repro() == [
         "prepare", "encoder", "features", "levels", "joint", "evaluate", "report", "promote",

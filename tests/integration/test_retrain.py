@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.fault_proxy import FaultProxy
-from tests.project import Project
+from tests.project import LITTLE, Project
 from tests.servers import MlflowServer, S3Server
 
 pytestmark = [
@@ -24,10 +24,6 @@ pytestmark = [
 ]
 
 RETRAIN = ("python", "-m", "pipeline", "retrain")
-# What is trained hardly matters here, and each test trains all of it.
-LITTLE = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
-LITTLE += ["encoder.total_images=4000", "levels.0.total_images=1000", "levels.1.total_images=10000"]
-LITTLE += ["joint.total_images=500", "evaluate.cas=false", "evaluate.judge_epochs=1.0"]
 BRANCH = "origin/retrain/main"
 
 

@@ -111,7 +111,8 @@ def minutes_text(minutes: float | None) -> str:
 def _done_table(outcome: Outcome) -> list[str]:
     lines = ["| | | took | core-minutes |", "|---|---|---:|---:|"]
     for one in outcome.done:
-        spent = minutes_text(one.core_minutes) if one.how in (TRAINED, RAN) else ""
+        known = None if one.seconds is None else one.core_minutes
+        spent = minutes_text(known) if one.how in (TRAINED, RAN) else ""
         cells = (one.name, _how(one), seconds_text(one.seconds), spent)
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     total = f"{outcome.core_minutes:.1f} core-minutes in all."
