@@ -51,6 +51,7 @@ _COMMANDS = (
     "submit",
     "retraining",
     "project",
+    "inspecting",
     "dependencies",
 )
 

@@ -14,7 +14,7 @@ from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import Decoded
 from pipeline.data.images import ImageCollector, Sides
 from pipeline.data.scratch import PIECE_BYTES, Images
-from pipeline.data.survey.labels import distinct
+from pipeline.data.survey.arrays import npz_names
 from pipeline.errors import UserError
 from pipeline.params.named_sets import IDX_FILES, SVHN_FILES
 
@@ -149,24 +149,8 @@ def _npz(path: Path, archive: "NpzFile", collector: Callable[[], ImageCollector]
     if len(has_test) == 1:
         raise UserError(f"{path}: has {has_test.pop()} alone; give both x_test and y_test, or none")
     test = _npz_pair(path, archive, collector(), "x_test", "y_test") if has_test else None
-    classes = _npz_names(path, archive["classes"]) if "classes" in arrays else None
+    classes = npz_names(str(path), archive["classes"]) if "classes" in arrays else None
     return Decoded(train=train, test=test, classes=classes)
-
-
-def _npz_names(path: Path, names: np.ndarray) -> tuple[str, ...]:
-    """The classes' names, of text or of bytes. Raises UserError for others, and doubled ones."""
-    where = f"{path}: classes"
-    if names.dtype.kind == "S":
-        try:
-            names = np.char.decode(names, "utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{where}: names in bytes that are not UTF-8 ({error})") from error
-    if names.dtype.kind not in "Uiu" or names.ndim != 1:
-        raise UserError(
-            f"{where}: of dtype {names.dtype} and shape {list(names.shape)}; they must be names in "
-            "one dimension, one per class"
-        )
-    return distinct(where, names.tolist())
 
 
 def _npz_pair(

@@ -69,7 +69,7 @@ def decode_parquet(
     pairs, skipped, first = {}, 0, None
     for split, tables in plan.parts.items():
         collector = ImageCollector(image_size, on_bad_image, sides, first)
-        for content, label, where in (row for table in tables for row in _rows(root, table)):
+        for content, label, where in (row for table in tables for row in rows(root, table)):
             collector.add(content, plan.numbers[label] if plan.numbers else label, where)
         images, labels = collector.stack()
         first = collector.first
@@ -78,7 +78,8 @@ def decode_parquet(
     return Decoded(pairs["train"], pairs.get("test"), None, skipped)
 
 
-def _rows(root: Path, table: Table) -> Iterator[tuple[bytes, Any, str]]:
+def rows(root: Path, table: Table) -> Iterator[tuple[bytes, Any, str]]:
+    """A table's encoded images, labels as they stand there, and where each stands."""
     path, row = root / table.path, 0
     with _parquet(path) as file:
         columns = [table.image, table.label]

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
 
-from pipeline.data import progress
+from pipeline.data import patterns, progress
 from pipeline.errors import UserError
-from pipeline.paths import cache_dir, found_in_project
+from pipeline.paths import cache_dir
 from pipeline.storage import s3
 from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 
@@ -46,10 +46,23 @@ def localise(source: str, files: Sequence[str] = ()) -> Path:
             "use a path, file://, http(s):// or s3://"
         )
     else:
-        path = found_in_project(source)
+        path = patterns.local(source)
+        if patterns.is_pattern(source):
+            return _localise_pattern(source)
     if not path.exists():
         raise UserError(f"data.source: {path} does not exist; correct data.source in params.yaml")
     return path
+
+
+def _localise_pattern(source: str) -> Path:
+    """The folder below which a local source with braces or wildcards names files."""
+    pattern = patterns.parse(source)
+    base = patterns.local(pattern.base)
+    if base.is_dir():
+        names = (p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
+        patterns.require_all(pattern, names, source)
+        return base
+    raise UserError(f"data.source: {base} does not exist; correct data.source in params.yaml")
 
 
 def cache_folder(kind: str, address: str) -> Path:
@@ -152,6 +165,15 @@ def _download_body(url: str, path: Path, headers: dict[str, str]) -> str | None:
 def _localise_s3(uri: str) -> Path:
     bucket, key = s3.parse(uri)
     folder = cache_folder("s3", uri)
+    if patterns.is_pattern(uri):
+        pattern = patterns.parse(uri)
+        base = pattern.base.removeprefix(f"s3://{bucket}").strip("/")
+        below = f"s3://{bucket}/{base}/" if base else f"s3://{bucket}"
+        every = {entry.key.removeprefix(f"{base}/"): entry for entry in s3.list_objects(below)}
+        patterns.require_all(pattern, every, uri)
+        matching = {name: entry for name, entry in every.items() if pattern.matches(name)}
+        _fetch_objects(uri, bucket, matching, folder)
+        return folder
     listed = s3.list_objects(uri)
     exact = [entry for entry in listed if entry.key == key and not key.endswith("/")]
     if exact and any(entry.key.startswith(f"{key}/") for entry in listed):

@@ -13,7 +13,7 @@ from pipeline.data.images import ANY_SIDE, Sides, resize_all
 from pipeline.data.scratch import Images
 from pipeline.data.survey.description import Description
 from pipeline.data.survey.forms import FORMATS
-from pipeline.data.survey.surveying import Surveyed, surveyed
+from pipeline.data.survey.surveying import Surveyed, Wanted, surveyed
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
 
@@ -26,23 +26,25 @@ def decode(
     where: str = "",
     heard: Heard = lambda _: None,
     sides: Sides = ANY_SIDE,
+    wanted: Wanted = None,
 ) -> tuple[Decoded, Description]:
     """Decode what lies at `path`; returns it and its description.
 
     where: how messages call it, by default its path.
     heard: is told the description before anything is decoded, and may refuse it.
     sides: as of `ImageCollector`, for sets that are not known by name.
+    wanted: which files of a folder there are, by their paths below it; None: all.
     Raises UserError, naming the file and the remedy, for anything that cannot be used.
     """
     if settings.format not in FORMATS:
         raise UserError(f"data.format is {settings.format!r}; allowed: {', '.join(FORMATS)}")
     if settings.on_bad_image not in ("error", "skip"):
         raise UserError(f"data.on_bad_image is {settings.on_bad_image!r}; allowed: error, skip")
-    with surveyed(path, settings, where) as found:
+    with surveyed(path, settings, where, wanted) as found:
         heard(found.description)
         root = found.local()
         try:
-            decoded = _decode(found, root, settings, sides)
+            decoded = read(found, root, settings, sides)
         except UserError as error:
             if found.listing.place == "folder":
                 raise
@@ -58,7 +60,8 @@ def _place(found: Surveyed) -> str:
     return where if found.listing.place != "file" else str(Path(where).parent)
 
 
-def _decode(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> Decoded:
+def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> Decoded:
+    """Decode what a survey planned, whose files lie in `root`. Raises UserError."""
     size, on_bad, plan = settings.image_size, settings.on_bad_image, found.plan
     sides = sides if settings.name not in NAMED else None
     if plan.form == "folder":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data import fetch
+from pipeline.data import fetch, patterns
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
 from pipeline.data.decoded import (
     SPLIT_SEED,
@@ -136,7 +136,10 @@ def _decode_checked(
             require_usable(description, settings, origin)
         heard(description)
 
-    decoded, description = decode(path, settings, "", surveyed, sides)
+    where = origin if patterns.is_pattern(settings.source) else ""
+    decoded, description = decode(
+        path, settings, where, surveyed, sides, patterns.wanted(settings.source)
+    )
     if known is not None:
         decoded.classes = known.classes
     names = class_names(decoded, origin)

@@ -1,5 +1,6 @@
 """The members of a zip or an uncompressed tar, without unpacking them, and their safe unpacking."""
 
+import os
 import posixpath
 import shutil
 import tarfile
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pipeline.data.survey.description import Tally
-from pipeline.data.survey.kinds import is_image_name
+from pipeline.data.survey.kinds import is_any_picture_name
 from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
 from pipeline.data.survey.names import is_system, listed, shortened, shown
 from pipeline.data.survey.samples import require_whole, unpacked
@@ -54,7 +55,9 @@ def of_zip(path: Path, encoding: str | None = None) -> Listing:
             _require_readable(path, member, name)
             if name in files:
                 tally.add(
-                    "members that stand twice (the last one counts)", name, is_image_name(name)
+                    "members that stand twice (the last one counts)",
+                    name,
+                    is_any_picture_name(name),
                 )
             files[name] = member
 
@@ -90,7 +93,7 @@ def _is_system_path(name: str) -> bool:
 def _wanted(name: str, tally: Tally) -> bool:
     system = _is_system_path(name)
     if system:
-        tally.add(SYSTEM, name, int(is_image_name(name)))
+        tally.add(SYSTEM, name, int(is_any_picture_name(name)))
     return not system
 
 
@@ -250,6 +253,7 @@ def of_tar(path: Path) -> Listing:
     entries = [Entry(name, member.size) for name, member in files.items()]
     made = _listing(path, "tar", entries, opener, tally, folders - {"."}, [])
     made.lost = lost
+    made.lies = lambda name: (content, files[name].offset_data, files[name].size)
     return made
 
 
@@ -261,7 +265,7 @@ def _take_member(
     tally: Tally,
     lost: list[str],
 ) -> None:
-    image = int(is_image_name(name))
+    image = int(is_any_picture_name(name))
     if member.islnk() or member.issym():
         base = posixpath.dirname(name) if member.issym() else ""
         target = posixpath.normpath(posixpath.join(base, member.linkname))
@@ -294,8 +298,11 @@ def unpack(listing: Listing, paths: Iterable[str], folder: Path) -> None:
         for name in wanted:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with listing.opener(name) as source, target.open("xb") as out:
-                shutil.copyfileobj(source, out, 1 << 20)
+            with target.open("xb") as out:
+                if listing.lies is not None and _copied(*listing.lies(name), out):
+                    continue
+                with listing.opener(name) as source:
+                    shutil.copyfileobj(source, out, 1 << 20)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -304,6 +311,25 @@ def unpack(listing: Listing, paths: Iterable[str], folder: Path) -> None:
         NotImplementedError,
     ) as error:
         raise damaged(path, error) from error
+
+
+def _copied(content: IO[bytes], start: int, size: int, out: IO[bytes]) -> bool:
+    """Whether the system copied these bytes of a file by itself; else nothing was written."""
+    if not hasattr(os, "copy_file_range"):
+        return False
+    try:
+        done = 0
+        while done < size:
+            moved = os.copy_file_range(
+                content.fileno(), out.fileno(), size - done, start + done, done
+            )
+            if not moved:
+                return False
+            done += moved
+    except OSError:
+        out.truncate(0)
+        return False  # across file systems, or full: copying tells
+    return True
 
 
 def damaged(path: Path, error: Exception) -> UserError:

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Split, Tally
-from pipeline.data.survey.labels import distinct
+from pipeline.data.survey.labels import MOST_CLASSES, distinct
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
 from pipeline.data.survey.trees import Choices
@@ -30,6 +30,7 @@ CIFAR_SHEET_LABELS = {
     "train": "train_lables.json",
     "test": "test_lables.json",
 }  # the package's spelling
+_MOST_LABELS = 1 << 30
 NPZ_PAIRS = (("x_train", "y_train"), ("images", "labels"))
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -81,11 +82,13 @@ def survey_idx(
     plan = Plan("idx", arrays=dict(paths))
     if choices.classes:
         made.classes = distinct(listing.where, choices.classes)
+    labels = {s: _idx_labels(listing, paths.get(f"{s}_labels")) for s in ("train", "test")}
+    made.classes = _named(listing, labels["train"], made.classes)
     for split, role in (("train", TRAIN), ("test", TEST)):
         path = paths.get(f"{split}_images")
         if path is not None:
-            count = _idx_count(listing, path)
-            made.splits.append(Split(path.rpartition("/")[2], role, "its name", count))
+            count, found = _idx_count(listing, path), _counts(labels[split], made.classes)
+            made.splits.append(Split(path.rpartition("/")[2], role, "its name", count, found))
     made.left_out = tally.kinds()
     return made, plan
 
@@ -98,6 +101,44 @@ def _idx_count(listing: Listing, path: str) -> int:
     except (OSError, EOFError, zlib.error):
         return -1
     return int.from_bytes(head[4:8], "big") if len(head) == 8 and head[:2] == b"\0\0" else -1
+
+
+def _idx_labels(listing: Listing, path: str | None) -> np.ndarray | None:
+    """The labels of an IDX file; None where there are none that can be read: decoding tells."""
+    if path is None:
+        return None
+    try:
+        with listing.open(path) as raw, _unzipped(raw) as stream:
+            content = stream.read(_MOST_LABELS)
+    except (OSError, EOFError, zlib.error):
+        return None
+    if content[:4] != b"\0\0\x08\x01" or len(content) != 8 + int.from_bytes(content[4:8], "big"):
+        return None
+    return np.frombuffer(content, np.uint8, offset=8)
+
+
+def _named(
+    listing: Listing, labels: np.ndarray | None, given: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """The classes by what is set, else by their numbers; None where only decoding tells."""
+    if labels is None or not len(labels) or labels.min() < 0 or labels.max() >= MOST_CLASSES:
+        return given
+    count = int(labels.max()) + 1
+    if given is not None and len(given) != count:
+        raise UserError(
+            f"{listing.where}: {len(given)} class names ({listed(given)}), and the labels are 0 to "
+            f"{count - 1}: there must be {count} names, in the order of the labels"
+        )
+    return given or tuple(str(number) for number in range(count))
+
+
+def _counts(labels: np.ndarray | None, classes: tuple[str, ...] | None) -> tuple[int, ...]:
+    """Images by class; () where a label is of none of them, of which decoding tells."""
+    if labels is None or classes is None or not len(labels):
+        return ()
+    if labels.min() < 0 or labels.max() >= len(classes):
+        return ()
+    return tuple(np.bincount(labels, minlength=len(classes)).tolist())
 
 
 def _unzipped(stream: IO[bytes]) -> Any:
@@ -154,10 +195,16 @@ def survey_npz(
     if choices.classes:
         made.classes = distinct(listing.where, choices.classes)
     pair = next((pair for pair in NPZ_PAIRS if pair[0] in header), None)
-    for name, role in ((pair[0] if pair else None, TRAIN), ("x_test", TEST)):
+    pairs = ((pair or ("", ""), TRAIN), (("x_test", "y_test"), TEST))
+    found = {role: _npz_labels(listing, path, header, names[1]) for names, role in pairs}
+    if "classes" in header:
+        names = _npz_array(listing, path, "classes")
+        made.classes = None if names is None else npz_names(listing.shown(path), names)
+    made.classes = _named(listing, found[TRAIN], made.classes)
+    for (name, _), role in pairs:
         if name in header:
-            shape = header[name][0]
-            made.splits.append(Split(name, role, "its name", shape[0] if shape else 0))
+            shape, counts = header[name][0], _counts(found[role], made.classes)
+            made.splits.append(Split(name, role, "its name", shape[0] if shape else 0, counts))
     known = {*(pair or ()), "x_test", "y_test", "classes"}
     for name, (shape, _) in header.items():
         if name not in known:
@@ -165,6 +212,41 @@ def survey_npz(
             tally.add("arrays of other names", name, images)
     made.left_out = tally.kinds()
     return made, Plan("npz", arrays={"file": path})
+
+
+def _npz_labels(
+    listing: Listing, path: str, header: dict[str, tuple[tuple[int, ...], np.dtype]], name: str
+) -> np.ndarray | None:
+    """An array of labels; None where its reader will refuse it."""
+    shape, dtype = header.get(name, ((), np.dtype(float)))
+    if dtype.kind not in "iu" or not shape or shape[1:] not in ((), (1,)):
+        return None
+    labels = _npz_array(listing, path, name)
+    return None if labels is None else labels.reshape(-1)
+
+
+def _npz_array(listing: Listing, path: str, name: str) -> np.ndarray | None:
+    try:
+        with listing.open(path) as stream, np.load(stream, allow_pickle=False) as archive:
+            return archive[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def npz_names(path: str, names: np.ndarray) -> tuple[str, ...]:
+    """The classes' names, of text or of bytes. Raises UserError for others, and doubled ones."""
+    where = f"{path}: classes"
+    if names.dtype.kind == "S":
+        try:
+            names = np.char.decode(names, "utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: names in bytes that are not UTF-8 ({error})") from error
+    if names.dtype.kind not in "Uiu" or names.ndim != 1:
+        raise UserError(
+            f"{where}: of dtype {names.dtype} and shape {list(names.shape)}; they must be names in "
+            "one dimension, one per class"
+        )
+    return distinct(where, names.tolist())
 
 
 def only(found: list[str], what: str, listing: Listing) -> str:

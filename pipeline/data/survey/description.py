@@ -116,7 +116,8 @@ class Description:
             made[-1] += "; no test split, so data.test_fraction of each class is held out"
         if self.left_out:
             total = sum(left.count for left in self.left_out)
-            made.append(f"not read: {total:,} files: {', '.join(map(str, self.left_out))}")
+            files = "file" if total == 1 else "files"
+            made.append(f"not read: {total:,} {files}: {', '.join(map(str, self.left_out))}")
         made += self.notes
         for names in alike(self.classes or ()):
             made.append(f"classes {listed(map(repr, names))} differ in case or form only")

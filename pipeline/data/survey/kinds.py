@@ -55,6 +55,11 @@ def is_picture_name(name: str) -> bool:
     return suffix(name) in OTHER_PICTURES
 
 
+def is_any_picture_name(name: str) -> bool:
+    """Whether the suffix is that of a picture, whether it is read here or not."""
+    return is_image_name(name) or is_picture_name(name)
+
+
 def may_be_image(name: str) -> bool:
     """Whether the suffix tells nothing, so that the content has to be asked."""
     return suffix(name) not in IMAGE_SUFFIXES + OTHER_PICTURES and suffix(name) not in _TEXT

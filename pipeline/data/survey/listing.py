@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.data.survey.description import LeftOut, Tally
-from pipeline.data.survey.kinds import is_image_name
+from pipeline.data.survey.kinds import is_any_picture_name
 from pipeline.data.survey.names import is_system, shown
 from pipeline.errors import UserError
 
@@ -42,6 +42,7 @@ class Listing:
     entries: every file that may be read, sorted by the parts of its path.
     left: what is not looked at, by kind. empty: folders without any file. lost: images among what
         is not looked at.
+    lies: of an entry of an uncompressed archive, the file, the first byte and the number of bytes.
     opener: a binary stream of an entry, by its path; notes: what to tell of the names.
     """
 
@@ -53,6 +54,7 @@ class Listing:
     empty: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    lies: Callable[[str], tuple[IO[bytes], int, int]] | None = None
 
     def open(self, path: str) -> IO[bytes]:
         """The content of an entry. Raises UserError where it cannot be read."""
@@ -160,7 +162,7 @@ class _Walk:
     def _take(self, entry: "os.DirEntry[str]", path: str) -> None:
         if is_system(entry.name):
             for found in _files(entry):
-                image = is_image_name(found)
+                image = is_any_picture_name(found)
                 self.tally.add(SYSTEM, path, int(image))
             return
         if entry.is_dir(follow_symlinks=False):
@@ -185,7 +187,7 @@ class _Walk:
             self.tally.add("pipes, sockets and devices", path)
 
     def _lose(self, kind: str, path: str) -> None:
-        image = is_image_name(path)
+        image = is_any_picture_name(path)
         self.tally.add(kind, path, int(image))
         self.lost += [path] if image else []
 

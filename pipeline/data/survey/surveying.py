@@ -1,7 +1,7 @@
 """The survey: what form lies at a path, and one description of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,25 @@ from pipeline.storage.atomic import TEMPORARY_PREFIX
 _NESTED = 3
 
 
+Wanted = Callable[[str], bool] | None
+
+
+class _Room:
+    """A folder for what is unpacked, made when it is asked for and gone at the end."""
+
+    def __init__(self, ending: ExitStack) -> None:
+        self._ending = ending
+        self._folder: Path | None = None
+
+    def folder(self) -> Path:
+        """The folder."""
+        if self._folder is None:
+            cache_dir().mkdir(parents=True, exist_ok=True)
+            made = TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=cache_dir())
+            self._folder = Path(self._ending.enter_context(made))
+        return self._folder
+
+
 @dataclass
 class Surveyed:
     """A source that was looked at: what lies there, and how to read it."""
@@ -25,7 +44,7 @@ class Surveyed:
     description: Description
     plan: Plan
     path: Path
-    temporary: Path
+    room: _Room
 
     def local(self) -> Path:
         """The folder in which the plan's paths lie, as plain files; an archive is unpacked to one
@@ -41,42 +60,45 @@ class Surveyed:
         if plan.form in ("cifar", "svhn"):
             wanted += [e.path for e in self.listing.entries if e.folder == prefix.rstrip("/")]
         wanted += [e.path for e in self.listing.entries if e.name == MANIFEST]
-        archive_listing.unpack(self.listing, wanted, self.temporary)
-        return self.temporary
+        target = self.room.folder() / "content"
+        target.mkdir()
+        archive_listing.unpack(self.listing, wanted, target)
+        return target
 
 
 @contextmanager
-def surveyed(path: Path, settings: Settings, where: str = "") -> Iterator[Surveyed]:
+def surveyed(
+    path: Path, settings: Settings, where: str = "", wanted: Wanted = None
+) -> Iterator[Surveyed]:
     """Look at what lies at `path`; nothing is decoded, and all that is written is gone afterwards.
 
     where: how messages call it, by default its path.
+    wanted: which files of a folder there are, by their paths below it; None: all.
     Raises UserError for what cannot be read, or can be read in two ways, with what decides.
     """
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=cache_dir()) as folder:
-        temporary = Path(folder)
-        listing = listing_of(path, settings)
+    with ExitStack() as ending:
+        room = _Room(ending)
+        listing = listing_of(path, settings, wanted)
         listing.where = where or listing.where
         for depth in range(_NESTED):
             sorted_out = sort(listing)
-            inner = _only_archive(listing, sorted_out, settings)
+            inner = _only_archive(listing, path, sorted_out, settings)
             if inner is None:
                 break
-            target = temporary / f"nested-{depth}"
+            target = room.folder() / f"nested-{depth}"
             archive_listing.unpack(listing, [inner], target)
             outer, path = listing, target / inner
             listing = listing_of(path, settings)
             listing.where = outer.shown(inner)
             listing.left = [*listing.left, *outer.left]
         description, plan = describe(listing, settings)
-        (temporary / "content").mkdir()
-        yield Surveyed(listing, description, plan, path, temporary / "content")
+        yield Surveyed(listing, description, plan, path, room)
 
 
-def listing_of(path: Path, settings: Settings) -> Listing:
+def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing:
     """The files at a path: of a folder, of an archive, or the one file. Raises UserError."""
     if path.is_dir():
-        return of_folder(path)
+        return of_folder(path, wanted)
     if path.name.lower().endswith(kinds.ZIP_SUFFIXES):
         return archive_listing.of_zip(path, settings.names_encoding)
     if path.name.lower().endswith(kinds.TAR_SUFFIXES) and settings.format != "webdataset":
@@ -112,7 +134,7 @@ def _json_has_label(listing: Listing, name: str) -> bool:
     )
 
 
-def _only_archive(listing: Listing, found: Sorted, settings: Settings) -> str | None:
+def _only_archive(listing: Listing, path: Path, found: Sorted, settings: Settings) -> str | None:
     """The one archive that holds everything; a tar that is a shard is none."""
     packed = [*found.archives, *found.webdataset]
     if listing.place == "file" or found.images or found.npz or found.parquet or len(packed) != 1:
@@ -120,12 +142,12 @@ def _only_archive(listing: Listing, found: Sorted, settings: Settings) -> str | 
     entry = packed[0]
     if entry in found.archives:
         return entry.path
-    if settings.format == "webdataset" or _is_shard(listing, entry, settings):
+    if settings.format == "webdataset" or _is_shard(listing, path, entry, settings):
         return None
     return entry.path
 
 
-def _is_shard(listing: Listing, entry: Entry, settings: Settings) -> bool:
+def _is_shard(listing: Listing, path: Path, entry: Entry, settings: Settings) -> bool:
     if listing.place == "folder":
-        return listing_of(Path(listing.where) / entry.path, settings).place == "file"
+        return listing_of(path / entry.path, settings).place == "file"
     return False  # it is unpacked, and looked at again

@@ -58,7 +58,7 @@ READ = {
     "three-splits-folders": (40, 6, CAT_DOG, r"val: 10 images left out \(test is held out"),
     "three-splits-parquet": (40, 6, TWO, r"validation: 10 images left out \(test is held out"),
     "three-splits-shards": (40, 6, TWO, r"val: 10 images left out \(test is held out"),
-    "wrapped-folder": (36, 4, CAT_DOG, r"not read: 1 files: 1 \.txt files \(README\.txt\)"),
+    "wrapped-folder": (36, 4, CAT_DOG, r"not read: 1 file: 1 \.txt files \(README\.txt\)"),
     "wrapped-zip": (36, 4, CAT_DOG, r"1 \.txt files \(README\.txt\)"),
     "wrapped-beside-annotations": (36, 4, CAT_DOG, r"2 \.xml files \(annotations/cat\.xml\)"),
     "zip-backslashes": (36, 4, CAT_DOG, ""),
