@@ -9,7 +9,7 @@ from pipeline.data import shard_writer, sources
 from pipeline.data.dataset import Dataset, Provenance
 from pipeline.data.images import ANY_SIDE
 from pipeline.data.manifest import Manifest
-from pipeline.data.survey.description import Description
+from pipeline.data.survey.description import TEST, TRAIN, Description
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
 from sgan.config import ConfigError, ImageConfig
@@ -17,6 +17,7 @@ from sgan.config import ConfigError, ImageConfig
 if TYPE_CHECKING:
     from pipeline.params.loading import Params
 
+_SPLITS = 10  # pipeline.scores.labels.SPLITS
 MOST_CHARACTERS = 600  # of an error, which a person reads in one go
 
 
@@ -51,6 +52,8 @@ def prepare(
                 told(line)
         if description.classes is not None:
             require_samples(params, len(description.classes))
+            for line in costs_of_few(description, settings.test_fraction, params):
+                told(line)
 
     try:
         dataset, provenance = sources.load(settings, heard, sides_taken(params))
@@ -87,6 +90,46 @@ def require_samples(params: "Params", classes: int) -> None:
             f"{params.shown}: evaluate.num_samples = {params.evaluate.num_samples}: must be >= "
             f"{2 * classes}, two of each of the {classes} classes"
         )
+
+
+def costs_of_few(description: Description, fraction: float, params: "Params") -> list[str]:
+    """Which scores the held-out images are too few for, a line at most."""
+    held = _held_out(description, fraction)
+    if not held:
+        return []
+    lost = []
+    if max(held) < 2:
+        lost.append("the floors of FID within classes and of diversity")
+    if sum(held) <= params.evaluate.neighbours:
+        lost.append("the floors of precision, recall, density and coverage")
+    if sum(held) < _SPLITS:
+        lost.append("the ceiling of the inception-style score")
+    if not lost and min(held) > 1:
+        return []
+    cost = (
+        f"no real value beside: {', '.join(lost)}" if lost else "some classes have no floor"
+    )
+    more = (
+        "a test split of more images mends it"
+        if description.held_out
+        else "a larger data.test_fraction mends it, and later trains all anew"
+    )
+    return [
+        f"few images are held out, {min(held)} to {max(held)} of each class, {sum(held):,} in all: "
+        f"{cost}; {more}"
+    ]
+
+
+def _held_out(description: Description, fraction: float) -> list[int]:
+    """Held-out images of each class, as `cut_test` cuts them; [] where only decoding tells."""
+    role = TEST if description.held_out else TRAIN
+    found = [split.counts for split in description.splits if split.role == role]
+    if not found or not all(found):
+        return []
+    counts = [sum(one) for one in zip(*found, strict=True)]
+    if role == TEST:
+        return counts
+    return [min(max(1, round(fraction * count)), max(0, count - 1)) for count in counts]
 
 
 def brief(message: str) -> str:
