@@ -106,9 +106,7 @@ def costs_of_few(description: Description, fraction: float, params: "Params") ->
         lost.append("the ceiling of the inception-style score")
     if not lost and min(held) > 1:
         return []
-    cost = (
-        f"no real value beside: {', '.join(lost)}" if lost else "some classes have no floor"
-    )
+    cost = f"evaluate cannot measure {', '.join(lost)}" if lost else "some classes have no floor"
     more = (
         "a test split of more images mends it"
         if description.held_out
