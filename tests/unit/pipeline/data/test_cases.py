@@ -91,7 +91,7 @@ READ = {
         130,
         10,
         tuple("abcdefghij"),
-        r"few images are held out, 1 to 1 of each class, 10 in all: evaluate cannot measure .*of FID "
+        r"few images are held out, 1 to 1 of each class, 10 in all: evaluate cannot .*of FID "
         r"within classes and of diversity; a larger data.test_fraction .* trains all anew",
     ),
 }
