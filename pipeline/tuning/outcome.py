@@ -137,7 +137,7 @@ def overrides(params: Params, level: int, changes: Mapping[str, Any], conf: Path
     levels[str(level)] = {**levels[str(level)], **changes}
     wanted = from_values({**params.raw, "levels": levels}, params.shown)
     try:
-        usual = leaves(compose((), conf=conf))
+        usual = leaves(_decisive(from_values(compose((), conf=conf))))
         found = [
             _override(path, value)
             for path, value in leaves(_decisive(wanted)).items()
