@@ -12,7 +12,8 @@ import yaml
 
 from tests.project import Project
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+# Each starts a Ray of its own, some twice.
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPACE = {"1": {"lr_g": {"choice": [0.001, 0.0006]}}}
 
@@ -72,7 +73,6 @@ def test_a_bad_start_is_improved_on_and_the_best_trial_is_the_level_of_the_next_
     assert metrics["level1"]["seconds"] == result["seconds"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_search_that_was_ended_goes_on_without_training_a_finished_trial_again(
     project, until, how
