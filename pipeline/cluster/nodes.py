@@ -1,6 +1,7 @@
 """The nodes of the Ray cluster that is connected."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pipeline.cluster import travel
@@ -26,7 +27,10 @@ def on_each_node(
 ) -> list[Any]:
     """What a function of a module gives on every living node that has a resource (`CPU`, `GPU`).
 
-    `options` are those of a Ray task; no core is set aside by default.
+    `options` are those of a Ray task; no core is set aside by default. A node that dies before it
+    has answered is left out.
+
+    Raises UserError where all have died.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -35,7 +39,25 @@ def on_each_node(
     nodes = [node for node in ray.nodes() if node["Alive"]]
     chosen = [n["NodeID"] for n in nodes if having == "node" or n["Resources"].get(having)]
     places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in chosen]
-    return ray.get([task.options(scheduling_strategy=p).remote(*arguments) for p in places])
+    asked = [task.options(scheduling_strategy=place).remote(*arguments) for place in places]
+    found = []
+    for answer in asked:
+        with suppress(*_lost_with_a_node()):
+            found.append(ray.get(answer))
+    if asked and not found:
+        raise UserError("every node of the Ray cluster died while it was asked: run again")
+    return found
+
+
+def _lost_with_a_node() -> tuple[type[Exception], ...]:
+    """What Ray raises for a task that has to run on a node which is gone."""
+    from ray import exceptions
+
+    return (
+        exceptions.TaskUnschedulableError,
+        exceptions.NodeDiedError,
+        exceptions.WorkerCrashedError,
+    )
 
 
 def check() -> None:

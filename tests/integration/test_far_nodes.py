@@ -71,8 +71,16 @@ def test_a_node_that_comes_late_is_waited_for(far):
     )
 
 
-def test_code_and_environment_travel_and_no_secret_is_seen(far):
+def test_code_and_environment_travel_and_no_secret_is_seen(far, monkeypatch):
+    """Seen by every node that lives: one has died since the list of nodes was made."""
     from ray import cloudpickle
+
+    def with_a_dead_one() -> list[dict]:
+        living = listed()
+        return [*living, {**living[0], "NodeID": "a" * 56}]
+
+    listed = ray.nodes
+    monkeypatch.setattr(ray, "nodes", with_a_dead_one)
 
     far.wait()
     cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -122,13 +122,17 @@ def test_exit_codes(monkeypatch, capsys, raised, code):
     assert said.err == ("error: no such thing; do that\n" if code == 2 else "")
 
 
-def test_a_bug_is_not_hidden(monkeypatch):
+def test_a_bug_is_not_hidden(monkeypatch, fresh, capsys):
+    """Its trace: tests/unit/pipeline/test_unforeseen.py."""
+
     def run(_):
         raise AssertionError("a bug")
 
+    monkeypatch.chdir(fresh)
     monkeypatch.setattr(cli, "_stage", lambda name: run)
-    with pytest.raises(AssertionError, match="a bug"):
-        cli.main(["levels"])
+    assert cli.main(["levels"]) == 70
+    assert capsys.readouterr().err.startswith("error: AssertionError: a bug. This is a fault")
+    assert len(list(fresh.glob(".runs/crashes/*.txt"))) == 1
 
 
 def test_a_stage_too_early_says_which_comes_first(fresh):
