@@ -47,5 +47,9 @@ def draw_sheets(
 
 
 def _per_class(real: RealImages, columns: int) -> np.ndarray:
+    """Held-out images, a row to each class; blank for a class that has none."""
     rows = [np.flatnonzero(real.test_labels == k) for k in range(len(real.classes))]
-    return real.test_images[np.concatenate([np.resize(r, columns) for r in rows])]
+    blank = np.full((columns, *real.test_images.shape[1:]), 255, np.uint8)
+    return np.concatenate(
+        [real.test_images[np.resize(r, columns)] if len(r) else blank for r in rows]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.scores.extractor import Extractor
-from pipeline.scores.naming import scored
+from pipeline.scores.naming import not_measured, scored
 from pipeline.scores.neighbours import prdc
 from pipeline.scores.score import Score
 from sgan.metrics.frechet import frechet_distance, moments
@@ -62,6 +63,22 @@ def compare(
     }
 
 
+def tried(fake: np.ndarray, real: np.ndarray, neighbours: int) -> dict[str, float | str]:
+    """`compare` as far as there are images for it: each figure's value, or why it has none."""
+    least = min(len(fake), len(real))
+    if least < 2:
+        return dict.fromkeys(FIGURES, f"{least} image; it takes two or more")
+    if least > neighbours:
+        found: dict[str, float | str] = dict(compare(fake, real, neighbours=neighbours))
+    else:
+        why = f"{neighbours} neighbours need more than {neighbours} images, and there are {least}"
+        found = {"fid": fid(fake, real), "kid": kid(fake, real), **dict.fromkeys(FIGURES[2:], why)}
+    unsound = "it is not finite on so few images"
+    return {
+        k: unsound if isinstance(v, float) and not np.isfinite(v) else v for k, v in found.items()
+    }
+
+
 def fid_within_classes(
     fake: np.ndarray,
     fake_labels: np.ndarray,
@@ -84,16 +101,22 @@ def fid_within_classes(
 
 
 def as_scores(
-    values: dict[str, float], extractor: Extractor, *, n_fake: int, n_real: int, **protocol: Any
+    values: Mapping[str, float | str],
+    extractor: Extractor,
+    *,
+    n_fake: int,
+    n_real: int,
+    **protocol: Any,
 ) -> list[Score]:
-    """Figures of `compare` as scores, named by their judge and N.
+    """Figures of `compare` or `tried` as scores, named by their judge and N.
 
     Scores of the Inception trunk have no judge in their key: fid_10k.
     """
     facts = {**extractor.protocol(), "n_fake": n_fake, "n_real": n_real, **protocol}
+    by: dict[str, Any] = {"slug": extractor.slug, "judge": extractor.name, "n": n_fake}
     return [
-        scored(
-            key, value, slug=extractor.slug, judge=extractor.name, n=n_fake, protocol=dict(facts)
-        )
+        not_measured(key, value, **by, protocol=dict(facts))
+        if isinstance(value, str)
+        else scored(key, value, **by, protocol=dict(facts))
         for key, value in values.items()
     ]

@@ -7,6 +7,7 @@ judge's accuracy on the very same images in its protocol (`gan_test`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.scores.extractor import check_images
 from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge import Judge
-from pipeline.scores.naming import ALL_Z, scored
+from pipeline.scores.naming import ALL_Z, not_measured, scored
 from pipeline.scores.score import Score
 from pipeline.scores.similarity import Lpips, ssim_distance
 
@@ -74,12 +75,20 @@ def real_diversity(
 
     train and test are (images uint8 [N, H, W, C], labels int [N]).
     """
-    found = [
-        _by_group(images, labels, labels, judge, len(classes), per_class, seed, lpips)[0]
-        for images, labels in (train, test)
-    ]
-    held_out = {space: found[1][space] / found[0][space] for space in found[0]}
+    found = []
+    for images, labels in (train, test):
+        several = np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))
+        images, labels = images[several], labels[several]
+        rules = (judge, len(classes), per_class, seed, lpips)
+        found.append(_by_group(images, labels, labels, *rules)[0])
+    held_out = {space: _over(found[1][space], found[0][space]) for space in found[0]}
     return RealDiversity(tuple(classes), found[0], held_out, per_class, lpips)
+
+
+def _over(distances: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Distances over those of real images; NaN where the latter are 0: images all alike."""
+    usual = np.nanmax(real, initial=0.0)
+    return distances / np.where(real > 1e-6 * usual, real, np.nan)
 
 
 def kept_reference(
@@ -159,24 +168,24 @@ def _ratio(
     space: str, distances: np.ndarray, judge: Judge, real: RealDiversity, facts: dict[str, Any]
 ) -> Score:
     """Distances per class [K] in one space over those of real images."""
-    ratios = distances / real.distances[space]
+    ratios = _over(distances, real.distances[space])
     per_class = {
         name: float(ratio)
         for name, ratio in zip(real.classes, ratios, strict=True)
         if np.isfinite(ratio)
     }
-    if not per_class:
-        raise UserError("diversity: no class has two samples and two real images")
     by, how = _described(space, judge, real.lpips)
+    place = {"judge": by, "n": facts["n_fake"], "space": space, "varies": facts["varies"]}
+    if not per_class:
+        why = "no class has two samples, and two real images that differ"
+        return not_measured("diversity", why, **place, protocol={**how, **facts})
+    held = real.held_out[space][np.isfinite(real.held_out[space])]
     return scored(
         "diversity",
         float(np.mean(list(per_class.values()))),
-        judge=by,
-        n=facts["n_fake"],
-        space=space,
-        varies=facts["varies"],
-        real=float(np.nanmean(real.held_out[space])),
-        real_sd=float(np.nanstd(real.held_out[space])),
+        **place,
+        real=float(held.mean()) if len(held) else None,
+        real_sd=float(held.std()) if len(held) else None,
         per_class=per_class,
         protocol={**how, **facts},
     )
@@ -215,6 +224,9 @@ def _by_group(
             )
         chosen.append(rows if len(rows) <= limit else rng.permutation(rows)[:limit])
         owners.append(int(owner[0]))
+    if not chosen:
+        spaces = SPACES if lpips is None else (*SPACES, "lpips")
+        return {space: np.full(num_classes, np.nan) for space in spaces}, math.nan
     flat = np.concatenate(chosen)
     pairs = max(20, _SSIM_PAIRS // len(chosen))
     features, logits = judge.outputs(images[flat])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +72,15 @@ def stack_scores(
     studies = [
         [
             *noise_diversity(stack, judge, found.real_diversity, seed),
-            *variance_scores(stack, real, seed),
-            *level_scores(stack, real, judge, _LEVEL_IMAGES, seed),
+            *_tried("variance", partial(variance_scores, stack, real, seed)),
+            *_tried(
+                "frechet",
+                partial(level_scores, stack, real, judge, _LEVEL_IMAGES, seed),
+                level=0,
+                given="independent",
+                judge=judge.name,
+                space="features",
+            ),
         ]
         for seed in settings.seeds
     ]
@@ -80,6 +88,14 @@ def stack_scores(
     costly = _costly(samples, real, settings, means)
     facts = {"batch_norm": settings.batch_norm, "ema": averaging(stack)}
     return [s.with_protocol(**facts) for s in (*found.scores, *missing, *of_stack, *costly)]
+
+
+def _tried(metric: str, study: Callable[[], list[Score]], **place: Any) -> list[Score]:
+    """A study's scores, or a row that says why the held-out images do not suffice for it."""
+    try:
+        return study()
+    except ValueError as error:  # of sgan.metrics: too few images, or none that differ
+        return [not_measured(metric, str(error), **place)]
 
 
 def sample_scores(

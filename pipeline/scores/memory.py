@@ -52,7 +52,6 @@ def memory_scores(
         f"nearest:{space.name}:{len(usual)}:{space.identity}",
         lambda: {"distances": nearest(usual, space.train)[0]},
     )["distances"]
-    found = memorisation(samples, space.train, distances)
     facts = {
         **space.facts,
         "n_fake": len(samples),
@@ -63,10 +62,16 @@ def memory_scores(
     }
     place: dict[str, Any] = {"space": space.name, "judge": space.judge, "n": len(samples)}
     place["protocol"] = facts
+    gap = _gap(samples, space, order, kept, place)
+    try:
+        found = memorisation(samples, space.train, distances)
+    except UserError as error:
+        unmeasured = [not_measured(m, str(error), **place) for m in ("nearest_ratio", "copies")]
+        return [*unmeasured, gap], nearest(samples, space.train)[1]
     scores = [
         scored("nearest_ratio", found.ratio, real=1.0, **place),
         scored("copies", found.copies, real=0.01, **place),
-        _gap(samples, space, order, kept, place),
+        gap,
     ]
     return scores, found.rows
 
@@ -75,6 +80,9 @@ def _gap(
     samples: np.ndarray, space: Space, order: np.ndarray, kept: Kept, place: dict[str, Any]
 ) -> Score:
     half = min(len(space.test) // 2, len(space.train))
+    if not half:
+        why = f"{len(space.test)} held-out image; it takes two or more"
+        return not_measured("memorisation_gap", why, **place)
     unseen, fresh = space.test[order[:half]], space.test[order[half:][: len(samples)]]
     rows = np.random.default_rng([0, 8]).permutation(len(space.train))[:half]
     known = space.train[rows]

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.scores.distribution import as_scores, compare, fid_within_classes
+from pipeline.errors import UserError
+from pipeline.scores.distribution import as_scores, fid_within_classes, tried
 from pipeline.scores.extractor import Extractor
 from pipeline.scores.inputs import Kept, RealImages, Samples, Told, check_sets, drawn, unheard
 from pipeline.scores.labels import SPLITS, gan_test, inception_style_score
@@ -145,24 +146,37 @@ class _Bench:
         if classes and logits is not None and labels is not None:
             scores.append(gan_test(logits, labels, judge, real.classes, **self.protocol))
         scores.append(self._inception_score(features, logits))
-        figures = compare(features, against, neighbours=self.neighbours)
+        figures = tried(features, against, self.neighbours)
         more = {"neighbours": self.neighbours, **facts, **self.protocol}
         scores += as_scores(figures, judge, **more)
         if classes and labels is not None:
-            per_class = fid_within_classes(
-                features, labels, against, real.train_labels[rows], real.classes
-            )
-            within = scored(
-                "fid_within_classes",
-                float(np.mean(list(per_class.values()))),
-                slug=judge.slug,
-                judge=judge.name,
-                n=round(len(features) / len(per_class)),
-                per_class=per_class,
-                protocol={**judge.protocol(), **facts, **self.protocol},
-            )
-            scores.append(within)
+            scores.append(self._within(features, labels, against, real.train_labels[rows], facts))
         return scores
+
+    def _within(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        against: np.ndarray,
+        against_labels: np.ndarray,
+        facts: dict[str, Any],
+    ) -> Score:
+        """FID within classes, or why no class has the images for it."""
+        judge, classes = self.extractor, self.real.classes
+        by: dict[str, Any] = {"slug": judge.slug, "judge": judge.name}
+        by["protocol"] = {**judge.protocol(), **facts, **self.protocol}
+        try:
+            found = fid_within_classes(features, labels, against, against_labels, classes)
+        except UserError as error:
+            n = round(len(features) / len(classes))
+            return not_measured("fid_within_classes", str(error), n=n, **by)
+        return scored(
+            "fid_within_classes",
+            float(np.mean(list(found.values()))),
+            n=round(len(features) / len(found)),
+            per_class=found,
+            **by,
+        )
 
     def _inception_score(self, features: np.ndarray, logits: np.ndarray | None) -> Score:
         judge, why = self.extractor, ""
