@@ -22,8 +22,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 ARGS ?=
 PORT ?= 5000
-# Test processes: one a core, at most four, since a test may start a cluster of its own.
-WORKERS ?= logical
+# Test processes: one more than cores, since many tests wait for clusters and servers that they start;
+# at most four.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
 BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
 

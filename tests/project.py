@@ -14,6 +14,8 @@ import psutil
 import pytest
 import yaml
 
+from pipeline.processes import is_alive
+
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("pipeline", "sgan", "conf", "tests/data", ".dvc/config")
 CODE += ("dvc.yaml", "params.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
@@ -147,7 +149,7 @@ class Project:
                 inside = Path(process.cwd()).is_relative_to(self.root)
             except (psutil.Error, OSError):
                 continue
-            if (named or inside) and process.status() != psutil.STATUS_ZOMBIE:
+            if (named or inside) and is_alive(process):
                 found.append(process)
         return found
 

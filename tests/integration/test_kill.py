@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from pipeline.parts.worker import train_part
+from pipeline.processes import is_alive
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
@@ -21,11 +22,6 @@ LEVELS = {"level0": 4000, "level1": 80_000}  # images; some 8 s and more on a co
 def tree(process: psutil.Process) -> list[psutil.Process]:
     """A process and everything below it."""
     return [process, *process.children(recursive=True)]
-
-
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run; a zombie has ended."""
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
@@ -45,7 +41,11 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
     assert any("raylet" in process.name() for process in started), log.read_text()
     os.kill(dvc.pid, signal.SIGKILL)
     dvc.wait()
-    until(lambda: not alive(started) and not project.processes(), 30, "nothing runs any more")
+    until(
+        lambda: not any(map(is_alive, started)) and not project.processes(),
+        30,
+        "nothing runs any more",
+    )
 
     reached = {name: max(project.checkpoint_steps(name)) * BATCH for name in LEVELS}
     assert all(0 < reached[name] < total for name, total in LEVELS.items())

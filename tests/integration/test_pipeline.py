@@ -49,11 +49,14 @@ def test_metrics_are_numbers_that_fit_the_budget(trained):
     assert {path.name for path in outputs(trained, "metrics")} == {"evaluate.json"}
     untimed = ("evaluate", "promote")
     assert all(found[name]["seconds"] > 0 for name in MEASURED if name not in untimed)
+    described = found["prepare"].pop("found")
+    assert (described["form"], described["images_read"]) == ("idx", 2500)
     assert found["prepare"] | {"seconds": 0} == {
         "train_images": 2000,
         "test_images": 500,
         "classes": 10,
         "skipped_images": 0,
+        "left_out_images": 0,
         "seconds": 0,
     }
     assert 0.9 < found["encoder"]["test_accuracy"] <= 1

@@ -32,6 +32,9 @@ class Settings:
     name: str = "custom"
     source: str | None = None
     format: str = "auto"
+    splits: dict[str, list[str]] | None = None
+    classes: list[str] | None = None
+    names_encoding: str | None = None
     image_size: int | None = None
     on_bad_image: str = "error"
     test_fraction: float = 0.1
