@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
+from pipeline.data.class_names import class_of
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ def taught(description: str, example: str) -> dict[str, Any]:
 
 
 def label_of(text: str, classes: tuple[str, ...]) -> int:
-    """A class by its name, or else by its number. Raises UserError for neither."""
-    names = [name.lower() for name in classes]
-    if text.lower() in names:
-        return names.index(text.lower())
-    if text.isdecimal() and int(text) < len(classes):
-        return int(text)
+    """A class by its name, or else by its number. Raises UserError for neither, and for a name that
+    may be one of several."""
+    try:
+        label = class_of(text, classes)
+    except UserError as error:
+        raise UserError(f"--label {error}") from None
+    if label is not None:
+        return label
     named = f", or one of {', '.join(classes)}" if classes != _numbers(len(classes)) else ""
     raise UserError(f"--label {text}: must be 0 to {len(classes) - 1}{named}")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.class_names import class_of
 from pipeline.scores.trained import trained
 from pipeline.serving.directions import Directions, find_directions
 from pipeline.serving.training_images import TrainingImages
@@ -62,13 +63,11 @@ class ServedModel:
             return self._directions
 
     def label_of(self, given: int | str) -> int | None:
-        """A class by its name, or else by its number; None for neither."""
+        """A class by its name, or else by its number; None for neither. Raises UserError for a name
+        that may be one of several."""
         if isinstance(given, int):
             return given if 0 <= given < len(self.classes) else None
-        names = [name.lower() for name in self.classes]
-        if given.lower() in names:
-            return names.index(given.lower())
-        return self.label_of(int(given)) if given.isdecimal() and len(given) < 10 else None
+        return class_of(given, self.classes)
 
     def facts(self) -> dict[str, Any]:
         """What `GET /v1/model` tells, but for limits."""

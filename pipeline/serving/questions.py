@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
+from pipeline.errors import UserError
 from pipeline.serving.errors import Refused, shown
 from pipeline.serving.model import ServedModel
 from sgan.drawing import SEEDS, seeds_from
@@ -95,7 +96,10 @@ class Order:
 
 def order(question: Noise, model: ServedModel, count: int = 1) -> Order:
     """What a request comes to for this model. Raises Refused (422)."""
-    label = model.label_of(question.label)
+    try:
+        label = model.label_of(question.label)
+    except UserError as error:
+        raise Refused(422, f"label {error}") from None
     if label is None:
         named = "" if model.classes[0] == "0" else f", or one of {', '.join(model.classes[:20])}"
         raise Refused(
