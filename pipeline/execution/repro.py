@@ -86,12 +86,13 @@ def stoppable() -> Iterator[list[int]]:
     def note(number: int, _: Any) -> None:
         asked.append(number)
 
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # and not after: who adopts orphans is taken for their DVC
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield asked
     finally:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -1,5 +1,6 @@
 """`dvc repro` as a child: its environment, and a stop that waits for the stages."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -73,3 +74,15 @@ def test_a_stop_waits_until_the_stages_have_saved(running, tmp_path: Path) -> No
     assert running.communicate(timeout=30)[0] == "143\n"
     assert (tmp_path / "saved").exists()
     assert not [process for process in below if process.is_running()]  # nor as a zombie
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who adopts orphans is a setting of Linux")
+def test_orphans_are_adopted_inside_only() -> None:
+    def adopts() -> bool:
+        found = ctypes.c_int()
+        ctypes.CDLL(None).prctl(37, ctypes.byref(found), 0, 0, 0)  # PR_GET_CHILD_SUBREAPER
+        return bool(found.value)
+
+    with repro.stoppable():
+        assert adopts()
+    assert not adopts()
