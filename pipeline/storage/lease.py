@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.paths import project_root
+from pipeline.processes import still_runs
 from pipeline.storage.backend import NoConditionalWrites
 from pipeline.storage.s3_client import hurried
 from pipeline.storage.store import Storage, json_bytes
@@ -59,18 +60,7 @@ class Holder:
 
     def is_gone(self) -> bool:
         """Whether it was a process of this machine that has ended; False where one cannot know."""
-        import psutil
-
-        if self.place != _place():
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 2
-            return not same or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.Error:
-            return False
+        return self.place == _place() and still_runs(self.pid, self.started, within=2) is False
 
 
 class Lease:

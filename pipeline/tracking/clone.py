@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.paths import STORAGE, owning_project
+from pipeline.processes import still_runs
 
 if TYPE_CHECKING:
     import psutil
@@ -97,17 +98,10 @@ def _mark(process: "psutil.Process") -> str:
 
 def _state(mark: str) -> bool | None:
     """True: runs; False: has ended; None: not to be known here."""
-    import psutil
-
     host, number, start = (["", "", ""] + mark.split(" "))[-3:]
     if host != socket.gethostname() or not number.isdigit():
         return None
     try:
-        process = psutil.Process(int(number))
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return abs(process.create_time() - float(start)) < _SAME_START_S
-    except psutil.NoSuchProcess:
-        return False
-    except (psutil.Error, ValueError):
+        return still_runs(int(number), float(start), within=_SAME_START_S)
+    except ValueError:
         return None
