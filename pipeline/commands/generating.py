@@ -64,12 +64,9 @@ def _generate(arguments: argparse.Namespace) -> None:
         model.image_shape,
         form,
     )
-    kept = runtime.storage_uri()
-    if "://" not in kept:
-        kept = str(paths.in_project(kept))
     with Shown(console_for(runtime.progress)) as told:
         out, weights = arguments.out.absolute(), arguments.weights.absolute()
-        generation = Generation(out, recipe, weights, runtime, Storage(kept), told)
+        generation = Generation(out, recipe, weights, runtime, Storage(runtime.storage_uri()), told)
         if done := generation.done():
             print(f"generate: goes on after {done:,} of {arguments.n:,} images", flush=True)
         try:

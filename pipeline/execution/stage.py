@@ -200,8 +200,7 @@ class Stage:
 
     def storage(self) -> Storage:
         """Where checkpoints and results are kept."""
-        uri = self.params.runtime.storage_uri()
-        return Storage(uri if "://" in uri else paths.in_project(uri, self.root))
+        return Storage(self.params.runtime.storage_uri(), self.root)
 
     def fetch_weights(self, part: "Part", target: Path) -> None:
         """A finished part's weights, into the workspace."""

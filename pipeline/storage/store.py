@@ -28,8 +28,11 @@ class Storage:
     can mend: a full disk, a server that is away.
     """
 
-    def __init__(self, where: "str | Path | Backend") -> None:
-        self._backend: Backend = _backend(str(where)) if isinstance(where, str | Path) else where
+    def __init__(self, where: "str | Path | Backend", root: Path | None = None) -> None:
+        """Opens `where`; a relative path is one of the project of `root` (`paths.in_project`)."""
+        if isinstance(where, str | Path):
+            where = _backend(str(where), root)
+        self._backend = where
         self.uri = self._backend.uri
 
     @property
@@ -112,7 +115,7 @@ def json_bytes(value: Any) -> bytes:
     return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def _backend(uri: str) -> Backend:
+def _backend(uri: str, root: Path | None) -> Backend:
     parsed = urlparse(uri)
     if parsed.scheme == "s3":
         return Prefix(uri)
@@ -122,7 +125,7 @@ def _backend(uri: str) -> Backend:
         raise UserError(
             f"storage {uri!r}: unknown scheme {parsed.scheme!r}; use a path, file:// or s3://"
         )
-    return Folder(in_project(uri))
+    return Folder(in_project(uri, root))
 
 
 def _checked(key: str) -> str:

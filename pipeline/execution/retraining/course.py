@@ -23,7 +23,6 @@ from pipeline.execution.retraining import branch, text
 from pipeline.execution.retraining.github import TOKENS, GitHub
 from pipeline.execution.retraining.outcome import LOCK, Outcome, outcome
 from pipeline.execution.submission import kept_in, name_of
-from pipeline.paths import in_project
 from pipeline.storage.atomic import write_bytes
 from pipeline.storage.lease import Lease
 from pipeline.storage.store import Storage
@@ -91,7 +90,7 @@ def retrain(root: Path, wanted: Wanted) -> int:
         )
     # A runner's folder does not outlive it: the next one goes on in the same runs of MLflow.
     os.environ.setdefault(CLONE_VARIABLE, name.replace("/", "-"))
-    storage = Storage(uri if "://" in uri else in_project(uri, root))
+    storage = Storage(uri, root)
     with _alone(storage, name, wait=wanted.wait):
         if cluster:
             status = _submitted(root, params, wanted, cluster)
