@@ -7,10 +7,10 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline import paths
+from pipeline.cluster.travel import installed
 from pipeline.storage.atomic import is_refusal, refusal, write_bytes
 from pipeline.tracking.redaction import is_secret_name, redact
 
@@ -56,9 +56,8 @@ def _say(line: str) -> None:
 
 def _kept(report: str) -> Path:
     """The file that holds it: in the project, else, outside of one, in the temporary folder."""
-    root = paths.owning_project(paths.project_root())
-    inside = (root / paths.PARAMS).exists()
-    folder = root / FOLDER if inside else Path(tempfile.gettempdir())
+    inside = paths.in_project(paths.PARAMS).exists()
+    folder = paths.in_project(FOLDER) if inside else Path(tempfile.gettempdir())
     file = folder / f"sgan-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     write_bytes(file, report.encode(errors="backslashreplace"))
     return file
@@ -68,19 +67,12 @@ def _report(error: Exception, arguments: Sequence[str]) -> str:
     lines = [f"sgan {' '.join(arguments)}", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", ""]
     lines += ["".join(traceback.format_exception(error))]
     lines += [f"Python {platform.python_version()} on {platform.platform()}"]
-    lines += [f"{package} {_version(package)}" for package in _PACKAGES]
+    lines += [f"{package} {installed(package) or 'is not installed'}" for package in _PACKAGES]
     lines += ["", *(f"{name}={_shown(name)}" for name in sorted(os.environ) if _ours(name))]
     params = paths.project_root() / paths.PARAMS
     if params.exists():
         lines += ["", f"{params}:", params.read_text(errors="replace")]
     return redact("\n".join(lines))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "is not installed"
 
 
 def _ours(name: str) -> bool:

@@ -96,7 +96,7 @@ def packed() -> Luggage:
 def found_fault(expected: Mapping[str, str]) -> list[str]:
     """What this process lacks, or has in another version than `expected`; [] where all is well."""
     own = _versions()
-    missing = [name for name in NEEDED if not _installed(name)]
+    missing = [name for name in NEEDED if not installed(name)]
     return [f"no package {name}" for name in missing] + [
         f"{name} {own[name]} and not {wanted}"
         for name, wanted in expected.items()
@@ -115,10 +115,11 @@ def told(faults: list[str], where: str) -> str:
 def _versions() -> dict[str, str]:
     """By name, the versions that have to agree; builds of one version (`+cpu`) count as one."""
     found = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    return found | {name: _installed(name).partition("+")[0] for name in _SAME[1:]}
+    return found | {name: installed(name).partition("+")[0] for name in _SAME[1:]}
 
 
-def _installed(name: str) -> str:
+def installed(name: str) -> str:
+    """The version of a package; "" where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

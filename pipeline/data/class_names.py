@@ -1,8 +1,8 @@
 """Which class a person means."""
 
-import unicodedata
 from collections.abc import Sequence
 
+from pipeline.data.survey.names import normal
 from pipeline.errors import UserError
 
 
@@ -14,7 +14,7 @@ def class_of(text: str, classes: Sequence[str]) -> int | None:
 
     Raises UserError where several names differ from `text` in case only.
     """
-    for same in (_composed, _caseless):
+    for same in (normal, _caseless):
         found = [label for label, name in enumerate(classes) if same(name) == same(text)]
         if len(found) > 1:
             names = ", ".join(classes[label] for label in found)
@@ -25,9 +25,5 @@ def class_of(text: str, classes: Sequence[str]) -> int | None:
     return number if 0 <= number < len(classes) else None
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 def _caseless(text: str) -> str:
-    return _composed(_composed(text).casefold())
+    return normal(normal(text).casefold())
