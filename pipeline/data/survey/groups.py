@@ -1,12 +1,32 @@
 """Containers (Parquet files, shards) by the split that their paths name."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.data.survey.description import LEFT, TEST, TRAIN
+from pipeline.data.survey.description import LEFT, TEST, TRAIN, Split
+from pipeline.data.survey.labels import is_hidden_label
 from pipeline.data.survey.listing import Entry
 from pipeline.data.survey.names import spelling, split_of_file
 from pipeline.data.survey.splits import Group, SplitsSetting, decide
+
+
+class Container:
+    """A file with images and their labels.
+
+    Attributes:
+        rows: how many images.
+        labels: how many of them have which label.
+    """
+
+    rows: int
+    labels: Counter[Any]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any image says its class."""
+        return any(not is_hidden_label(label) for label in self.labels)
 
 
 @dataclass(frozen=True)
@@ -23,8 +43,7 @@ class Role:
 def by_word(
     where: str,
     files: list[Entry],
-    labelled: Callable[[str], bool],
-    images: Callable[[str], int],
+    containers: Mapping[str, Container],
     splits: SplitsSetting,
 ) -> list[Role]:
     """Files in groups by the word in their paths; files of a group without any label stay together.
@@ -34,9 +53,9 @@ def by_word(
     found: dict[tuple[str | None, bool], list[str]] = {}
     for entry in files:
         word = split_of_file(entry.path) if len(files) > 1 else None
-        found.setdefault((word, labelled(entry.path)), []).append(entry.path)
+        found.setdefault((word, containers[entry.path].labelled), []).append(entry.path)
     groups = [
-        Group(_name(word, paths), word, told, sum(map(images, paths)))
+        Group(_name(word, paths), word, told, sum(containers[path].rows for path in paths))
         for (word, told), paths in found.items()
     ]
     roles = decide(groups, splits, where)
@@ -45,6 +64,29 @@ def by_word(
         for group, paths, (role, why) in zip(groups, found.values(), roles, strict=True)
     ]
     return sorted(made, key=lambda group: (TRAIN, TEST, LEFT).index(group.role))
+
+
+def described(
+    roles: Sequence[Role],
+    containers: Mapping[str, Container],
+    classes: Sequence[str],
+    numbers: Mapping[Any, int] | None,
+) -> list[Split]:
+    """The splits, with images by class for those that are read.
+
+    numbers: the class of each label; None where a label is its class's number.
+    """
+    known = numbers or {number: number for number in range(len(classes))}
+    made = []
+    for group in roles:
+        counts = [0] * len(classes)
+        for path in group.paths:
+            for label, count in containers[path].labels.items():
+                if label in known:
+                    counts[known[label]] += count
+        by_class = () if group.role == LEFT else tuple(counts)
+        made.append(Split(group.name, group.role, group.why, group.images, by_class))
+    return made
 
 
 def _name(word: str | None, paths: list[str]) -> str:

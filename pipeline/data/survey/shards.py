@@ -9,8 +9,8 @@ from typing import IO, Any
 import numpy as np
 
 from pipeline.data.survey import samples
-from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Split, Tally
-from pipeline.data.survey.groups import by_word
+from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Tally
+from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import by_name, by_number, is_hidden_label, kinds_of_labels
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import shortened
@@ -22,7 +22,7 @@ FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "label_name", "c
 
 
 @dataclass
-class Part:
+class Part(Container):
     """A shard: its path, its images, how many of them have which label, and its first sample
     without one."""
 
@@ -31,11 +31,6 @@ class Part:
     labels: Counter[Any] = field(default_factory=Counter)
     without: Sample | None = None
     blocks: bool = False
-
-    @property
-    def labelled(self) -> bool:
-        """Whether any sample says its class."""
-        return any(not is_hidden_label(label) for label in self.labels)
 
 
 def survey(
@@ -50,13 +45,7 @@ def survey(
     if not any(part.labelled for part in parts.values()):
         for part in parts.values():
             _require_labels(listing, part)
-    groups = by_word(
-        listing.where,
-        files,
-        lambda path: parts[path].labelled,
-        lambda path: parts[path].rows,
-        choices.splits,
-    )
+    groups = by_word(listing.where, files, parts, choices.splits)
     made = Description(listing.where, "webdataset", listing.place, [], None, "each sample's label")
     made.notes += listing.notes
     plan = Plan("webdataset", parts={TRAIN: []})
@@ -73,15 +62,7 @@ def survey(
         made.classes, plan.numbers = by_name(listing.where, text, choices)
     else:
         made.classes = by_number(listing.where, trained, choices)
-    numbers = plan.numbers or {n: n for n in range(len(made.classes))}
-    for group in groups:
-        counts = [0] * len(made.classes)
-        for path in group.paths if group.role != LEFT else ():
-            for label, count in parts[path].labels.items():
-                if label in numbers:
-                    counts[numbers[label]] += count
-        by_class = tuple(counts) if group.role != LEFT else ()
-        made.splits.append(Split(group.name, group.role, group.why, group.images, by_class))
+    made.splits += described(groups, parts, made.classes, plan.numbers)
     made.left_out = tally.kinds()
     return made, plan
 

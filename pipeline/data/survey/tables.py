@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.data.survey.description import LEFT, TEST, TRAIN, Description, Plan, Split, Tally
-from pipeline.data.survey.groups import by_word
+from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Tally
+from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import (
     by_name,
     by_number,
@@ -27,7 +27,7 @@ LABEL_COLUMNS = ("label", "labels", "cls", "class", "y")
 
 
 @dataclass
-class Table:
+class Table(Container):
     """A Parquet file: its path, its columns of images and of labels, the names that the schema
     gives to integer labels, and how many rows have which label."""
 
@@ -37,11 +37,6 @@ class Table:
     names: tuple[str, ...] | None
     rows: int
     labels: Counter[Any] = field(default_factory=Counter)
-
-    @property
-    def labelled(self) -> bool:
-        """Whether any row says its class."""
-        return any(not is_hidden_label(label) for label in self.labels)
 
 
 def survey(
@@ -54,13 +49,7 @@ def survey(
     tables = {entry.path: read(listing, entry.path) for entry in files}
     if not any(table.labelled for table in tables.values()):
         _require_shown(listing, list(tables.values()))
-    groups = by_word(
-        listing.where,
-        files,
-        lambda path: tables[path].labelled,
-        lambda path: tables[path].rows,
-        choices.splits,
-    )
+    groups = by_word(listing.where, files, tables, choices.splits)
     read_by: dict[str, list[Table]] = {TRAIN: [], TEST: []}
     for group in groups:
         read_by.get(group.role, []).extend(tables[path] for path in group.paths)
@@ -75,16 +64,7 @@ def survey(
     made.labels = f"column {used[0].label}" + (
         ", named by the schema" if used[0].names is not None else ""
     )
-    for group in groups:
-        counts: Counter[Any] = sum((tables[path].labels for path in group.paths), Counter())
-        by_class: tuple[int, ...] = ()
-        if made.classes is not None and group.role != LEFT:
-            numbers = plan.numbers or {n: n for n in range(len(made.classes))}
-            by_class = tuple(
-                sum(n for label, n in counts.items() if numbers.get(label) == number)
-                for number in range(len(made.classes))
-            )
-        made.splits.append(Split(group.name, group.role, group.why, group.images, by_class))
+    made.splits += described(groups, tables, made.classes, plan.numbers)
     plan.parts = {role: list(found) for role, found in read_by.items() if found or role == TRAIN}
     made.left_out = tally.kinds()
     return made, plan
