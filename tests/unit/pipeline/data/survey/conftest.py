@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -97,3 +98,16 @@ def made():
         png = PNG
 
     return Made
+
+
+@pytest.fixture
+def zipped():
+    """`zipped(path, names)`: a zip with these members."""
+
+    def made(path: Path, names: list[str]) -> Path:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(name), b"content")
+        return path
+
+    return made

@@ -4,7 +4,6 @@ import io
 import stat
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -104,14 +103,7 @@ def test_what_systems_pack_is_counted_and_not_read(tmp_path):
     assert [(left.count, left.images) for left in listing.left] == [(3, 3)]
 
 
-def zipped(path: Path, names: list[str]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in names:
-            archive.writestr(zipfile.ZipInfo(name), b"content")
-    return path
-
-
-def test_a_damaged_member_is_told_when_it_is_unpacked(tmp_path):
+def test_a_damaged_member_is_told_when_it_is_unpacked(tmp_path, zipped):
     path = zipped(tmp_path / "a.zip", ["a.png"])
     path.write_bytes(path.read_bytes().replace(b"content", b"CONTENT"))
     listing = archives.of_zip(path)
@@ -119,7 +111,7 @@ def test_a_damaged_member_is_told_when_it_is_unpacked(tmp_path):
         archives.unpack(listing, ["a.png"], tmp_path / "to")
 
 
-def test_a_member_that_stands_twice_is_told(tmp_path):
+def test_a_member_that_stands_twice_is_told(tmp_path, zipped):
     with pytest.warns(UserWarning, match="Duplicate name"):
         listing = archives.of_zip(zipped(tmp_path / "a.zip", ["a/1.png", "a/1.png"]))
     assert paths(listing) == ["a/1.png"]
@@ -128,7 +120,7 @@ def test_a_member_that_stands_twice_is_told(tmp_path):
     ]
 
 
-def test_what_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
+def test_what_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch, zipped):
     monkeypatch.setattr(archives, "RATIO_FROM", 1 << 20)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", bytes(5 << 20))
@@ -145,6 +137,6 @@ def test_what_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
         archives.of_zip(zipped(tmp_path / "many.zip", ["a", "b", "c"]))
 
 
-def test_empty_folders_are_known(tmp_path):
+def test_empty_folders_are_known(tmp_path, zipped):
     listing = archives.of_zip(zipped(tmp_path / "a.zip", ["cat/", "cat/1.png", "dog/"]))
     assert listing.empty == ["dog"]

@@ -1,6 +1,5 @@
 """The names of a zip's members, in whatever code page they are."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,7 @@ def paths(listing) -> list[str]:
     return [entry.path for entry in listing.entries]
 
 
-def zipped(path: Path, names: list[str]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in names:
-            archive.writestr(zipfile.ZipInfo(name), b"content")
-    return path
-
-
-def test_names_are_utf8_where_all_are_else_of_one_code_page(tmp_path):
+def test_names_are_utf8_where_all_are_else_of_one_code_page(tmp_path, zipped):
     def unflagged(name: str, encodings: dict[str, str]) -> Path:
         plain = {
             str(n) * len(text.encode(e)): text.encode(e)
