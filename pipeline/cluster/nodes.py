@@ -70,7 +70,7 @@ def check() -> None:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task: Any = ray.remote(num_cpus=0, max_retries=0)(travel.found_fault)
-    expected = travel.packed().versions
+    expected = travel.expected_versions()
     there = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
     asked = {
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(

@@ -90,7 +90,12 @@ def packed() -> Luggage:
     carried = {name: value for name, value in os.environ.items() if _CARRIED.fullmatch(name)}
     if files := as_variables():  # a profile's name means nothing elsewhere
         carried = {name: value for name, value in carried.items() if name not in _PROFILE} | files
-    return Luggage(carried, {name: value for name, value in _versions().items() if value})
+    return Luggage(carried, expected_versions())
+
+
+def expected_versions() -> dict[str, str]:
+    """What `found_fault` compares on another node: this process's versions, by name."""
+    return {name: value for name, value in _versions().items() if value}
 
 
 def found_fault(expected: Mapping[str, str]) -> list[str]:
