@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.data.collections import decode_webdataset
 from pipeline.data.image_files import fitted, image_files, read_images
+from pipeline.data.pixels import pillow
 from pipeline.data.survey.kinds import TAR_SUFFIXES
 from pipeline.data.survey.names import is_system, listed, normal
 from pipeline.data.survey.surveying import surveyed
@@ -170,13 +171,10 @@ def _shards(path: Path, real: RealSet, resize: bool) -> Found:
 
 def _fit(given: np.ndarray, real: RealSet, resize: bool, where: str) -> np.ndarray:
     """uint8 [N, h, w, c] as the real data's images are; RGB becomes grey as of a file."""
-    from PIL import Image
-
     channels, height, width = shape = _shape(real)
     if given.shape[1:] == (height, width, channels):
         return given
     images = np.empty((len(given), height, width, channels), np.uint8)
     for row, one in enumerate(given):
-        image = Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one)
-        images[row] = fitted(image, shape, resize, where)
+        images[row] = fitted(pillow(one), shape, resize, where)
     return images

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.data.pixels import png
 from pipeline.storage.atomic import atomic_path, write_bytes
 
 if TYPE_CHECKING:
@@ -124,12 +125,3 @@ def write_shard(path: Path, images: np.ndarray, start: int, classes: int) -> Non
         for index, image in enumerate(images, start):
             sample: dict[str, Any] = {"__key__": key(index), "png": png(image)}
             tar.write({**sample, "cls": str(index % classes).encode()})
-
-
-def png(image: np.ndarray) -> bytes:
-    """uint8 [H, W, C] as the content of a PNG file, grey for one channel."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
-    return buffer.getvalue()

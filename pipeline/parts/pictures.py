@@ -6,7 +6,6 @@ afterwards, no random number of the training is drawn, and no key knows of it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pipeline.data.pixels import png
 
 if TYPE_CHECKING:
     from sgan.stack import Stack
@@ -97,9 +98,9 @@ class Pictures:
                 above = self._h.get(self._level + 1, self._y)
                 made = self._stack.level(self._level).generate(above, self._z[self._level])
         if self._of_features:
-            return _png(strips(made, self._h[self._level], self._y))
+            return png(strips(made, self._h[self._level], self._y))
         pixels = self._stack.encoder.to_pixels(made).permute(0, 2, 3, 1).cpu().numpy()
-        return _png(rows_of(pixels, self._y.cpu().numpy()))
+        return png(rows_of(pixels, self._y.cpu().numpy()))
 
 
 @contextmanager
@@ -153,12 +154,3 @@ def strips(made: Tensor, real: Tensor, y: Tensor) -> np.ndarray:
             blocks.append(np.full((_GAP, blocks[-1].shape[1]), 255, np.uint8))
         blocks.append(np.full((2 * _GAP, blocks[-1].shape[1]), 255, np.uint8))
     return np.concatenate(blocks[:-2])[..., None]
-
-
-def _png(image: np.ndarray) -> bytes:
-    """uint8 [H, W, 1 or 3] as PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
-    return buffer.getvalue()

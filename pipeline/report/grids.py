@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.data.pixels import pillow
 from pipeline.errors import UserError
 from pipeline.scores.extractor import check_images
 
@@ -55,7 +56,7 @@ def grid(
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         pixels = np.repeat(np.repeat(image, scale, axis=0), scale, axis=1)
-        tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        tile = pillow(pixels)
         sheet.paste(tile.convert("RGBA"), (left + column * (wide + gap), top + row * (high + gap)))
     draw = ImageDraw.Draw(sheet)
     for row, label in enumerate(row_labels):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.data.pixels import png
 from pipeline.report.grids import grid
 from pipeline.serving.questions import Order, Samples
 from sgan.drawing import seeds_from
@@ -21,15 +22,6 @@ def sheet(images: np.ndarray, question: Samples) -> bytes:
     drawn = grid(images, columns, scale=question.scale, gap=question.gap)
     out = io.BytesIO()
     drawn.save(out, "PNG")
-    return out.getvalue()
-
-
-def png(image: np.ndarray) -> bytes:
-    """One image uint8 [H, W, C] as a PNG of its own size."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(out, "PNG")
     return out.getvalue()
 
 

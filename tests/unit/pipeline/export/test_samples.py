@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.export.samples import ARRAY, BLOCK, SHARD, blocks, draw, noise, png, write_shard
+from pipeline.data.pixels import png
+from pipeline.export.samples import ARRAY, BLOCK, SHARD, blocks, draw, noise, write_shard
 from pipeline.scores import evaluation
 from sgan.stack import Stack
 from sgan.weights import load_stack

@@ -17,11 +17,6 @@ def pixels(png):
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_a_png_is_of_the_image_s_own_size_and_mode():
-    assert np.array_equal(pixels(answers.png(COLOUR[0])), COLOUR[0])
-    assert np.array_equal(pixels(answers.png(COLOUR[0][..., :1])), COLOUR[0][..., 0])
-
-
 def test_a_sheet_has_the_columns_and_the_scale_asked_for():
     question = Samples(label=0, count=3, columns=2, scale=2, gap=1)
     sheet = pixels(answers.sheet(COLOUR, question))
