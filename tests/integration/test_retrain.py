@@ -48,7 +48,7 @@ class World:
     def __init__(
         self, folder: Path, s3: S3Server, remote: FaultProxy, mlflow: MlflowServer
     ) -> None:
-        self.folder, self.s3, self.mlflow = folder, s3, mlflow
+        self.folder, self.s3, self.remote, self.mlflow = folder, s3, remote, mlflow
         self.data = folder / "data"
         self._clones = 0
         shutil.copytree(Path(__file__).parents[1] / "data" / "mnist-small", self.data)
@@ -193,7 +193,7 @@ def test_new_data_train_everything_that_they_reach(world: World) -> None:
     assert "| prepare | ran |" in text
     # Compared with the champion, whatever the numbers say: every condition has its row.
     assert "verdict " in told
-    for row in ("protocol", "fid", "gan_test", "diversity", "losses", "git", "outputs"):
+    for row in ("protocol", "fid", "gan_test", "diversity_pixels", "losses", "git", "outputs"):
         assert f"| {row} |" in text, text
     is_up_to_date(world)
 
