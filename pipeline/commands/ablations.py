@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import options, paths
 from pipeline.errors import UserError
+from pipeline.tracking.revision import why_no_git
 
 if TYPE_CHECKING:
     from pipeline.experiments.ablations import Experiment, Outcome
@@ -158,7 +159,8 @@ def _dvc(root: Path, *arguments: str) -> str:
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = " ".join(said or done.stderr.split("\n")[-3:]).strip()
-        raise UserError(f"`dvc {' '.join(arguments[:2])}` failed: {reason}")
+        without = why_no_git(root)  # experiments are commits
+        raise UserError(f"`dvc {' '.join(arguments[:2])}` failed: {without or reason}")
     return done.stdout
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
+from pipeline.tracking.revision import why_no_git
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -27,10 +28,15 @@ def opened(root: Path, shown: str, config: Mapping[str, Any] | None = None) -> I
     from botocore.exceptions import BotoCoreError, ClientError
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     try:
         with chdir(root), Repo(str(root), config=config) as repo:  # DVC's paths are from here
             yield repo
+    except SCMError as error:
+        why = why_no_git(root)
+        without = "; without one, `dvc config --local core.no_scm true`" if why else ""
+        raise UserError(f"DVC, with {shown}: {why or error}{without}") from error
     except (DvcException, BotoCoreError, ClientError, OSError) as error:
         raise UserError(f"DVC, with {shown}: {error}") from error
 

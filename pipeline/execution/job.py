@@ -21,7 +21,7 @@ from pipeline.execution.job_results import REMOTE, JobResults, remote_config
 from pipeline.execution.repro import PREPARE_AGAIN, repro, stoppable
 from pipeline.execution.submission import kept_in, tracked_at
 from pipeline.tracking.clone import VARIABLE as CLONE_VARIABLE
-from pipeline.tracking.lineage import REVISION_VARIABLE
+from pipeline.tracking.revision import VARIABLE as REVISION_VARIABLE
 from pipeline.tracking.uri import URI_VARIABLE, check_reachable
 
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"

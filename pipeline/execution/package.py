@@ -1,13 +1,13 @@
 """What of a checkout travels to a cluster as a job's folder: code, settings, small data."""
 
 import hashlib
-import subprocess
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.tracking.revision import git, why_no_git
 
 # The job server keeps a package in the head's memory and unpacks it on the head.
 LIMIT_BYTES = 100 * 2**20
@@ -48,14 +48,9 @@ def below(path: Path) -> list[Path]:
 
 
 def _listed(root: Path, *options: str) -> set[str]:
-    done = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "-z", *options], capture_output=True, check=False
-    )
+    done = git(root, "ls-files", "-z", *options)
     if done.returncode:
-        raise UserError(
-            f"{root} is not a git checkout, and git says what of it travels to the cluster: run "
-            "`git init` in it"
-        )
+        raise UserError(f"git says what travels to the cluster, and cannot: {why_no_git(root)}")
     return set(filter(None, done.stdout.decode().split("\0")))
 
 

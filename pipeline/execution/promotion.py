@@ -213,9 +213,10 @@ def _scored_again(
 def _project_rows(stage: Stage) -> list[Row]:
     """The conditions on the project that the challenger comes from."""
     dirty, unfinite = stage.lineage.git_dirty, _unfinite(stage)
+    state = {True: "files differ from the commit", False: "clean", None: stage.lineage.note}[dirty]
     rows = [
         Row("losses", ("", unfinite or "all finite"), "finite", not unfinite),
-        Row("git", ("", "files differ from the commit" if dirty else "clean"), "clean", not dirty),
+        Row("git", ("", state), "clean", None if dirty is None else not dirty),
     ]
     return [*rows, *_pushed(stage.root)]
 

@@ -63,6 +63,8 @@ class Stage:
 
             name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
             self._tracker = Tracker(self.root, name)
+            if self.lineage.note:
+                print(f"{self.name}: {self.lineage.note}", flush=True)
             self._ending.push(self._tracker.end_with)
             # The report shows an execution that has ended; it belongs to that one.
             self._tracker.parent(self.lineage, self.params.raw, again=self.name == "report")

@@ -16,8 +16,9 @@ from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
 from pipeline.storage.s3_client import endpoint
-from pipeline.tracking.lineage import NO_GIT, REVISION_VARIABLE, git_revision
 from pipeline.tracking.redaction import redact
+from pipeline.tracking.revision import NO_GIT, revision_of
+from pipeline.tracking.revision import VARIABLE as REVISION_VARIABLE
 from pipeline.tracking.uri import URI_VARIABLE, is_server, tracking_uri
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _local_data(params: "Params", root: Path, data: str) -> tuple[list[Path], Pa
 
 
 def _revision(root: Path) -> str:
-    revision, dirty = git_revision(root)
-    if revision == NO_GIT:
+    code = revision_of(root)
+    if code.commit == NO_GIT:
         return ""
-    return revision + ("-dirty" if dirty else "")
+    return code.commit + ("-dirty" if code.dirty else "")

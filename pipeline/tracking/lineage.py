@@ -5,27 +5,16 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.tracking.clone import clone_id
-
-NO_GIT = "nogit"
-
-# A job on a cluster has no git: whoever submits it says what it was made of, `-dirty` after a
-# revision whose files were changed.
-REVISION_VARIABLE = "SGAN_GIT_REVISION"
+from pipeline.tracking.revision import NO_GIT, revision_of
 
 # Where things run, what becomes of a result, and what is searched, is not what they compute.
 _ENVIRONMENT_SECTIONS = ("promote", "runtime", "tune")
-
-# Written by the pipeline as it runs; a change there does not make the code another one.
-_OUTPUTS = ("dvc.lock", "metrics", "plots", "artifacts")
-
-_GIT_TIMEOUT_S = 20
 
 _LONGEST_LABEL = 60
 
@@ -37,45 +26,47 @@ class Lineage:
     Attributes:
         name: what a person reads in the tracking UI.
         tag_value: value of the tag `sgan.lineage` by which every stage finds the same parent run.
-        git_revision: full commit hash, or `"nogit"` outside a repository with a commit.
-        git_dirty: True if tracked files differ from that commit (the pipeline's own outputs aside).
+        git_revision: full commit hash, or `"nogit"` where nobody tells it.
+        git_dirty: True if tracked files differ from that commit (the pipeline's own outputs aside);
+            None where that cannot be told.
         dvc_exp_name: name of the DVC experiment, None outside `dvc exp run`.
         params_digest: SHA-256 (hex) of the parameters that decide the result.
         clone: which clone of the project executes (`pipeline.tracking.clone`).
+        note: what a person is told of the revision; "" where git tells it.
     """
 
     name: str
     tag_value: str
     git_revision: str
-    git_dirty: bool
+    git_dirty: bool | None
     dvc_exp_name: str | None
     params_digest: str
     clone: str
+    note: str = ""
 
 
 def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
     """The lineage of the execution that is under way in the workspace `root`.
 
     The tag is `DVC_EXP_NAME` where DVC sets it, else `<short revision>-<12 digits of the
-    parameters' digest>`. A missing git, a directory that is no repository and a repository
-    without a commit all give the revision in SGAN_GIT_REVISION, else `nogit`.
+    parameters' digest>`, with the revision of `pipeline.tracking.revision`.
 
     Args:
         params: the whole content of params.yaml, JSON-like. The section `runtime` is left out.
         root: the workspace, an existing directory.
     """
     digest = params_digest(params)
-    revision, dirty = git_revision(root)
+    code = revision_of(root)
     experiment = os.environ.get("DVC_EXP_NAME") or None
-    short = revision[:10]
     return Lineage(
-        name=experiment or f"{short}{'-dirty' if dirty else ''}-{digest[:6]}",
-        tag_value=_plain(experiment) if experiment else f"{short}-{digest[:12]}",
-        git_revision=revision,
-        git_dirty=dirty,
+        name=experiment or f"{code.short}{'-dirty' if code.dirty else ''}-{digest[:6]}",
+        tag_value=_plain(experiment) if experiment else f"{code.short}-{digest[:12]}",
+        git_revision=code.commit,
+        git_dirty=code.dirty,
         dvc_exp_name=experiment,
         params_digest=digest,
         clone=clone_id(root),
+        note=code.told,
     )
 
 
@@ -141,7 +132,7 @@ def origin_tags(lineage: Lineage) -> dict[str, Any]:
         "sgan.lineage": lineage.tag_value,
         "sgan.clone": lineage.clone,
         "sgan.git_revision": lineage.git_revision,
-        "sgan.git_dirty": lineage.git_dirty if known else None,
+        "sgan.git_dirty": lineage.git_dirty,
         "sgan.dvc_exp_name": lineage.dvc_exp_name,
         "mlflow.source.git.commit": lineage.git_revision if known else None,
         "mlflow.user": _user(),
@@ -158,37 +149,3 @@ def _user() -> str | None:
 def _plain(name: str) -> str:
     """`name` with only characters that a tag filter takes without quoting rules."""
     return re.sub(r"[^\w.\-+/]", "_", name)
-
-
-def git_revision(root: Path) -> tuple[str, bool]:
-    """Which commit `root` is at, or was said to be at, and whether tracked files differ from it.
-
-    `("nogit", False)` where neither is known.
-    """
-    revision = _git(root, "rev-parse", "HEAD")
-    if revision:
-        return revision, _is_dirty(root)
-    told = os.environ.get(REVISION_VARIABLE, "")
-    return told.removesuffix("-dirty") or NO_GIT, told.endswith("-dirty")
-
-
-def _is_dirty(root: Path) -> bool:
-    excluded = [f":(exclude){path}" for path in _OUTPUTS]
-    status = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
-    return bool(status)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    """Standard output of a git command, stripped; None if git is absent or refuses."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

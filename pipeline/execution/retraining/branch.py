@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.tracking.lineage import NO_GIT, git_revision
+from pipeline.tracking import revision
 
 REMOTE = "origin"
 TRAILER = "Retrained-from"
@@ -40,10 +39,11 @@ class Base:
 def base_of(root: Path) -> Base:
     """The branch and commit that the checkout is at. Raises UserError where there is none, or
     tracked files differ from it: what is trained would not be what the branch says."""
-    revision, dirty = git_revision(root)
-    if revision == NO_GIT:
-        raise UserError(f"{root} is no git repository with a commit: `sgan retrain` commits to one")
-    if dirty:
+    why = revision.why_no_git(root)
+    if why:
+        raise UserError(f"`sgan retrain` commits to a git repository: {why}")
+    code = revision.revision_of(root)
+    if code.dirty:
         changed = git(root, "diff", "--name-only", "HEAD").splitlines()
         raise UserError(
             f"files differ from the commit ({', '.join(changed[:5])}): commit "
@@ -52,12 +52,12 @@ def base_of(root: Path) -> Base:
     named = _asked(root, "symbolic-ref", "--short", "HEAD") or os.environ.get("GITHUB_REF_NAME")
     if not named:
         raise UserError("no branch is checked out: `git switch` to one, or give --base NAME")
-    return Base(named, revision)
+    return Base(named, code.commit)
 
 
-def file_at(root: Path, revision: str, path: Path) -> bytes | None:
+def file_at(root: Path, commit: str, path: Path) -> bytes | None:
     """The content of a file in a commit; None where it has none."""
-    done = _run(root, ("show", f"{revision}:{path.as_posix()}"), {})
+    done = revision.git(root, "show", f"{commit}:{path.as_posix()}")
     return done.stdout if done.returncode == 0 else None
 
 
@@ -116,7 +116,7 @@ def github_repository(root: Path) -> str | None:
 
 def git(root: Path, *arguments: str, more: Mapping[str, str] | None = None) -> str:
     """What a git command prints, stripped. Raises UserError with what it says where it fails."""
-    done = _run(root, arguments, more or {})
+    done = revision.git(root, *arguments, more=more)
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip()
         raise UserError(f"git {arguments[0]}: {told or f'exit status {done.returncode}'}")
@@ -149,13 +149,5 @@ def _identity(root: Path) -> dict[str, str]:
 
 def _asked(root: Path, *arguments: str) -> str:
     """As `git`, but "" where it fails."""
-    done = _run(root, arguments, {})
+    done = revision.git(root, *arguments)
     return done.stdout.decode().strip() if done.returncode == 0 else ""
-
-
-def _run(
-    root: Path, arguments: Sequence[str], more: Mapping[str, str]
-) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **more}
-    command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, check=False, env=environment)

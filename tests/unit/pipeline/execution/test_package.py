@@ -63,7 +63,7 @@ def test_a_deleted_file_does_not_travel(checkout: Path) -> None:
 
 
 def test_a_folder_without_git_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a git checkout"):
+    with pytest.raises(UserError, match="is no git repository"):
         package.files(tmp_path)
 
 

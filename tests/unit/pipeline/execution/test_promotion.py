@@ -13,11 +13,13 @@ from pipeline.execution.registration import register
 from pipeline.execution.stage import opened
 from pipeline.stages import evaluate
 from pipeline.tracking.registry import CHAMPION
+from pipeline.tracking.revision import VARIABLE
 
 
 @pytest.fixture
-def challenge(project: Path, evaluated: Any, saved_stack: Any) -> Any:
+def challenge(project: Path, evaluated: Any, saved_stack: Any, monkeypatch: Any) -> Any:
     """`challenge(seed, fid=…)`: another stack is trained and evaluated, so to speak."""
+    monkeypatch.setenv(VARIABLE, "0" * 40)  # the project has no git
     for name in ("encoder", "levels", "joint"):
         (project / "metrics").mkdir(exist_ok=True)
         (project / paths.metrics_file(name)).write_text(json.dumps({"loss": 0.5}))
@@ -74,3 +76,11 @@ def test_a_loss_that_is_not_finite_keeps_the_champion(challenge: Any, project: P
     assert decision.status == 3
     assert decision.verdict.why == "losses"
     assert "joint.level0.loss_g" in decision.verdict.rows[1].sides[1]
+
+
+def test_code_that_nobody_can_name_is_not_called_clean(challenge: Any, monkeypatch: Any) -> None:
+    challenge(1, fid=1.0)
+    monkeypatch.delenv(VARIABLE)
+    decision = decided()
+    assert (decision.status, decision.verdict.why) == (2, "git")
+    assert "is no git repository" in decision.markdown()

@@ -70,7 +70,7 @@ def test_dvc_experiment_names_the_lineage(repository, monkeypatch):
 
 def test_outside_a_repository(tmp_path):
     found = lineage(PARAMS, tmp_path)
-    assert (found.git_revision, found.git_dirty) == ("nogit", False)
+    assert (found.git_revision, found.git_dirty) == ("nogit", None)
     assert found.tag_value == f"nogit-{params_digest(PARAMS)[:12]}"
     assert origin_tags(found)["mlflow.source.git.commit"] is None
 

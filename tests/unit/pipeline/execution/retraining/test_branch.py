@@ -73,7 +73,7 @@ def test_a_checkout_that_differs_from_its_commit_is_refused(
         branch.base_of(checkout)
     monkeypatch.setenv("GITHUB_REF_NAME", "release")  # a runner's checkout
     assert branch.base_of(checkout).branch == "release"
-    with pytest.raises(UserError, match="no git repository with a commit"):
+    with pytest.raises(UserError, match="is no git repository"):
         branch.base_of(checkout.parent)
 
 
