@@ -60,7 +60,7 @@ FORCE:
 
 repro: $(READY) ## run whatever stages are out of date, then print the results (ARGS="-f levels")
 	@[ -e .git ] || git -c safe.directory='*' rev-parse --git-dir >/dev/null 2>&1 \
-	  || grep -qs no_scm .dvc/config .dvc/config.local || { \
+	  || grep -qs '^ *no_scm' .dvc/config .dvc/config.local || { \
 	  python -m dvc config --local core.no_scm true; \
 	  echo "No git repository here: DVC does without one (core.no_scm in .dvc/config.local; drop it after git init)."; }
 	@python -m dvc repro $(ARGS)
