@@ -2,9 +2,8 @@
 
 import gzip
 import math
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -14,7 +13,9 @@ from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import Decoded
 from pipeline.data.images import ImageCollector, Sides
 from pipeline.data.scratch import PIECE_BYTES, Images
-from pipeline.data.survey.arrays import npz_names
+from pipeline.data.survey.arrays import npz_damage_told, npz_names, require_npz_ratio
+from pipeline.data.survey.bounds import MOST_IMAGES
+from pipeline.data.survey.damage import damage_told, read_up_to, reason
 from pipeline.errors import UserError
 from pipeline.params.named_sets import IDX_FILES, SVHN_FILES
 
@@ -30,7 +31,7 @@ def read_idx(path: Path) -> Iterator[np.ndarray]:
 
     Raises UserError for a truncated or damaged file, or another element type than bytes.
     """
-    try:
+    with damage_told(f"{path}: truncated or damaged", "Fetch it again."):
         with _opened(path) as stream:
             head = stream.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or not head[3]:
@@ -47,14 +48,11 @@ def read_idx(path: Path) -> Iterator[np.ndarray]:
                     found += piece.nbytes
                     if piece.ndim == len(shape):
                         yield piece
-            while rest := stream.read(1 << 20):
-                found += len(rest)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: truncated or damaged ({error}). Fetch it again.") from error
+            found += len(stream.read(1))
     if len(shape) != head[3] or found != expected:
         raise UserError(
-            f"{path}: {found} bytes where its header promises {expected}: truncated or "
-            "damaged. Fetch it again."
+            f"{path}: {'more' if found > expected else found} bytes where its header promises "
+            f"{expected}: truncated or damaged. Fetch it again."
         )
 
 
@@ -72,9 +70,7 @@ def _rows(stream: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> Iterator
     most = max(1, PIECE_BYTES // max(1, size))
     for start in range(0, shape[0] if size else 0, most):
         count = min(most, shape[0] - start)
-        content = bytearray()
-        while more := stream.read(count * size - len(content)):
-            content += more
+        content = read_up_to(stream, count * size)
         values = np.frombuffer(content, np.uint8)
         if len(content) < count * size:
             yield values
@@ -124,14 +120,18 @@ def decode_npz(path: Path, image_size: int | None = None, sides: Sides = None) -
     image_size, sides: as of `ImageCollector`.
     Raises UserError for a damaged file, missing arrays, or unsupported dtypes and shapes.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return _npz(path, archive, lambda: ImageCollector(image_size, "error", sides))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{path}: truncated, damaged, or not a plain .npz ({error}). Write it with numpy.savez "
-            "from arrays of numbers."
-        ) from error
+    with npz_damage_told(str(path)), npz(path) as archive:
+        return _npz(path, archive, lambda: ImageCollector(image_size, "error", sides))
+
+
+@contextmanager
+def npz(path: Path) -> Iterator["NpzFile"]:
+    """An .npz that is read. Raises UserError for one that unpacks to many times its size, and what
+    numpy raises on a damaged one."""
+    with path.open("rb") as stream:
+        require_npz_ratio(stream, str(path))
+    with np.load(path, allow_pickle=False) as archive:
+        yield archive
 
 
 def _npz(path: Path, archive: "NpzFile", collector: Callable[[], ImageCollector]) -> Decoded:
@@ -203,11 +203,14 @@ def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise UserError(f"{path} is missing; SVHN needs {' and '.join(SVHN_FILES.values())}")
     try:
-        content = scipy.io.loadmat(path)
+        sizes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
+        if math.prod(sizes["X"]) > 3072 * MOST_IMAGES or math.prod(sizes["y"]) > MOST_IMAGES:
+            raise ValueError(f"X {list(sizes['X'])}, y {list(sizes['y'])}: too large")
+        content = scipy.io.loadmat(path, variable_names=["X", "y"])
         images, labels = content["X"], content["y"]
     except Exception as error:  # a damaged file can raise nearly anything in scipy
         raise UserError(
-            f"{path}: truncated, damaged or not an SVHN file ({error}). Fetch it again."
+            f"{path}: truncated, damaged or not an SVHN file ({reason(error)}). Fetch it again."
         ) from error
     if images.ndim != 4:
         raise UserError(f"{path}: X has shape {list(images.shape)}, expected [32, 32, 3, N]")

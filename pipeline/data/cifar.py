@@ -13,6 +13,7 @@ from pipeline.data.decoded import Decoded
 from pipeline.data.survey.arrays import CIFAR_BATCHES as BATCHES
 from pipeline.data.survey.arrays import CIFAR_ENDINGS
 from pipeline.data.survey.arrays import CIFAR_SHEET_LABELS as SHEET_LABELS
+from pipeline.data.survey.damage import damage_told, reason
 from pipeline.errors import UserError
 
 _PIXELS = 32 * 32 * 3
@@ -80,7 +81,7 @@ def _unpickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
         return data, np.asarray(batch["labels"])
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise UserError(
-            f"{path}: damaged, or not a CIFAR-10 batch ({error}). Fetch it again."
+            f"{path}: damaged, or not a CIFAR-10 batch ({reason(error)}). Fetch it again."
         ) from error
 
 
@@ -106,18 +107,14 @@ def _sheets_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     sheets = []
     for name in BATCHES[split]:
         path = _need(folder / f"{name}.png")
-        try:
+        with damage_told(f"{path}: damaged", "Fetch it again.", Image.DecompressionBombError):
             with Image.open(path) as image:
                 pixels = np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: damaged ({error}). Fetch it again.") from error
         if pixels.shape[1] != 32 * 32:
             raise UserError(f"{path}: {pixels.shape[1]} pixels wide, expected 1024")
         sheets.append(pixels.reshape(-1, 32, 32, 3))
     images = np.concatenate(sheets)
     labels_path = _need(folder / SHEET_LABELS[split])
-    try:
+    with damage_told(f"{labels_path}: not a JSON list of labels", "Fetch it again."):
         labels = np.asarray(json.loads(labels_path.read_bytes()))
-    except ValueError as error:
-        raise UserError(f"{labels_path}: not a JSON list of labels ({error})") from error
     return images, check_labels(labels, len(images), str(labels_path))

@@ -3,7 +3,6 @@
 What is a class, a split or a sample, `pipeline.data.survey` has found; these do what it says.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,13 @@ from pipeline.data.dataset import check_images, check_labels
 from pipeline.data.decoded import SPLIT_SEED, Decoded
 from pipeline.data.images import ImageCollector, Sides
 from pipeline.data.survey import samples, shards
+from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, require_bytes
+from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.description import Plan
 from pipeline.data.survey.names import shortened, shown
 from pipeline.data.survey.samples import BLOCK, Sample
 from pipeline.data.survey.tables import Table
+from pipeline.data.survey.tar_files import unpacked
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def decode_files(
 
 def _content(path: Path) -> bytes:
     try:
+        require_bytes(path.stat().st_size, MOST_IMAGE_BYTES, shown(path))
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{shown(path)}: cannot be read ({error.strerror})") from error
@@ -106,12 +109,10 @@ def _parquet(path: Path) -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        # A buffer of its own size lets a column come in pieces, not a row group at a time.
+    # A buffer of its own size lets a column come in pieces, not a row group at a time.
+    with damage_told(f"{path}: truncated or damaged Parquet", "Write it again.", pa.ArrowException):
         with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: truncated or damaged Parquet ({error})") from error
 
 
 def decode_webdataset(
@@ -128,7 +129,7 @@ def decode_webdataset(
         for part in parts:
             path = root / part.path
             with path.open("rb") as raw:
-                stream = samples.unpacked(raw, path.name, str(path))
+                stream = unpacked(raw, path.name, str(path))
                 for sample in samples.index(stream, part.path, str(path)).samples:
                     shape = _take(sample, stream, str(path), collector, shapes, plan.numbers)
                     shapes.add(shape)
@@ -154,12 +155,7 @@ def _take(
         content = shards.content(sample, sample.image, stream, where)
         collector.add(content, numbers[label] if numbers else label, told)
         return None
-    try:
-        content = shards.content(sample, BLOCK[0], stream, where)
-        images = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{told}: damaged block ({error})") from error
-    images = check_images(images, told)
+    images = check_images(shards.block(sample, BLOCK[0], stream, where), told)
     shape = images.shape[1:]
     for other in shapes - {None, shape}:
         raise UserError(

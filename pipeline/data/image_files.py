@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.data.survey.damage import reason
 from pipeline.data.survey.kinds import IMAGE_SUFFIXES
-from pipeline.data.survey.names import is_system
+from pipeline.data.survey.names import is_system, shown
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def image_files(path: Path) -> list[Path]:
     )
     if not found:
         missing = "no images in it" if path.is_dir() else "no such file or folder"
-        raise UserError(f"{path}: {missing} ({', '.join(IMAGE_SUFFIXES)})")
+        raise UserError(f"{shown(path)}: {missing} ({', '.join(IMAGE_SUFFIXES)})")
     return found
 
 
@@ -54,8 +55,10 @@ def read_images(
         try:
             image = decode_image(path.read_bytes())
         except (OSError, BadImage) as error:
-            raise UserError(f"{path}: cannot be read as an image ({error})") from error
-        images[row] = fitted(image, shape, resize, str(path))
+            raise UserError(
+                f"{shown(path)}: cannot be read as an image ({reason(error)})"
+            ) from error
+        images[row] = fitted(image, shape, resize, shown(path))
     return images
 
 

@@ -1,7 +1,7 @@
 """Encoded images (PNG, JPEG, …) into uint8 arrays of one size."""
 
 import io
-import struct
+import warnings
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.data.scratch import Images, Scratch
+from pipeline.data.survey.bounds import MOST_PIXELS
+from pipeline.data.survey.damage import DAMAGED, reason
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# What Pillow's readers raise on damaged files.
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, struct.error)
 _GREY = {"1", "L", "LA"}
 _DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I"}  # grey of 16 bits
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
@@ -26,7 +26,11 @@ _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 LARGEST = 128
 Sides = Sequence[int] | None  # ascending; None: any size, square or not
 ANY_SIDE = range(1, LARGEST + 1)
-MOST_PIXELS = 120_000_000  # of one image, which may take four bytes each while it is read
+# Those that the suffixes of `kinds` name: Pillow would start Ghostscript for an EPS called .png.
+_FORMATS = (
+    "PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "TGA", "PCX",
+    "SGI", "ICO", "DDS", "AVIF",
+)  # fmt: skip
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
@@ -54,14 +58,17 @@ def decode_image(
             return _decoded(_without_text(content), look)
     except BadImage:
         raise
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise BadImage(_reason(content, error)) from error
 
 
 def _decoded(content: bytes, look: Callable[[tuple[int, int]], None]) -> "Image.Image":
     from PIL import Image
 
-    with Image.open(io.BytesIO(content)) as image:
+    with warnings.catch_warnings():  # of large images, on which the bound below decides
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        opened = Image.open(io.BytesIO(content), formats=_FORMATS)
+    with opened as image:
         look(image.size)
         if image.width * image.height > MOST_PIXELS:
             raise BadImage(
@@ -234,7 +241,7 @@ def _reason(content: bytes, error: Exception) -> str:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "its content is of no image format that is known here"
-    return str(error) or type(error).__name__
+    return reason(error)
 
 
 def _upright(image: "Image.Image") -> "Image.Image":
@@ -243,7 +250,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
 
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGED:
+    except DAMAGED:
         return image
 
 

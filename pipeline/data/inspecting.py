@@ -12,6 +12,8 @@ from pipeline.data import collections, fetch, formats, patterns
 from pipeline.data.dataset import DataSettings
 from pipeline.data.images import ImageCollector
 from pipeline.data.survey import forms
+from pipeline.data.survey.bounds import MOST_IMAGE_BYTES
+from pipeline.data.survey.damage import brief_errors
 from pipeline.data.survey.description import TRAIN, Description
 from pipeline.data.survey.listing import Entry, Listing, parts
 from pipeline.data.survey.surveying import Surveyed, surveyed
@@ -36,17 +38,18 @@ class Contact(NamedTuple):
 def look(source: str, settings: DataSettings) -> Description:
     """What lies at a source. Of an S3 prefix the objects are listed, and only those are fetched
     whose headers or labels are asked for. Raises UserError as `prepare` does."""
-    if source.startswith("s3://") and not _is_container(source):
-        listing = _of_s3(source)
-        if listing.entries:
-            return forms.describe(listing, settings)[0]
-    with _opened(source, settings) as found:
-        return found.description
+    with brief_errors():
+        if source.startswith("s3://") and not _is_container(source):
+            listing = _of_s3(source)
+            if listing.entries:
+                return forms.describe(listing, settings)[0]
+        with _opened(source, settings) as found:
+            return found.description
 
 
 def look_closely(source: str, settings: DataSettings) -> tuple[Description, Contact]:
     """As `look`, and the first images of each class, cropped to squares."""
-    with _opened(source, settings) as found:
+    with brief_errors(), _opened(source, settings) as found:
         return found.description, _contact(found, settings)
 
 
@@ -109,8 +112,8 @@ def _rows(found: Surveyed, settings: DataSettings) -> Iterator[tuple[np.ndarray,
             of_class[label] += 1
             kept += [(path, label)] if of_class[label] <= EACH else []
         for path, label in kept:
-            with found.listing.open(path) as stream:
-                yield _small(stream.read(), found.listing.shown(path)), label
+            content = found.listing.content(path, MOST_IMAGE_BYTES)
+            yield _small(content, found.listing.shown(path)), label
     elif plan.form == "parquet":
         root = found.local()
         for table in plan.parts[TRAIN]:

@@ -9,6 +9,7 @@ from pipeline.data import shard_writer, sources
 from pipeline.data.dataset import Dataset, Provenance
 from pipeline.data.images import ANY_SIDE
 from pipeline.data.manifest import Manifest
+from pipeline.data.survey.damage import brief_errors
 from pipeline.data.survey.description import TEST, TRAIN, Description
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pipeline.params.loading import Params
 
 _SPLITS = 10  # pipeline.scores.labels.SPLITS
-MOST_CHARACTERS = 600  # of an error, which a person reads in one go
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,12 @@ def prepare(
             for line in costs_of_few(description, settings.test_fraction, params):
                 told(line)
 
-    try:
+    with brief_errors():
         dataset, provenance = sources.load(settings, heard, sides_taken(params))
         height, width, channels = dataset.train_images.shape[1:]
         require_samples(params, len(dataset.classes))
         image = params.image_config((channels, height, width), len(dataset.classes))
         params.stack_config(image)
-    except UserError as error:
-        raise UserError(brief(str(error))) from error
     manifest = shard_writer.write(dataset, folder, settings, provenance)
     return Prepared(manifest, dataset, found[0], provenance)
 
@@ -128,11 +126,3 @@ def _held_out(description: Description, fraction: float) -> list[int]:
     if role == TEST:
         return counts
     return [min(max(1, round(fraction * count)), max(0, count - 1)) for count in counts]
-
-
-def brief(message: str) -> str:
-    """A message of one line and at most `MOST_CHARACTERS`, with its middle left out; lists of
-    several problems stay as they are."""
-    if "\n" in message or len(message) <= MOST_CHARACTERS:
-        return message
-    return f"{message[:280]} … {message[-(MOST_CHARACTERS - 283) :]}"

@@ -1,18 +1,20 @@
 """Samples of any origin, to be scored: a folder of images, ADM's npz, or WebDataset shards."""
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from pipeline.data.array_files import npz
 from pipeline.data.collections import decode_webdataset
 from pipeline.data.image_files import fitted, image_files, read_images
 from pipeline.data.pixels import pillow
+from pipeline.data.survey.arrays import npz_damage_told
+from pipeline.data.survey.damage import brief_errors
 from pipeline.data.survey.kinds import TAR_SUFFIXES
-from pipeline.data.survey.names import is_system, listed, normal
+from pipeline.data.survey.names import is_system, listed, normal, shown
 from pipeline.data.survey.surveying import surveyed
 from pipeline.errors import UserError
 
@@ -45,15 +47,20 @@ def sample_set(path: Path, real: RealSet, resize: bool = False) -> Found:
     Raises UserError for what cannot be read, unknown classes, images beside class folders, another
     size, too few images.
     """
-    if path.is_file():
-        images, labels = (_npz if path.suffix.lower() == ".npz" else _shards)(path, real, resize)
-    elif any(entry.name.lower().endswith(TAR_SUFFIXES) for entry in path.iterdir()):
-        images, labels = _shards(path, real, resize)
-    else:
-        images, labels = _folder(path, real, resize)
-    if labels is not None:
-        _check_labels(path, labels, len(real.classes))
+    with brief_errors():
+        images, labels = _read(path)(path, real, resize)
+        if labels is not None:
+            _check_labels(path, labels, len(real.classes))
     return images, labels
+
+
+def _read(path: Path) -> Callable[[Path, RealSet, bool], Found]:
+    """The reader of what lies at a path."""
+    if path.is_file():
+        return _npz if path.suffix.lower() == ".npz" else _shards
+    if any(entry.name.lower().endswith(TAR_SUFFIXES) for entry in path.iterdir()):
+        return _shards
+    return _folder
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
     for entry, label in zip(inside, labels, strict=True):
         found = image_files(entry)
         if len(found) < 2:
-            raise UserError(f"{entry}: {len(found)} image; a class needs two or more")
+            raise UserError(f"{shown(entry)}: {len(found)} image; a class needs two or more")
         named += [(file.relative_to(entry), label, file) for file in found]
     _check_count(folder, len(named), real)
     named.sort()
@@ -124,7 +131,8 @@ def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -
     for name, one in zip(names, found, strict=True):
         if len(one) > 1:
             raise UserError(
-                f"{where / name}: could be any of the classes {listed(classes[n] for n in one)}, "
+                f"{shown(where / name)}: could be any of the classes "
+                f"{listed(classes[n] for n in one)}, "
                 "which differ in case only; name every class exactly as the data does"
             )
     if all(found):
@@ -133,18 +141,16 @@ def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -
         return [int(name) for name in given]
     unknown = next(name for name, one in zip(names, found, strict=True) if not one)
     raise UserError(
-        f"{where / unknown}: no class of the data; there are {listed(classes, 12)}. Name all by "
+        f"{shown(where / unknown)}: no class of the data; there are {listed(classes, 12)}. "
+        "Name all by "
         f"these, or all by their numbers, 0 to {len(classes) - 1}"
     )
 
 
 def _npz(path: Path, real: RealSet, resize: bool) -> Found:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            given = archive["arr_0"] if "arr_0" in archive.files else None
-            labels = archive["arr_1"] if "arr_1" in archive.files else None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: truncated, damaged, or not a plain .npz ({error})") from error
+    with npz_damage_told(str(path)), npz(path) as archive:
+        given = archive["arr_0"] if "arr_0" in archive.files else None
+        labels = archive["arr_1"] if "arr_1" in archive.files else None
     if given is None or given.dtype != np.uint8 or given.ndim != 4 or given.shape[-1] not in (1, 3):
         what = "no arr_0" if given is None else f"arr_0 of {given.dtype} {list(given.shape)}"
         raise UserError(f"{path}: {what}; needed is arr_0, uint8 [N, H, W, 1 or 3]")

@@ -1,25 +1,26 @@
-"""The members of a zip or an uncompressed tar, without unpacking them, and their safe unpacking."""
+"""The members of a zip or a tar, without unpacking them, and their safe unpacking."""
 
+import io
 import os
 import posixpath
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from pipeline.data.survey.bounds import require_count, require_ratio, require_shallow
+from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.description import Tally
 from pipeline.data.survey.kinds import is_any_picture_name
 from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
-from pipeline.data.survey.names import is_system, shortened, shown
-from pipeline.data.survey.samples import require_whole, unpacked
+from pipeline.data.survey.names import is_system, shortened
+from pipeline.data.survey.tar_files import Place, Section, members_of, require_whole, unpacked
 from pipeline.data.survey.zip_names import Names
 from pipeline.errors import UserError
 
-MOST_MEMBERS = 20_000_000
-MOST_RATIO, RATIO_FROM = 200, 4 << 30  # bytes unpacked for each packed one, above so many
 _ENCRYPTED_FLAG = 1
 _METHODS = {
     1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 93: "Zstandard", 94: "MP3",
@@ -35,16 +36,15 @@ def of_zip(path: Path, encoding: str | None = None) -> Listing:
     Raises UserError for a damaged, encrypted or hostile zip, and for methods that nobody here
     unpacks.
     """
-    try:
+    with _damage_told(path):
         archive = zipfile.ZipFile(path)  # closed with the listing's garbage
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise damaged(path, error) from error
     names = Names(path, archive.infolist(), encoding)
     files: dict[str, zipfile.ZipInfo] = {}
     tally = Tally()
     empty: set[str] = set()
-    sizes = [member.file_size for member in archive.infolist()]
-    _require_bounds(path, len(sizes), sum(sizes))
+    require_count(len(archive.infolist()), "members", str(path))
+    unpacked_size = sum(member.file_size for member in archive.infolist())
+    require_ratio(path.stat().st_size, unpacked_size, str(path))
     for member in archive.infolist():
         name = _safe(
             names.of(member), path, link=(member.external_attr >> 16) & 0o170000 == 0o120000
@@ -62,10 +62,8 @@ def of_zip(path: Path, encoding: str | None = None) -> Listing:
             files[name] = member
 
     def opener(name: str) -> IO[bytes]:
-        try:
+        with _damage_told(path):
             return archive.open(files[name])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise damaged(path, error) from error
 
     entries = [Entry(name, member.file_size) for name, member in files.items()]
     return _listing(path, "zip", entries, opener, tally, empty, names.notes())
@@ -107,20 +105,8 @@ def _safe(name: str, path: Path, link: bool = False) -> str:
             "the "
             "target. Repack it with plain relative paths."
         )
+    require_shallow(str(pure), str(path))
     return str(pure)
-
-
-def _require_bounds(path: Path, members: int, unpacked: int) -> None:
-    if members > MOST_MEMBERS:
-        raise UserError(f"{path}: {members:,} members; at most {MOST_MEMBERS:,} are read. Split it")
-    packed = max(1, path.stat().st_size)
-    if unpacked > RATIO_FROM and unpacked / packed > MOST_RATIO:
-        raise UserError(
-            f"{path}: {packed:,} bytes that unpack to {unpacked:,}, {unpacked // packed} times as "
-            f"many (at most {MOST_RATIO} are unpacked): hostile or damaged. Unpack it yourself, "
-            "and "
-            "let data.source name the folder"
-        )
 
 
 def _require_readable(path: Path, member: zipfile.ZipInfo, name: str) -> None:
@@ -146,32 +132,26 @@ def of_tar(path: Path) -> Listing:
 
     Raises UserError for a damaged tar, and for members that would be written outside of a target.
     """
-    tally, files, folders = Tally(), dict[str, tarfile.TarInfo](), set[str]()
+    tally, files, folders = Tally(), dict[str, Place](), set[str]()
     lost: list[str] = []
-    packed = path.stat().st_size
-    content = unpacked(path.open("rb"), path.name, str(path), max(RATIO_FROM, MOST_RATIO * packed))
+    content = unpacked(path.open("rb"), path.name, str(path))  # closed with the listing's garbage
     require_whole(content, str(path))
-    try:
-        archive = tarfile.open(fileobj=content, mode="r:")  # closed with the listing's garbage
-        for member in archive:
-            _require_bounds(path, len(files), 0)
+    with _damage_told(path):
+        for member in members_of(content):
+            require_count(len(files), "members", str(path))
             name = _safe(member.name, path)
             if member.isdir():
                 folders.add(name)
             elif _wanted(name, tally):
                 _take_member(path, member, name, files, tally, lost)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise damaged(path, error) from error
 
     def opener(name: str) -> IO[bytes]:
-        stream = archive.extractfile(files[name])
-        assert stream is not None
-        return stream
+        return io.BufferedReader(Section(content, files[name]))
 
-    entries = [Entry(name, member.size) for name, member in files.items()]
+    entries = [Entry(name, place.size) for name, place in files.items()]
     made = _listing(path, "tar", entries, opener, tally, folders - {"."}, [])
     made.lost = lost
-    made.lies = lambda name: (content, files[name].offset_data, files[name].size)
+    made.lies = lambda name: (content, files[name].start, files[name].size)
     return made
 
 
@@ -179,7 +159,7 @@ def _take_member(
     path: Path,
     member: tarfile.TarInfo,
     name: str,
-    files: dict[str, tarfile.TarInfo],
+    files: dict[str, Place],
     tally: Tally,
     lost: list[str],
 ) -> None:
@@ -196,39 +176,36 @@ def _take_member(
             tally.add("links that lead nowhere", name, image)
             lost += [name] if image else []
             return
-        member = files[target]
+        place = files[target]
+    elif member.issparse():
+        tally.add("sparse members", name, image)
+        lost += [name] if image else []
+        return
     elif not member.isreg():
         tally.add("pipes, sockets and devices", name)
         return
+    else:
+        place = Place(member.offset_data, member.size)
     if name in files:
         tally.add("members that stand twice (the last one counts)", name, image)
-    files[name] = member
+    files[name] = place
 
 
 def unpack(listing: Listing, paths: Iterable[str], folder: Path) -> None:
     """Write these entries below `folder`, as plain files.
 
-    Raises UserError for damaged content; OSError where the disk is full.
+    Raises UserError for damaged content, and for names that no disk holds or that are both a file's
+    and a folder's; OSError where the disk is full.
     """
-    path = Path(listing.where)
-    wanted = sorted(set(paths), key=parts)
-    try:
-        for name in wanted:
-            target = folder / name
+    for name in sorted(set(paths), key=parts):
+        target = folder / name
+        with damage_told(f"{listing.where}: {shortened(name)} cannot be unpacked", "Repack it."):
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as out:
                 if listing.lies is not None and _copied(*listing.lies(name), out):
                     continue
                 with listing.opener(name) as source:
                     shutil.copyfileobj(source, out, 1 << 20)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        tarfile.TarError,
-        NotImplementedError,
-    ) as error:
-        raise damaged(path, error) from error
 
 
 def _copied(content: IO[bytes], start: int, size: int, out: IO[bytes]) -> bool:
@@ -250,8 +227,5 @@ def _copied(content: IO[bytes], start: int, size: int, out: IO[bytes]) -> bool:
     return True
 
 
-def damaged(path: Path, error: Exception) -> UserError:
-    """What to say of an archive that cannot be read."""
-    return UserError(
-        f"{path}: truncated or damaged archive ({shown(error)}). Fetch or pack it again."
-    )
+def _damage_told(path: Path) -> AbstractContextManager[None]:
+    return damage_told(f"{path}: truncated or damaged archive", "Fetch or pack it again.")

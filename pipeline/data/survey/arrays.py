@@ -1,13 +1,16 @@
 """The survey of arrays on disk: IDX, .npz, CIFAR-10's and SVHN's files, by their headers alone."""
 
 import gzip
+import io
 import re
 import zipfile
-import zlib
+from contextlib import AbstractContextManager
 from typing import IO, Any
 
 import numpy as np
 
+from pipeline.data.survey.bounds import MOST_IMAGES, require_ratio
+from pipeline.data.survey.damage import DAMAGED, damage_told, read_up_to, reason
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Split, Tally
 from pipeline.data.survey.labels import MOST_CLASSES, distinct
 from pipeline.data.survey.listing import Entry, Listing
@@ -30,7 +33,6 @@ CIFAR_SHEET_LABELS = {
     "train": "train_lables.json",
     "test": "test_lables.json",
 }  # the package's spelling
-_MOST_LABELS = 1 << 30
 NPZ_PAIRS = (("x_train", "y_train"), ("images", "labels"))
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -97,8 +99,8 @@ def _idx_count(listing: Listing, path: str) -> int:
     """How many images its header promises; -1 where that cannot be read: decoding tells why."""
     try:
         with listing.open(path) as raw, _unzipped(raw) as stream:
-            head = stream.read(8)
-    except (OSError, EOFError, zlib.error):
+            head = read_up_to(stream, 8)
+    except DAMAGED:
         return -1
     return int.from_bytes(head[4:8], "big") if len(head) == 8 and head[:2] == b"\0\0" else -1
 
@@ -109,10 +111,14 @@ def _idx_labels(listing: Listing, path: str | None) -> np.ndarray | None:
         return None
     try:
         with listing.open(path) as raw, _unzipped(raw) as stream:
-            content = stream.read(_MOST_LABELS)
-    except (OSError, EOFError, zlib.error):
+            head = read_up_to(stream, 8)
+            count = int.from_bytes(head[4:], "big")
+            if head[:4] != b"\0\0\x08\x01" or len(head) < 8 or count > MOST_IMAGES:
+                return None
+            content = head + read_up_to(stream, count + 1)
+    except DAMAGED:
         return None
-    if content[:4] != b"\0\0\x08\x01" or len(content) != 8 + int.from_bytes(content[4:8], "big"):
+    if len(content) != 8 + count:
         return None
     return np.frombuffer(content, np.uint8, offset=8)
 
@@ -162,27 +168,29 @@ def survey_files(
 def npz_header(listing: Listing, path: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and dtype of each array of an .npz. Raises UserError where it is damaged."""
     found = {}
-    try:
-        with listing.open(path) as stream, zipfile.ZipFile(stream) as archive:
+    where = listing.shown(path)
+    with npz_damage_told(where), listing.open(path) as stream:
+        require_npz_ratio(stream, where)
+        with zipfile.ZipFile(stream) as archive:
             for member in archive.namelist():
                 with archive.open(member) as array:
                     header = _HEADERS.get(np.lib.format.read_magic(array))
                     shape, _, dtype = header(array) if header else ((), True, np.dtype(object))
                     found[member.removesuffix(".npy")] = (shape, dtype)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise UserError(
-            f"{listing.shown(path)}: truncated, damaged, or not a plain .npz ({error}). Write it "
-            "with numpy.savez from arrays of numbers."
-        ) from error
     return found
+
+
+def require_npz_ratio(stream: IO[bytes], where: str) -> None:
+    """Raise UserError for an .npz whose arrays unpack to many times its size."""
+    with zipfile.ZipFile(stream) as archive:
+        packed = stream.seek(0, io.SEEK_END)
+        require_ratio(packed, sum(member.file_size for member in archive.infolist()), where)
+
+
+def npz_damage_told(where: str) -> AbstractContextManager[None]:
+    """Inside it, what reading a damaged .npz raises is a UserError."""
+    what = f"{where}: truncated, damaged, or not a plain .npz"
+    return damage_told(what, "Write it with numpy.savez from arrays of numbers.")
 
 
 def survey_npz(
@@ -219,7 +227,7 @@ def _npz_labels(
 ) -> np.ndarray | None:
     """An array of labels; None where its reader will refuse it."""
     shape, dtype = header.get(name, ((), np.dtype(float)))
-    if dtype.kind not in "iu" or not shape or shape[1:] not in ((), (1,)):
+    if dtype.kind not in "iu" or not shape or shape[1:] not in ((), (1,)) or shape[0] > MOST_IMAGES:
         return None
     labels = _npz_array(listing, path, name)
     return None if labels is None else labels.reshape(-1)
@@ -229,7 +237,7 @@ def _npz_array(listing: Listing, path: str, name: str) -> np.ndarray | None:
     try:
         with listing.open(path) as stream, np.load(stream, allow_pickle=False) as archive:
             return archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except DAMAGED:
         return None
 
 
@@ -240,13 +248,16 @@ def npz_names(path: str, names: np.ndarray) -> tuple[str, ...]:
         try:
             names = np.char.decode(names, "utf-8")
         except UnicodeDecodeError as error:
-            raise UserError(f"{where}: names in bytes that are not UTF-8 ({error})") from error
+            raise UserError(
+                f"{where}: names in bytes that are not UTF-8 ({reason(error)})"
+            ) from error
     if names.dtype.kind not in "Uiu" or names.ndim != 1:
         raise UserError(
             f"{where}: of dtype {names.dtype} and shape {list(names.shape)}; they must be names in "
             "one dimension, one per class"
         )
-    return distinct(where, names.tolist())
+    with damage_told(f"{where}: no text", "Write it again."):  # such as beyond Unicode
+        return distinct(where, names.tolist())
 
 
 def only(found: list[str], what: str, listing: Listing) -> str:

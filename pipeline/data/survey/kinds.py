@@ -11,7 +11,6 @@ OTHER_PICTURES = tuple(
     ".mp4 .avi .mov .mkv .webm".split()
 )
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-PACKED_TARS = TAR_SUFFIXES[1:]
 ZIP_SUFFIXES = (".zip",)
 UNREAD_ARCHIVES = (".7z", ".rar", ".tar.zst", ".tzst", ".tar.lz4", ".tar.z", ".zst", ".lz4")
 _TEXT = frozenset(

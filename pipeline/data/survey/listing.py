@@ -4,9 +4,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
+from pipeline.data.survey.bounds import require_bytes, require_shallow
+from pipeline.data.survey.damage import damage_told, read_up_to
 from pipeline.data.survey.description import LeftOut, Tally
 from pipeline.data.survey.kinds import is_any_picture_name
 from pipeline.data.survey.names import is_system, shown
@@ -66,10 +69,19 @@ class Listing:
     def head(self, path: str, count: int) -> bytes:
         """The first bytes of an entry."""
         with self.open(path) as stream:
-            try:
-                return stream.read(count)
-            except OSError as error:
-                raise UserError(f"{self.shown(path)}: cannot be read ({error})") from error
+            with damage_told(f"{self.shown(path)}: cannot be read", "Fetch or pack it again."):
+                return read_up_to(stream, count)
+
+    def content(self, path: str, most: int) -> bytes:
+        """The whole content of an entry of at most so many bytes. Raises UserError."""
+        require_bytes(self._sizes.get(path, 0), most, self.shown(path))
+        found = self.head(path, most + 1)
+        require_bytes(len(found), most, self.shown(path))
+        return found
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        return {entry.path: entry.size for entry in self.entries}
 
     def shown(self, path: str) -> str:
         """How a person finds an entry."""
@@ -143,6 +155,7 @@ class _Walk:
                 self._enter(path, name)
 
     def _enter(self, folder: str, name: str) -> None:
+        require_shallow(name, os.fspath(self.root))
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in self._seen:
             return
@@ -167,7 +180,7 @@ class _Walk:
             return
         if entry.is_dir(follow_symlinks=False):
             self._enter(entry.path, path)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and os.path.isdir(entry.path):  # entry.is_dir() fails in a circle
             self._links.append((entry.path, path))
         else:
             self._take_file(entry, path)

@@ -27,6 +27,7 @@ _SYSTEM = frozenset(
     ).split(",")
 )
 _SHOWN = 60
+MOST_NAME_BYTES = 255
 
 
 def is_system(name: str) -> bool:
@@ -72,8 +73,15 @@ def checked(name: str, where: str) -> str:
         )
     if not name.strip():
         raise UserError(f"{shown(where)}: a class has an empty name; give it one")
+    if len(name.encode()) > MOST_NAME_BYTES:
+        raise UserError(
+            f"{shown(where)}: the class '{shortened(name)}' has a name of {len(name.encode()):,} "
+            f"bytes; a file's name holds {MOST_NAME_BYTES}. Shorten it"
+        )
     if any(unicodedata.category(c) == "Cc" for c in name):
-        raise UserError(f"{shown(where)}: the class {shown(name)!r} has control characters: rename")
+        raise UserError(
+            f"{shown(where)}: the class '{shortened(name)}' has control characters: rename it"
+        )
     return normal(name)
 
 

@@ -1,23 +1,22 @@
 """A WebDataset shard's members, and which of them make a sample. Nothing is decoded."""
 
-import bz2
-import errno
-import gzip
-import io
-import lzma
 import posixpath
 import re
 import tarfile
-import tempfile
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from pipeline.data.survey.kinds import IMAGE_SUFFIXES, OTHER_PICTURES, PACKED_TARS
-from pipeline.data.survey.names import is_system, shortened, shown
+from pipeline.data.survey.bounds import require_count
+from pipeline.data.survey.damage import damage_told
+from pipeline.data.survey.kinds import (
+    IMAGE_SUFFIXES,
+    OTHER_PICTURES,
+    is_any_picture_name,
+)
+from pipeline.data.survey.names import is_system, shortened
+from pipeline.data.survey.tar_files import Place, members_of, require_whole
 from pipeline.errors import UserError
-from pipeline.paths import cache_dir
 
 _KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
 IMAGES = frozenset(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES)
@@ -25,16 +24,6 @@ _UNREAD = frozenset(suffix.removeprefix(".") for suffix in OTHER_PICTURES)
 LABELS = ("cls", "class", "label", "labels", "json")
 BLOCK = ("x.npy", "y.npy")
 _ENDINGS = (*sorted(IMAGES | _UNREAD), *LABELS, *BLOCK, "txt", "npy", "text", "caption")
-_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
-_TAR_END = 1024
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a member's bytes lie in the (unpacked) shard."""
-
-    start: int
-    size: int
 
 
 @dataclass
@@ -66,71 +55,6 @@ class Shard:
         self.images_left[kind] += images
 
 
-def unpacked(stream: IO[bytes], name: str, where: str, most: int = 1 << 40) -> IO[bytes]:
-    """A tar as a seekable stream: itself, or for .tar.gz and its kin a file without a name that it
-    is unpacked to. Content decides, not the suffix.
-
-    most: bytes that it may unpack to.
-    Raises UserError for a damaged or hostile one, and for a full disk.
-    """
-    head = stream.read(6)
-    stream.seek(0)
-    opener: Any = None
-    if head.startswith(b"\x1f\x8b"):
-        opener = gzip.open
-    elif head.startswith(b"BZh"):
-        opener = bz2.open
-    elif head.startswith(b"\xfd7zXZ\0"):
-        opener = lzma.open
-    if opener is None:
-        if head.startswith(b"\x28\xb5\x2f\xfd"):
-            raise UserError(f"{where}: packed by Zstandard, which is not read: unzstd {name}")
-        return stream
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    target = tempfile.TemporaryFile(dir=cache_dir())
-    try:
-        with opener(stream) as packed:
-            while piece := packed.read(1 << 20):
-                target.write(piece)
-                if target.tell() > most:
-                    raise UserError(
-                        f"{where}: unpacks to more than {most:,} bytes: hostile or damaged. Unpack "
-                        "it "
-                        "yourself, and let data.source name the folder"
-                    )
-    except _DAMAGED as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"{where}: no room in {cache_dir()} to unpack it. Make room, or let SGAN_CACHE "
-                "name "
-                "a folder on a larger disk"
-            ) from error
-        raise UserError(
-            f"{where}: truncated or damaged archive ({shown(error)}). Fetch or pack it again."
-        ) from error
-    target.seek(0)
-    return target
-
-
-def is_packed(name: str) -> bool:
-    """Whether the name is that of a compressed tar."""
-    return name.lower().endswith(PACKED_TARS)
-
-
-def require_whole(stream: IO[bytes], where: str) -> None:
-    """Raise UserError where an uncompressed tar does not end as tars do, with two blocks of zeros.
-    Readers take one that was cut between two members, or in a header, for a shorter one."""
-    end = stream.seek(0, io.SEEK_END)
-    stream.seek(max(0, end - _TAR_END))
-    tail = stream.read()
-    stream.seek(0)
-    if len(tail) < _TAR_END or any(tail):
-        raise UserError(
-            f"{where}: truncated tar: it breaks off at byte {end}, without the zeros that end one. "
-            "Fetch or pack it again."
-        )
-
-
 def index(stream: IO[bytes], path: str, where: str) -> Shard:
     """A shard's samples, from its headers alone; members of a sample may lie apart.
 
@@ -157,33 +81,33 @@ def _members(stream: IO[bytes], shard: Shard, where: str) -> list[tuple[str, Pla
     """The plain members, links as what they lead to."""
     places: dict[str, Place] = {}
     found: list[tuple[str, Place]] = []
-    try:
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in archive:
-                name = posixpath.normpath(member.name)
-                if member.isdir():
-                    continue
-                if any(is_system(part) for part in name.split("/")):
-                    shard.leave("members left behind by a system", name)
-                    continue
-                place = Place(member.offset_data, member.size)
-                if member.islnk() or member.issym():
-                    target = _target(name, member)
-                    if target not in places:
-                        raise UserError(
-                            f"{where}: {shortened(name)} is a link to {shortened(target)}, which "
-                            "does "
-                            "not stand before it. Pack it again with what links lead to: tar "
-                            "--dereference --hard-dereference -cf NEW.tar FOLDER"
-                        )
-                    place = places[target]
-                elif not member.isreg():
-                    shard.leave("pipes, sockets and devices", name)
-                    continue
-                places[name] = place
-                found.append((name, place))
-    except _DAMAGED as error:
-        raise UserError(f"{where}: truncated or damaged shard ({shown(error)})") from error
+    with damage_told(f"{where}: truncated or damaged shard", "Fetch or pack it again."):
+        for member in members_of(stream):
+            require_count(len(found), "members", where)
+            name = posixpath.normpath(member.name)
+            if member.isdir():
+                continue
+            if any(is_system(part) for part in name.split("/")):
+                shard.leave("members left behind by a system", name)
+                continue
+            place = Place(member.offset_data, member.size)
+            if member.islnk() or member.issym():
+                target = _target(name, member)
+                if target not in places:
+                    raise UserError(
+                        f"{where}: {shortened(name)} is a link to {shortened(target)}, which does "
+                        "not stand before it. Pack it again with what links lead to: tar "
+                        "--dereference --hard-dereference -cf NEW.tar FOLDER"
+                    )
+                place = places[target]
+            elif member.issparse():
+                shard.leave("sparse members", name, int(is_any_picture_name(name)))
+                continue
+            elif not member.isreg():
+                shard.leave("pipes, sockets and devices", name)
+                continue
+            places[name] = place
+            found.append((name, place))
     return found
 
 

@@ -9,15 +9,19 @@ from typing import IO, Any
 import numpy as np
 
 from pipeline.data.survey import samples
+from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, MOST_LABEL_BYTES, require_bytes
+from pipeline.data.survey.damage import damage_told, read_up_to
 from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Tally
 from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import by_name, by_number, is_hidden_label, kinds_of_labels
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import shortened
 from pipeline.data.survey.samples import BLOCK, Sample
+from pipeline.data.survey.tar_files import unpacked
 from pipeline.data.survey.trees import Choices
 from pipeline.errors import UserError
 
+_DIGITS = 18  # of a label that is a number
 FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "label_name", "category")
 
 
@@ -94,7 +98,7 @@ def _require_labels(listing: Listing, part: Part) -> None:
 
 def opened(listing: Listing, path: str) -> IO[bytes]:
     """A shard as a seekable stream of a tar."""
-    return samples.unpacked(listing.open(path), path.rpartition("/")[2], listing.shown(path))
+    return unpacked(listing.open(path), path.rpartition("/")[2], listing.shown(path))
 
 
 def read(listing: Listing, path: str, tally: Tally) -> Part:
@@ -119,11 +123,23 @@ def read(listing: Listing, path: str, tally: Tally) -> Part:
 def content(sample: Sample, ending: str, stream: IO[bytes], where: str) -> bytes:
     """A member's bytes. Raises UserError where the shard ends before them."""
     place = sample.members[ending]
+    told = f"{where}: sample {shortened(sample.key)}: {ending}"
+    if ending not in BLOCK:
+        most = MOST_LABEL_BYTES if ending in samples.LABELS else MOST_IMAGE_BYTES
+        require_bytes(place.size, most, told)
     stream.seek(place.start)
-    found = stream.read(place.size)
+    found = read_up_to(stream, place.size)
     if len(found) != place.size:
-        raise UserError(f"{where}: sample {shortened(sample.key)}: truncated in its {ending}")
+        raise UserError(f"{told} is truncated. Fetch or pack the shard again")
     return found
+
+
+def block(sample: Sample, ending: str, stream: IO[bytes], where: str) -> np.ndarray:
+    """The array of a block. Raises UserError for a damaged one."""
+    raw = content(sample, ending, stream, where)
+    told = f"{where}: sample {shortened(sample.key)}"
+    with damage_told(f"{told}: damaged block", "Write it again."):
+        return np.load(io.BytesIO(raw), allow_pickle=False)
 
 
 def label_of(sample: Sample, stream: IO[bytes], where: str) -> Any:
@@ -131,13 +147,7 @@ def label_of(sample: Sample, stream: IO[bytes], where: str) -> Any:
     its array of them. Raises UserError for what is no label."""
     told = f"{where}: sample {shortened(sample.key)}"
     if sample.image is None:
-        try:
-            found = np.load(
-                io.BytesIO(content(sample, BLOCK[1], stream, where)), allow_pickle=False
-            )
-        except (ValueError, EOFError) as error:
-            raise UserError(f"{told}: damaged block ({error})") from error
-        return found.reshape(-1)
+        return block(sample, BLOCK[1], stream, where).reshape(-1)
     named = [ending for ending in samples.LABELS if ending in sample.members]
     plain = [ending for ending in named if ending != "json"]
     if plain:
@@ -149,15 +159,17 @@ def label_of(sample: Sample, stream: IO[bytes], where: str) -> Any:
                 f"{told}: {plain[0]} is {raw[:20]!r}; it must be a number or a name"
             ) from None
         number = text.removeprefix("-")
-        return int(text) if number.isascii() and number.isdigit() else text or None
+        if not number.isascii() or not number.isdigit():
+            return text or None
+        if len(number) > _DIGITS:
+            raise UserError(f"{told}: label {shortened(text)}; labels count from 0")
+        return int(text)
     return _json_label(content(sample, "json", stream, where), told) if named else None
 
 
 def _json_label(raw: bytes, where: str) -> Any:
-    try:
+    with damage_told(f"{where}: json cannot be read", "Mend it."):
         found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: json cannot be read ({error})") from error
     named = found if isinstance(found, dict) else {}
     label = next(
         (named[name] for name in FIELDS if name in named),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from pipeline.data.survey.bounds import MOST_SIDECAR_BYTES
+from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
 from pipeline.errors import UserError
@@ -15,7 +17,6 @@ from pipeline.errors import UserError
 LABEL_FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "category", "target")
 FILE_FIELDS = ("file_name", "filename", "file", "image", "path")
 NAMES = ("metadata.csv", "metadata.jsonl", "dataset.json")
-_MOST_BYTES = 1 << 30
 _TABLES = (".csv", ".tsv", ".json", ".jsonl")
 
 
@@ -75,19 +76,12 @@ def read(listing: Listing, images: set[str]) -> Sidecars:
 
 def _rows(listing: Listing, entry: Entry) -> tuple[list[tuple[str, str | None]], str | None]:
     where = listing.shown(entry.path)
-    if entry.size > _MOST_BYTES:
-        raise UserError(f"{where}: {entry.size:,} bytes; at most {_MOST_BYTES:,} are read")
-    with listing.open(entry.path) as stream:
-        content = stream.read()
-    try:
+    content = listing.content(entry.path, MOST_SIDECAR_BYTES)
+    with damage_told(f"{where}: cannot be read", "Mend it, or rename it to ignore it."):
         text = content.decode("utf-8-sig")
         if entry.name.lower() == "dataset.json":
             return _stylegan(text, where)
         rows = list(_csv(text) if entry.name.lower().endswith(".csv") else _jsonl(text, where))
-    except (ValueError, csv.Error, RecursionError) as error:
-        raise UserError(
-            f"{where}: cannot be read ({error}); mend it, or rename it to ignore it"
-        ) from error
     columns = dict.fromkeys(key for row in rows for key in row)
     file, label = (_column(columns, names) for names in (FILE_FIELDS, LABEL_FIELDS))
     if file is None or label is None:

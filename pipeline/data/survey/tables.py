@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.survey.bounds import require_count
+from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Tally
 from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import (
@@ -112,8 +114,11 @@ def read(listing: Listing, path: str) -> Table:
     import pyarrow.parquet as pq
 
     where = listing.shown(path)
-    try:
+    with damage_told(
+        f"{where}: truncated or damaged Parquet", "Write it again.", pa.ArrowException
+    ):
         with listing.open(path) as stream, pq.ParquetFile(stream) as file:
+            require_count(file.metadata.num_rows, "rows", where)
             table = columns(file, where)
             for batch in file.iter_batches(columns=[table.label], use_threads=False):
                 column = batch.column(0)
@@ -123,8 +128,6 @@ def read(listing: Listing, path: str) -> Table:
                         "or a name for each row"
                     )
                 table.labels.update(column.to_pylist())
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{where}: truncated or damaged Parquet ({str(error)[:200]})") from error
     table.path = path
     return table
 

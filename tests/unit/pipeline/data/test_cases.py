@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.data import shards
-from pipeline.data.preparing import MOST_CHARACTERS, Prepared, prepare
+from pipeline.data.preparing import Prepared, prepare
+from pipeline.data.survey.damage import MOST_CHARACTERS
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import from_values

@@ -1,8 +1,5 @@
 """A shard's members, and which of them make a sample."""
 
-import gzip
-import io
-
 import pytest
 
 from pipeline.data.survey import samples
@@ -65,22 +62,3 @@ def test_what_is_no_sample_is_counted(index) -> None:
         "members left behind by a system": 1,
         "members .": 1,
     }
-
-
-def test_compressed_shards_are_unpacked_whatever_their_name(tmp_path, made) -> None:
-    path = made.shard(tmp_path / "a.tar", [("1.png", b"x")])
-    packed = io.BytesIO(gzip.compress(path.read_bytes()))
-    assert samples.unpacked(packed, "a.tar", "a").read() == path.read_bytes()
-    with pytest.raises(UserError, match="a: truncated or damaged archive"):
-        samples.unpacked(io.BytesIO(gzip.compress(b"x" * 1000)[:20]), "a", "a")
-    with pytest.raises(UserError, match=r"a\.tar\.zst: packed by Zstandard"):
-        samples.unpacked(io.BytesIO(b"\x28\xb5\x2f\xfdx"), "a.tar.zst", "a.tar.zst")
-
-
-def test_a_shard_that_breaks_off_is_named() -> None:
-    with pytest.raises(UserError, match="breaks off at byte 3,"):
-        samples.require_whole(io.BytesIO(b"abc"), "a.tar")
-
-
-def test_what_is_packed_by_its_name() -> None:
-    assert samples.is_packed("A.tar.GZ") and not samples.is_packed("a.tar")

@@ -1,0 +1,125 @@
+"""A tar as a stream: unpacked where it is packed, whole, its members one after the other."""
+
+import bz2
+import errno
+import gzip
+import io
+import lzma
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pipeline.data.survey.bounds import require_ratio
+from pipeline.data.survey.damage import DAMAGED, reason
+from pipeline.errors import UserError
+from pipeline.paths import cache_dir
+
+_TAR_END = 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a member's bytes lie in the (unpacked) shard."""
+
+    start: int
+    size: int
+
+
+class Section(io.RawIOBase):
+    """A member's bytes, as a stream of their own that can be sought in."""
+
+    def __init__(self, stream: IO[bytes], place: Place) -> None:
+        super().__init__()
+        self._stream, self._place, self._at = stream, place, 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any stream."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._place.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative position {base + offset}")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any stream."""
+        count = max(0, min(len(buffer), self._place.size - self._at))
+        self._stream.seek(self._place.start + self._at)
+        content = self._stream.read(count)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
+    """A tar as a seekable stream: itself, or for .tar.gz and its kin a file without a name that it
+    is unpacked to. Content decides, not the suffix.
+
+    Raises UserError for a damaged or hostile one, and for a full disk.
+    """
+    packed_size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    head = stream.read(6)
+    stream.seek(0)
+    opener: Any = None
+    if head.startswith(b"\x1f\x8b"):
+        opener = gzip.open
+    elif head.startswith(b"BZh"):
+        opener = bz2.open
+    elif head.startswith(b"\xfd7zXZ\0"):
+        opener = lzma.open
+    if opener is None:
+        if head.startswith(b"\x28\xb5\x2f\xfd"):
+            raise UserError(f"{where}: packed by Zstandard, which is not read: unzstd {name}")
+        return stream
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    target = tempfile.TemporaryFile(dir=cache_dir())
+    try:
+        with opener(stream) as packed:
+            while piece := packed.read(1 << 20):
+                target.write(piece)
+                require_ratio(packed_size, target.tell(), where)
+    except DAMAGED as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{where}: no room in {cache_dir()} to unpack it. Make room, or let SGAN_CACHE "
+                "name "
+                "a folder on a larger disk"
+            ) from error
+        raise UserError(
+            f"{where}: truncated or damaged archive ({reason(error)}). Fetch or pack it again."
+        ) from error
+    target.seek(0)
+    return target
+
+
+def require_whole(stream: IO[bytes], where: str) -> None:
+    """Raise UserError where an uncompressed tar does not end as tars do, with two blocks of zeros.
+    Readers take one that was cut between two members, or in a header, for a shorter one."""
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, end - _TAR_END))
+    tail = stream.read()
+    stream.seek(0)
+    if len(tail) < _TAR_END or any(tail):
+        raise UserError(
+            f"{where}: truncated tar: it breaks off at byte {end}, without the zeros that end one. "
+            "Fetch or pack it again."
+        )
+
+
+def members_of(stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """The members of an uncompressed tar, none of which is kept: it may have millions. Raises what
+    `tarfile` raises on a damaged one."""
+    archive = tarfile.open(fileobj=stream, mode="r:")
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # type: ignore[attr-defined]
+        yield member

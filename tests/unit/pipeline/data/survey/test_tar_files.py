@@ -1,0 +1,56 @@
+"""A tar as a stream: unpacked where it is packed, whole, in sections."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from pipeline.data.survey import bounds, tar_files
+from pipeline.errors import UserError
+
+
+def test_compressed_shards_are_unpacked_whatever_their_name(tmp_path, made) -> None:
+    path = made.shard(tmp_path / "a.tar", [("1.png", b"x")])
+    packed = io.BytesIO(gzip.compress(path.read_bytes()))
+    assert tar_files.unpacked(packed, "a.tar", "a").read() == path.read_bytes()
+    with pytest.raises(UserError, match="a: truncated or damaged archive"):
+        tar_files.unpacked(io.BytesIO(gzip.compress(b"x" * 1000)[:20]), "a", "a")
+    with pytest.raises(UserError, match=r"a\.tar\.zst: packed by Zstandard"):
+        tar_files.unpacked(io.BytesIO(b"\x28\xb5\x2f\xfdx"), "a.tar.zst", "a.tar.zst")
+
+
+def test_a_shard_that_breaks_off_is_named() -> None:
+    with pytest.raises(UserError, match="breaks off at byte 3,"):
+        tar_files.require_whole(io.BytesIO(b"abc"), "a.tar")
+
+
+def test_what_unpacks_to_far_too_much_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(bounds, "RATIO_FROM", 1 << 20)
+    bomb = io.BytesIO(gzip.compress(bytes(5 << 20)))
+    with pytest.raises(
+        UserError, match=r"a: .* bytes that unpack to .* \(at most 200 are unpacked"
+    ):
+        tar_files.unpacked(bomb, "a.tar", "a")
+
+
+def test_a_section_is_a_stream_of_its_own() -> None:
+    section = io.BufferedReader(tar_files.Section(io.BytesIO(b"0123456789"), tar_files.Place(2, 5)))
+    assert section.read() == b"23456"
+    section.seek(-2, io.SEEK_END)
+    assert section.read(9) == b"56"
+    with pytest.raises(ValueError, match="negative"):
+        section.seek(-9, io.SEEK_END)
+
+
+def test_members_are_not_kept(tmp_path, made) -> None:
+    path = made.shard(tmp_path / "a.tar", [(f"{n}.png", b"x") for n in range(3)])
+    with path.open("rb") as stream:
+        found = tar_files.members_of(stream)
+        assert [(member.name, member.size) for member in found] == [
+            ("0.png", 1),
+            ("1.png", 1),
+            ("2.png", 1),
+        ]
+    with pytest.raises(tarfile.TarError):
+        list(tar_files.members_of(io.BytesIO(b"x" * 1024)))
