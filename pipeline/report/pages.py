@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from pipeline.errors import UserError
 from pipeline.report import charts, dag, differences, pictures, values
+from pipeline.report.budget import budget
 from pipeline.report.contents import Curves, ReportData, check, flat_params
 from pipeline.scores.headline import tells
 from pipeline.scores.score import short
@@ -25,6 +26,7 @@ from pipeline.storage.atomic import write_bytes
 
 # What templates may call; all else in them is text and is escaped.
 _FUNCTIONS = (
+    budget,
     charts.chart,
     dag.box_texts,
     dag.drawings,

@@ -18,6 +18,7 @@ from torch import Tensor
 from pipeline.errors import UserError
 from pipeline.scores.cifar10_networks import published_judge
 from pipeline.scores.distribution import FIGURES
+from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.inception import Inception
 from pipeline.scores.indomain import in_domain
 from pipeline.scores.inputs import Kept, RealImages, Samples, Told, unheard
@@ -81,6 +82,7 @@ def stack_scores(
                 judge=judge.name,
                 space="features",
             ),
+            *entropy_scores(stack, seed),
         ]
         for seed in settings.seeds
     ]

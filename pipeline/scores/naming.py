@@ -112,6 +112,18 @@ METRICS = {
         "near real",
         "share of variance",
     ),
+    "entropy": Metric(
+        "Entropy that {varies} brings to the image, at least (bits)",
+        "entropy{varied}",
+        "higher",
+        "bits",
+    ),
+    "entropy_level": Metric(
+        "Entropy that z_{level} brings to ĥ_{level}, at least (bits)",
+        "level{level}/entropy",
+        "higher",
+        "bits",
+    ),
 }
 
 
