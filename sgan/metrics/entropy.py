@@ -1,8 +1,8 @@
 """How many bits of entropy z_i and y bring to what is generated, at least.
 
 H(x) = H(y) + Σ_i H(h_i | h_{i+1}) (paper, section 3.2): G_i's share is what z_i brings, since a
-deterministic G_i has no other source. Q_i bounds it from below: with z_i ~ U(0,1), whose differential
-entropy is 0,
+deterministic G_i has no other source. Q_i bounds it from below: with z_i ~ U(0,1), whose
+differential entropy is 0,
 
     I(ĥ_i; z_i | h_{i+1}) ≥ E[log2 Q_i(z_i | ĥ_i)].
 
