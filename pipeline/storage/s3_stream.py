@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.storage.s3_client import client, parse, patiently
+from pipeline.storage.s3_client import client, parse, patiently, require_s3
 
 # boto3's own retries end when the body begins; these are tries without any progress since.
 BODY_TRIES = 5
@@ -30,6 +30,7 @@ class Reader(io.RawIOBase):
         self._position = 0
         self.reopened = 0
         answer = patiently(uri, lambda: client().get_object(Bucket=self._bucket, Key=self._key))
+        require_s3(uri, answer)
         self.size: int = answer["ContentLength"]
         self.etag: str = answer["ETag"]
         self.sha256: str = answer.get("Metadata", {}).get("sha256", "")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import UserError
+from pipeline.proxies import in_between
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.uri import check_reachable, is_server, no_answer
 
@@ -96,9 +97,10 @@ class Asker:
                 if waited >= _HICCUP_S and not told:
                     told = True
                     _logger.warning(
-                        "MLflow at %s does not answer; waiting up to %.0f s for it",
+                        "MLflow at %s does not answer; waiting up to %.0f s for it.%s",
                         self.shown_uri,
                         self.longest_s,
+                        in_between(self.uri),
                     )
                 time.sleep(_PAUSE_S)
             else:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.paths import TRACKING_ARTIFACTS, TRACKING_DB
+from pipeline.proxies import in_between
 from pipeline.tracking.redaction import redact
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -16,6 +17,8 @@ LINKS_NOTE = "The links to MLflow work while “make ui” runs on the machine o
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
 _CONNECT_S, _ANSWER_S = 3.0, 5.0
+# Any MLflow answers it in JSON, also those of others that serve its interface and no /health.
+_QUESTION = "api/2.0/mlflow/experiments/get-by-name?experiment_name=sgan"
 
 
 def tracking_uri(root: Path, uri: str | None = None) -> str:
@@ -78,8 +81,9 @@ def check_reachable(uri: str) -> None:
     """Asks a server for a sign of life; does nothing for a database.
 
     Raises:
-        ConnectionError: no answer within 3 s to connect and 5 s to read.
-        UserError: its certificate is not trusted.
+        ConnectionError: no answer within 3 s to connect and 5 s to read, or one that says that it
+            cannot now.
+        UserError: its certificate is not trusted, or what answers is not MLflow.
     """
     if not is_server(uri):
         return
@@ -88,12 +92,25 @@ def check_reachable(uri: str) -> None:
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() == "true"
     verify = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or not insecure
     try:
-        # Any answer counts: whether it is MLflow's, and lets us in, the client finds out.
-        requests.get(f"{uri.rstrip('/')}/health", timeout=(_CONNECT_S, _ANSWER_S), verify=verify)
+        answer = requests.get(
+            f"{uri.rstrip('/')}/{_QUESTION}", timeout=(_CONNECT_S, _ANSWER_S), verify=verify
+        )
     except requests.exceptions.SSLError as error:
         raise UserError(f"{no_answer(uri)} TLS: {redact(str(error))}") from None
     except (requests.RequestException, ValueError):
         raise ConnectionError("no answer within seconds") from None
+    if answer.status_code >= 500:
+        raise ConnectionError(f"it answered {answer.status_code} {answer.reason}")
+    if answer.status_code in (401, 403):  # the client has what lets it in, or says what is missing
+        return
+    if not answer.headers.get("Content-Type", "").startswith("application/json"):
+        kind = answer.headers.get("Content-Type", "no type")
+        raise UserError(
+            f"what answers at {redact(uri)} ({URI_VARIABLE}) is no MLflow server: "
+            f"{answer.status_code} {answer.reason}, {kind}. Correct the address (`mlflow server` "
+            f"has port 5000), or unset the variable to track in {TRACKING_DB} of the project."
+            f"{in_between(uri)}"
+        )
 
 
 def no_answer(uri: str) -> str:
@@ -101,7 +118,7 @@ def no_answer(uri: str) -> str:
     return (
         f"the MLflow server at {redact(uri)} does not answer. The address comes from "
         f"{URI_VARIABLE}: start the server, correct the address, or unset the variable to track "
-        f"in {TRACKING_DB} of the project."
+        f"in {TRACKING_DB} of the project.{in_between(uri)}"
     )
 
 

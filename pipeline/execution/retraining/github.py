@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from pipeline.errors import UserError
+from pipeline.proxies import in_between
 
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
 
@@ -81,7 +82,7 @@ class GitHub:
         except (OSError, ValueError) as error:
             raise UserError(
                 f"GitHub: {method} {address}: {error}. The branch is pushed; the same command "
-                "again opens the pull request"
+                f"again opens the pull request.{in_between(address)}"
             ) from None
 
 

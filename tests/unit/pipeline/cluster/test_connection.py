@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from pipeline.cluster import connection
@@ -16,11 +18,12 @@ from pipeline.errors import UserError
 
 @pytest.fixture
 def listening():
-    """host:port of a socket that accepts."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
+    """host:port of a server that speaks gRPC."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None)
 
 
 def test_the_environment_says_whether_there_is_a_cluster(monkeypatch) -> None:
@@ -35,6 +38,22 @@ def test_the_environment_says_whether_there_is_a_cluster(monkeypatch) -> None:
 def test_addresses_that_may_answer(listening) -> None:
     for address in (listening, "auto", "local"):
         connection._check_answers(address)
+
+
+def test_what_answers_and_is_no_head_is_called_so(serve, tmp_path, monkeypatch) -> None:
+    address = serve(tmp_path).removeprefix("http://").rstrip("/")
+    with pytest.raises(UserError, match=rf"RAY_ADDRESS={address} is no head of a Ray cluster"):
+        connection._check_answers(address)
+    monkeypatch.setenv("RAY_USE_TLS", "1")  # it may be one: nothing is said before a handshake
+    connection._check_answers(address)
+
+
+def test_what_accepts_and_says_nothing_does_not_answer(monkeypatch) -> None:
+    monkeypatch.setattr(connection, "_ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(UserError, match=rf"RAY_ADDRESS={address} does not answer \(timed out"):
+            connection._check_answers(address)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "host:", ":6379", "host:port"])

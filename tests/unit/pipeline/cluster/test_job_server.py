@@ -186,3 +186,19 @@ def test_an_address_where_nobody_answers_is_one_line() -> None:
 )
 def test_the_number_of_an_attempt(submission: str, number: int) -> None:
     assert number_of("a", submission) == number
+
+
+def test_what_answers_and_is_no_job_server_is_called_so(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a" * 32)
+    address = serve(tmp_path).rstrip("/")
+    with pytest.raises(UserError, match=rf"^what answers at {address} is no Ray job server"):
+        JobServer(address)
+
+
+def test_a_proxy_between_here_and_the_job_server_is_named(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("RAY_AUTH_TOKEN", "a" * 32)
+    no_proxies.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"no Ray job server answers .* HTTP_PROXY=http://127"):
+        JobServer("http://ray.example:8265")

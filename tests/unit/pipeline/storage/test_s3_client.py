@@ -4,6 +4,8 @@ A server that is really away: tests/integration/test_storage_faults.py.
 """
 
 import os
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 
 from pipeline.errors import UserError
 from pipeline.storage import s3_client as s3
+from pipeline.storage.s3 import create, get_bytes, list_objects, put_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +150,66 @@ def test_every_other_answer_is_for_the_person(code: str) -> None:
     with pytest.raises(UserError) as told, s3.explained("s3://b/k"):
         raise refusal(code)
     assert str(told.value).startswith(f"s3://b/k: S3 answered {code}: as it pleases. Check the")
+
+
+class EveryPage(BaseHTTPRequestHandler):
+    """A site that shows its page whatever the address."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html><p>hello")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def refused_everywhere(uri: str) -> None:
+    """Ask for all that is asked of a place: a list, an object, its head, to write one."""
+    for ask in (
+        lambda: list_objects(uri),
+        lambda: get_bytes(f"{uri}/a"),
+        lambda: put_bytes(b"1", f"{uri}/a"),
+        lambda: create(b"1", f"{uri}/b"),
+    ):
+        with pytest.raises(UserError, match=r"what answers at http://\S+ .* is no S3: .*console"):
+            ask()
+
+
+def test_what_answers_and_is_no_s3_is_called_so(
+    serve: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", serve(tmp_path))
+    refused_everywhere("s3://b/k")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="is no S3: a redirection"):  # to /b/
+        list_objects("s3://b/")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", serve(handler=EveryPage))
+    with pytest.raises(UserError, match=r"What answers at \S+ may be no S3"):
+        list_objects("s3://b/")
+
+
+def test_a_web_page_in_the_place_of_an_object_is_told(
+    serve: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As consoles and pages to log in send it, whatever the address."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "k.html").write_text("<html>")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", serve(tmp_path))
+    with pytest.raises(UserError, match="is no S3: a web page"):
+        get_bytes("s3://b/k.html")
+
+
+def test_a_web_page_that_s3_keeps_is_an_object_like_others(bucket: str) -> None:
+    s3.client().put_object(Bucket=bucket, Key="a.html", Body=b"<html>", ContentType="text/html")
+    assert get_bytes(f"s3://{bucket}/a.html") == b"<html>"
+
+
+def test_a_proxy_in_the_way_is_named(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("AWS_ENDPOINT_URL", "http://s3.example:9000")
+    no_proxies.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"asked for by way of http_proxy=http://127\.0\.0\.1:9: "):
+        get_bytes("s3://b/k")
 
 
 def test_missing_credentials_name_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_a_server_that_comes_back_is_waited_for_with_one_line(asker, caplog):
         assert asker.ask(server) == "here"
     (record,) = caplog.records
     assert record.message == (
-        "MLflow at http://***@host:5000 does not answer; waiting up to 120 s for it"
+        "MLflow at http://***@host:5000 does not answer; waiting up to 120 s for it."
     )
 
 
