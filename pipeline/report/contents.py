@@ -62,7 +62,7 @@ class ReportData:
 
     headline: keys of the scores shown as cards, in order. previous: the scores of the last run, to
     compare with. facts: short lines such as data set, device, budget. links_note: what it takes to
-    follow the stages' links. params: nested mapping.
+    follow the stages' links. params: nested mapping. found: of the data, see `Facts`.
     """
 
     title: str
@@ -80,6 +80,7 @@ class ReportData:
     published: Sequence[PublishedScore] = ()
     published_caption: str = ""
     links_note: str = ""
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 def curve_title(part: str, level: int | None) -> str:

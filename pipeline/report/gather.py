@@ -53,6 +53,7 @@ def build_report(root: Path, facts: Facts) -> ReportData:
         stages=read_stages(folder),
         links_note=facts.links_note,
         params=facts.params,
+        found=facts.found,
         facts={
             "data": f"{facts.data}, {facts.train_images:,} training images",
             "data digest": facts.data_digest[:16],

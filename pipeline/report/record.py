@@ -51,6 +51,7 @@ class Facts:
         execution: the name under which MLflow and `sgan compare` know it.
         links_note: what it takes to follow the links of the stages.
         params: the whole of params.yaml, credentials hidden.
+        found: what prepare found at the data's source, see `Description.as_dict`; {} if unknown.
     """
 
     data: str
@@ -60,6 +61,7 @@ class Facts:
     execution: str
     links_note: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_record(

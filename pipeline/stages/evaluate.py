@@ -1,8 +1,9 @@
 """evaluate: sample the stack, score it by an independent judge, draw sheets, log the model."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.errors import UserError
@@ -79,12 +80,22 @@ def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
         execution=lineage.name,
         links_note=links_note(stage.tracker.shown_uri),
         params=redact_tree(stage.params.raw),
+        found=redact_tree(_found(stage)),
     )
     workspace = Workspace(stage.root, tuple(stage.params.levels), lineage, stage.tracker)
     stages = stage_facts(workspace, stage.name, stage.seconds(), run.run_id)
     kept = stage.kept("last_scores.json")  # outside the outputs, which DVC clears
     write_record(stage.path(paths.EVALUATE), scores, _last(kept), stages, facts)
     write_json(kept, [score.as_dict() for score in scores])
+
+
+def _found(stage: Stage) -> Mapping[str, Any]:
+    """What prepare found at the data's source; {} where its file is gone, or is an older one's."""
+    file = stage.path(paths.metrics_file("prepare"))
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("found", {})
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
 
 
 def _last(file: Path) -> list[Score]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.data.survey.description import LEFT, TEST, TRAIN, Description, LeftOut, Split
 from pipeline.report.contents import Curves, Figure, PublishedScore, ReportData
 from pipeline.report.grids import grid
 from pipeline.report.record import StageFact
@@ -62,6 +63,20 @@ def data(tmp_path: Path) -> ReportData:
         ],
         params={"levels": {"0": {"lr": 0.0001}}, "seed": 3},
         facts={"data": "MNIST"},
+        found=Description(
+            "/data/pets <&>",
+            "folder",
+            "zip",
+            [
+                Split("train", TRAIN, "its name, beside test", 1234, (1200, 34)),
+                Split("test", TEST, "its name", 56, (50, 6)),
+                Split("val", LEFT, "test is held out", 7),
+            ],
+            ("cat", "猫 <b>"),
+            "the folders' names",
+            [LeftOut(".psd files, pictures that are not read", 3, "cat/<x>.psd", 3)],
+            ["the zip does not say in which encoding its names are"],
+        ).as_dict(),
         published=[PublishedScore("SGAN", 8.59, 0.12, "is_50k"), PublishedScore("real", 11.24)],
         published_caption="Inception Score",
     )

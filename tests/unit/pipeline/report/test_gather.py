@@ -12,7 +12,9 @@ from pipeline.report.gather import PAPER, build_report, curves_in, evaluated
 from pipeline.report.record import SCORES, Facts, write_record
 from pipeline.scores.score import Score
 
-FACTS = Facts("mnist", 60_000, "ab" * 32, "0123456789", "full-s1", "a note", {"a": {"b": 1}})
+FACTS = Facts(
+    "mnist", 60_000, "ab" * 32, "0123456789", "full-s1", "a note", {"a": {"b": 1}}, {"form": "idx"}
+)
 
 
 def left(root: Path, data: ReportData) -> Path:
@@ -32,6 +34,7 @@ def test_it_is_all_there(data: ReportData, tmp_path: Path) -> None:
     assert [figure.title for figure in found.figures] == ["Samples"]
     assert [stage.name for stage in found.stages] == ["prepare", "levels", "level0", "joint"]
     assert found.params == {"a": {"b": 1}} and found.links_note == "a note"
+    assert found.found == {"form": "idx"}
     assert found.facts == {
         "data": "mnist, 60,000 training images",
         "data digest": "ab" * 8,

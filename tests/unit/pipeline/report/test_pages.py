@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.data.survey.description import TRAIN, Description, Split
 from pipeline.errors import UserError
 from pipeline.report.contents import Curves, Figure, PublishedScore, ReportData
 from pipeline.report.grids import grid
@@ -69,6 +70,28 @@ def test_it_is_one_well_formed_page_that_needs_nothing_else(
     assert any(m.get("name") == "viewport" for m in page.all("meta"))
     assert "prefers-color-scheme:dark" in html
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_it_says_what_was_read_and_what_was_not(data: ReportData, tmp_path: Path) -> None:
+    text = Page(write_report(tmp_path / "r.html", data).read_text("utf-8")).text
+    for said in (
+        "folder (zip) /data/pets <&> , labels from the folders' names: 1,290 images read, 10 left",
+        "train 1,234 trained on its name, beside test",
+        "val 7 left out test is held out",
+        "2 classes class train test cat 1,200 50 猫 <b> 34 6",
+        ".psd files, pictures that are not read 3 3 cat/<x>.psd",
+        "the zip does not say in which encoding",
+    ):
+        assert said.replace(" ", "") in text.replace(" ", ""), text[text.find("folder (zip") :]
+    older = Page(write_report(tmp_path / "o.html", replace(data, found={})).read_text("utf-8"))
+    assert "labels from" not in older.text
+
+
+def test_what_only_decoding_counts_has_no_count(data: ReportData, tmp_path: Path) -> None:
+    made = Description("x", "cifar", "tar", [Split("train", TRAIN, "its name", -1)], None, "files")
+    page = write_report(tmp_path / "r.html", replace(data, found=made.as_dict()))
+    text = Page(page.read_text("utf-8")).text
+    assert "train-trainedonitsname" in text.replace(" ", "")
 
 
 def test_every_picture_is_described(data: ReportData, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_each_evaluation_leaves_the_scores_of_the_one_before(project: Path) -> N
     assert facts is not None
     assert (facts.data, facts.train_images, facts.execution) == ("custom", 2000, execution)
     assert facts.params["data"]["source"].endswith("mnist-small")
+    assert (facts.found["form"], facts.found["images_read"]) == ("idx", 2500)
     stages = read_stages(folder)
     assert [stage.name for stage in stages][-2:] == ["joint", "evaluate"]
     assert stages[-1].link == address
