@@ -66,15 +66,22 @@ def artifact_location(uri: str, root: Path) -> str | None:
     """Where a new experiment keeps its files: beside a sqlite file, None where a server decides."""
     if is_server(uri):
         return None
-    beside = _sqlite_file(uri)
+    beside = sqlite_file(uri)
     folder = (beside.parent if beside else root) / TRACKING_ARTIFACTS
     return folder.resolve().as_uri()
 
 
 def lock_path(uri: str, root: Path) -> Path:
     """The file that processes lock while they look up or create an experiment or a parent run."""
-    file = _sqlite_file(uri) or root / TRACKING_DB
+    file = sqlite_file(uri) or root / TRACKING_DB
     return file.with_name(f"{file.name}.lock")
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a sqlite database; None for any other address."""
+    if not uri.startswith("sqlite:"):
+        return None
+    return Path(uri.removeprefix("sqlite:///").split("?")[0]).resolve()
 
 
 def check_reachable(uri: str) -> None:
@@ -120,12 +127,6 @@ def no_answer(uri: str) -> str:
         f"{URI_VARIABLE}: start the server, correct the address, or unset the variable to track "
         f"in {TRACKING_DB} of the project.{in_between(uri)}"
     )
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:"):
-        return None
-    return Path(uri.removeprefix("sqlite:///").split("?")[0]).resolve()
 
 
 def _relative_file(uri: str) -> str | None:

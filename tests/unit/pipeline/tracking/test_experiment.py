@@ -1,6 +1,8 @@
 """The experiment: created once, whoever comes first, and told of where it cannot be used."""
 
+import logging
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -28,8 +30,51 @@ def test_a_deleted_experiment(root, tracker):
         Tracker(root)
 
 
-def test_a_project_that_was_moved(root, tracker, tmp_path_factory):
+def test_a_project_whose_files_are_gone(root, tracker, tmp_path_factory):
     moved = tmp_path_factory.mktemp("moved") / "project"
     shutil.move(root, moved)
+    shutil.rmtree(moved / "mlartifacts")
     with pytest.raises(UserError, match="was the project moved"):
         Tracker(moved)
+
+
+def logged(tracker, root, text):
+    """The folder that a run's file went to."""
+    run = tracker.client.create_run(tracker.experiment_id)
+    (root / "note.txt").write_text(text)
+    tracker.client.log_artifact(run.info.run_id, str(root / "note.txt"))
+    return run.info.run_id
+
+
+def read(tracker, run_id):
+    return Path(tracker.client.download_artifacts(run_id, "note.txt")).read_text()
+
+
+def test_a_copy_of_a_project_keeps_its_files_to_itself(root, tracker, tmp_path_factory, caplog):
+    old = logged(tracker, root, "old")
+    lost = logged(tracker, root, "did not come along")
+    before = sorted((root / "mlartifacts").rglob("*"))
+    copy = tmp_path_factory.mktemp("copied") / "a project"
+    shutil.copytree(root, copy)
+    shutil.rmtree(copy / "mlartifacts" / lost)
+    with caplog.at_level(logging.WARNING, logger="pipeline"):
+        ours = Tracker(copy)
+    (record,) = caplog.records
+    assert f"MLflow's files are in {copy}/mlartifacts from now on" in record.message
+    assert "1 entries whose files did not come along" in record.message
+    new = logged(ours, copy, "new")
+    assert (copy / "mlartifacts" / new / "artifacts" / "note.txt").read_text() == "new"
+    assert sorted((root / "mlartifacts").rglob("*")) == before
+    shutil.rmtree(root / "mlartifacts" / old)  # the copy has one of its own
+    assert read(ours, old) == "old" and read(ours, lost) == "did not come along"
+    caplog.clear()
+    Tracker(copy)
+    Tracker(root)
+    assert not caplog.records
+
+
+def test_a_project_that_was_moved_goes_on(root, tracker, tmp_path_factory):
+    run = logged(tracker, root, "kept")
+    moved = tmp_path_factory.mktemp("moved") / "project"
+    shutil.move(root, moved)
+    assert read(Tracker(moved), run) == "kept"
