@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.data import shard_writer, sources
 from pipeline.data.dataset import Dataset, Provenance
@@ -17,6 +17,7 @@ from sgan.config import ConfigError, ImageConfig
 
 if TYPE_CHECKING:
     from pipeline.params.loading import Params
+    from pipeline.params.settings import DataConfig
 
 _SPLITS = 10  # pipeline.scores.labels.SPLITS
 
@@ -54,6 +55,7 @@ def prepare(
             require_samples(params, len(description.classes))
             for line in costs_of_few(description, settings.test_fraction, params):
                 told(line)
+            told_batches(params, _trained(description, settings), told)
 
     with brief_errors():
         dataset, provenance = sources.load(settings, heard, sides_taken(params))
@@ -88,6 +90,35 @@ def require_samples(params: "Params", classes: int) -> None:
             f"{params.shown}: evaluate.num_samples = {params.evaluate.num_samples}: must be >= "
             f"{2 * classes}, two of each of the {classes} classes"
         )
+
+
+def told_batches(params: "Params", trained: int, told: Callable[[str], None]) -> None:
+    """Tell of batches of more images than there are to train on, at which their stages stop; what
+    is prepared stays right when they are lowered."""
+    parts: dict[str, Any] = {"encoder": params.encoder}
+    parts |= {f"levels.{i}": level for i, level in params.levels.items()}
+    parts |= {"joint": params.joint} if params.joint.enabled else {}
+    large = [
+        f"{name}.batch_size = {part.batch_size}"
+        for name, part in parts.items()
+        if 0 < trained < part.batch_size
+    ]
+    if large:
+        told(
+            f"{', '.join(large)}: must be at most the {trained:,} training images, or training "
+            "stops at once; lower it before you go on, or give more images"
+        )
+
+
+def _trained(description: Description, settings: "DataConfig") -> int:
+    """Images that are trained on; 0 where only decoding tells."""
+    counts = [split.counts for split in description.splits if split.role == TRAIN]
+    if not counts or not all(counts):
+        return 0
+    trained = sum(map(sum, counts))
+    if not description.held_out:
+        trained -= sum(_held_out(description, settings.test_fraction))
+    return min(trained, settings.max_train or trained)
 
 
 def costs_of_few(description: Description, fraction: float, params: "Params") -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.preparing import MOST_CHARACTERS, brief, prepare, sides_taken
+from pipeline.data.preparing import prepare, sides_taken
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values
@@ -63,7 +63,21 @@ def test_too_few_samples_for_the_classes_are_refused_before_decoding(tmp_path) -
         prepare(chosen, tmp_path / "out", told=lambda _: None)
 
 
-def test_long_messages_are_cut_in_their_middle() -> None:
-    assert brief("short") == "short" and brief("a\n" * 900) == "a\n" * 900
-    cut = brief("a" * 500 + "b" * 500)
-    assert len(cut) == MOST_CHARACTERS and cut.endswith("b" * 300)
+def test_batches_of_more_images_than_there_are_are_told_at_once(tmp_path) -> None:
+    people.write("wrapped-folder", tmp_path / "data")  # 36 to train on, 4 held out
+    said: list[str] = []
+    chosen = custom(tmp_path / "data", "nets=pyramid", "data.image_size=32", "joint.enabled=false")
+    made = prepare(chosen, tmp_path / "out", told=said.append)
+    assert made.manifest.rows("train") == 36
+    (line,) = (line for line in said if "batch_size" in line)
+    assert line.startswith(
+        "encoder.batch_size = 100, levels.0.batch_size = 100, levels.1.batch_size = 100: must be "
+        "at most the 36 training images"
+    )
+    said.clear()
+    fits = [f"{name}.batch_size=36" for name in ("encoder", "levels.0", "levels.1")]
+    chosen = custom(
+        tmp_path / "data", "nets=pyramid", "data.image_size=32", "joint.enabled=false", *fits
+    )
+    prepare(chosen, tmp_path / "out", told=said.append)
+    assert not [line for line in said if "batch_size" in line]

@@ -5,7 +5,14 @@ import io
 
 import pytest
 
-from pipeline.data.survey.damage import damage_told, read_up_to, reason
+from pipeline.data.survey.damage import (
+    MOST_CHARACTERS,
+    brief,
+    brief_errors,
+    damage_told,
+    read_up_to,
+    reason,
+)
 from pipeline.errors import UserError
 
 
@@ -45,3 +52,11 @@ def test_a_reason_is_one_line_that_a_terminal_can_show() -> None:
 def test_a_promise_of_a_header_costs_no_memory() -> None:
     assert read_up_to(io.BytesIO(b"abc"), 1 << 60) == b"abc"
     assert read_up_to(io.BytesIO(b"abc"), 2) == b"ab"
+
+
+def test_long_messages_are_cut_in_their_middle() -> None:
+    assert brief("short") == "short" and brief("a\n" * 900) == "a\n" * 900
+    cut = brief("a" * 500 + "b" * 500)
+    assert len(cut) == MOST_CHARACTERS and cut.endswith("b" * 300)
+    with pytest.raises(UserError, match=r"^a+ … b+$"), brief_errors():
+        raise UserError("a" * 500 + "b" * 500)
