@@ -9,11 +9,11 @@ import numpy as np
 
 from pipeline.data.pixels import pillow
 from pipeline.errors import UserError
+from pipeline.report.captions import Font, captions
 from pipeline.scores.extractor import check_images
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 INK = (118, 125, 136, 255)  # contrast above 4 on white and on black
 TILE = 56
@@ -32,10 +32,11 @@ def grid(
 
     images uint8 [N, H, W, C], C of 1 or 3. Each pixel becomes scale x scale pixels (default: tiles
     of at least 56 pixels), so nothing is blurred. `row_labels` stand at the left of each row (class
-    names), `column_labels` above each column; as many as rows and columns, or none.
+    names), `column_labels` above each column, as `captions` draws them; as many as rows and
+    columns, or none.
     Raises UserError for wrong shapes, columns < 1 or a wrong number of labels.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     check_images(images, "grid images")
     if columns < 1:
@@ -48,7 +49,7 @@ def grid(
             raise UserError(f"grid: {len(labels)} {name} labels for {wanted} {name}s")
     scale = scale or max(1, -(-TILE // max(height, width)))
     high, wide = height * scale, width * scale
-    font = ImageFont.load_default(size=max(11, min(20, high // 3)))
+    (row_labels, column_labels), font = _captions(row_labels, column_labels, high)
     left = _widest(row_labels, font) + 8 if row_labels else 0
     top = _tallest(column_labels, font) + 8 if column_labels else 0
     size = (left + columns * (wide + gap) - gap, top + rows * (high + gap) - gap)
@@ -68,9 +69,17 @@ def grid(
     return sheet
 
 
-def _widest(labels: Sequence[str], font: FreeTypeFont | ImageFont) -> int:
+def _captions(
+    row_labels: Sequence[str], column_labels: Sequence[str], high: int
+) -> tuple[tuple[Sequence[str], Sequence[str]], Font]:
+    """Both as they are drawn beside tiles of so many pixels, and the font."""
+    texts, font = captions([*row_labels, *column_labels], max(11, min(20, high // 3)))
+    return (texts[: len(row_labels)], texts[len(row_labels) :]), font
+
+
+def _widest(labels: Sequence[str], font: Font) -> int:
     return int(max(font.getlength(label) for label in labels)) + 1
 
 
-def _tallest(labels: Sequence[str], font: FreeTypeFont | ImageFont) -> int:
+def _tallest(labels: Sequence[str], font: Font) -> int:
     return int(max(font.getbbox(label)[3] for label in labels))
