@@ -98,7 +98,9 @@ def _score_folder(arguments: argparse.Namespace) -> None:
 
     params = _params(arguments)
     real = _real(arguments, params)
-    images, labels = sample_set(arguments.images, real, arguments.resize)
+    images, labels = sample_set(
+        arguments.images, real, arguments.resize, lambda how: print(f"evaluate: {how}", flush=True)
+    )
     if arguments.cas and labels is None:
         raise UserError(f"--cas needs labels, and {arguments.images} has none")
     count = f"{len(images):,} images" + ("" if labels is not None else " without labels")

@@ -33,7 +33,9 @@ class RealSet(Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
 
-def sample_set(path: Path, real: RealSet, resize: bool = False) -> Found:
+def sample_set(
+    path: Path, real: RealSet, resize: bool = False, told: Callable[[str], None] = lambda _: None
+) -> Found:
     """Images uint8 [N, H, W, C] at a path, and their labels int64 [N] where it gives classes.
 
     Args:
@@ -42,19 +44,20 @@ def sample_set(path: Path, real: RealSet, resize: bool = False) -> Found:
             folder of them.
         real: what they have to fit.
         resize: crop to a square and resize what has another size, instead of refusing it.
+        told: hears by what the folders' or shards' names are matched with the classes.
 
     Images of a class folder's files come in the order of the files' names, whatever their class.
     Raises UserError for what cannot be read, unknown classes, images beside class folders, another
     size, too few images.
     """
     with brief_errors():
-        images, labels = _read(path)(path, real, resize)
+        images, labels = _read(path)(path, real, resize, told)
         if labels is not None:
             _check_labels(path, labels, len(real.classes))
     return images, labels
 
 
-def _read(path: Path) -> Callable[[Path, RealSet, bool], Found]:
+def _read(path: Path) -> Callable[[Path, RealSet, bool, Callable[[str], None]], Found]:
     """The reader of what lies at a path."""
     if path.is_file():
         return _npz if path.suffix.lower() == ".npz" else _shards
@@ -96,7 +99,7 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
         )
 
 
-def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
+def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
     inside = sorted(e for e in folder.iterdir() if e.is_dir() and not is_system(e.name))
     if not inside:
         files = image_files(folder)
@@ -104,7 +107,8 @@ def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
         return read_images(files, _shape(real), resize), None
     if any(file.parent == folder for file in image_files(folder)):
         raise UserError(f"{folder}: images beside class folders; put them into one of these")
-    labels = class_numbers([entry.name for entry in inside], real.classes, folder)
+    labels, how = class_numbers([entry.name for entry in inside], real.classes, folder)
+    told(f"{len(inside)} class folders, matched {how}")
     named: list[tuple[Path, int, Path]] = []
     for entry, label in zip(inside, labels, strict=True):
         found = image_files(entry)
@@ -117,16 +121,18 @@ def _folder(folder: Path, real: RealSet, resize: bool) -> Found:
     return images, np.asarray([label for _, label, _ in named], dtype=np.int64)
 
 
-def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -> list[int]:
+def class_numbers(
+    names: Sequence[str], classes: tuple[str, ...], where: Path
+) -> tuple[list[int], str]:
     """The class of each name: all by the names as they are, else all by the names whatever their
-    case, else all by their numbers. Raises UserError where none of these fits all."""
+    case, else all by their numbers; and which of these. Raises UserError where none fits all."""
     exact = {normal(name): number for number, name in enumerate(classes)}
     loose: dict[str, list[int]] = {}
     for number, name in enumerate(classes):
         loose.setdefault(normal(name).casefold(), []).append(number)
     given = [normal(name) for name in names]
     if all(name in exact for name in given):
-        return [exact[name] for name in given]
+        return [exact[name] for name in given], "by their names"
     found = [loose.get(name.casefold(), []) for name in given]
     for name, one in zip(names, found, strict=True):
         if len(one) > 1:
@@ -136,9 +142,9 @@ def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -
                 "which differ in case only; name every class exactly as the data does"
             )
     if all(found):
-        return [one[0] for one in found]
+        return [one[0] for one in found], "by their names, whatever the case"
     if all(n.isascii() and n.isdigit() and int(n) < len(classes) for n in given):
-        return [int(name) for name in given]
+        return [int(name) for name in given], "by their numbers"
     unknown = next(name for name, one in zip(names, found, strict=True) if not one)
     raise UserError(
         f"{shown(where / unknown)}: no class of the data; there are {listed(classes, 12)}. "
@@ -147,7 +153,7 @@ def class_numbers(names: Sequence[str], classes: tuple[str, ...], where: Path) -
     )
 
 
-def _npz(path: Path, real: RealSet, resize: bool) -> Found:
+def _npz(path: Path, real: RealSet, resize: bool, _: Callable[[str], None]) -> Found:
     with npz_damage_told(str(path)), npz(path) as archive:
         given = archive["arr_0"] if "arr_0" in archive.files else None
         labels = archive["arr_1"] if "arr_1" in archive.files else None
@@ -164,13 +170,15 @@ def _npz(path: Path, real: RealSet, resize: bool) -> Found:
     return images, None if labels is None else labels.astype(np.int64)
 
 
-def _shards(path: Path, real: RealSet, resize: bool) -> Found:
+def _shards(path: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
     with surveyed(path, _AsShards()) as survey:
         found = decode_webdataset(survey.local(), survey.plan, None, "error").train
         names = survey.description.classes if survey.plan.numbers is not None else None
     images, labels = np.asarray(found[0]), found[1]
     if names is not None:
-        labels = np.asarray(class_numbers(names, real.classes, path))[labels]
+        numbers, how = class_numbers(names, real.classes, path)
+        told(f"{len(names)} classes of the shards, matched {how}")
+        labels = np.asarray(numbers)[labels]
     _check_count(path, len(images), real)
     return _fit(images, real, resize, str(path)), labels
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from pipeline.data.survey.names import is_system
 from pipeline.export.samples import ARRAY, SHARD
 from pipeline.storage.atomic import write_json
 
@@ -86,7 +87,7 @@ def written(path: Path, form: str) -> dict[str, Any] | None:
 
 def _folder(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
     """`<class>/<index>.png`."""
-    names = [_folder_name(recipe.classes, label) for label in range(len(recipe.classes))]
+    names = _folder_names(recipe.classes)
     for name in names:
         (target / name).mkdir(parents=True)
     for chunk in chunks:
@@ -100,13 +101,13 @@ def _folder(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
     write_json(target / ABOUT, recipe.as_json())
 
 
-def _folder_name(classes: Sequence[str], label: int) -> str:
-    """A class's name where it can be a folder's that `sgan evaluate --images` reads, else its
-    number."""
-    name = classes[label]
-    plain = name == Path(name).name and not name.startswith(".") and name.isprintable()
-    alone = [other.lower() for other in classes].count(name.lower()) == 1
-    return name if plain and alone else str(label)
+def _folder_names(classes: Sequence[str]) -> list[str]:
+    """The classes' names where all can be folders' that `sgan evaluate --images` reads, else all
+    their numbers: it reads never some so and some so."""
+    named = [c for c in classes if c == Path(c).name and not is_system(c) and c.isprintable()]
+    alone = {c.casefold() for c in classes}  # where disks do not tell case apart
+    usable = len(named) == len(alone) == len(classes)
+    return [*classes] if usable else [str(label) for label in range(len(classes))]
 
 
 def _shards(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:

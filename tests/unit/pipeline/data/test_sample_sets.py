@@ -34,7 +34,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 def test_a_folder_per_class_has_labels_by_name_or_number(write: Callable[..., Path]) -> None:
     write("Dog", 60, 10)
-    images, labels = sample_set(write("CAT", 50, 200), REAL)
+    told: list[str] = []
+    images, labels = sample_set(write("CAT", 50, 200), REAL, told=told.append)
+    assert told == ["2 class folders, matched by their names, whatever the case"]
     assert images.shape == (110, 8, 8, 1)
     assert labels is not None
     assert {int(v) for v in images[labels == 1].ravel()} == {10}
@@ -44,10 +46,12 @@ def test_a_folder_per_class_has_labels_by_name_or_number(write: Callable[..., Pa
 
 def test_folders_are_classes_by_one_reading_for_all() -> None:
     tens = tuple(str(number) for number in range(1, 11))
-    assert class_numbers(["1", "10"], tens, Path("x")) == [0, 9]  # by name
-    assert class_numbers(["0", "9"], tens, Path("x")) == [0, 9]  # by number: 0 is no name
-    assert class_numbers(["CAFÉ", "tea"], ("café", "Tea"), Path("x")) == [0, 1]
-    assert class_numbers(["cat", "dog"], ("Cat", "cat", "dog"), Path("x")) == [1, 2]
+    by = "by their n"
+    assert class_numbers(["1", "10"], tens, Path("x")) == ([0, 9], f"{by}ames")
+    assert class_numbers(["0", "9"], tens, Path("x")) == ([0, 9], f"{by}umbers")  # 0 is no name
+    found = class_numbers(["CAFÉ", "tea"], ("café", "Tea"), Path("x"))
+    assert found == ([0, 1], f"{by}ames, whatever the case")
+    assert class_numbers(["cat", "dog"], ("Cat", "cat", "dog"), Path("x"))[0] == [1, 2]
     with pytest.raises(UserError, match=r"x/cat: no class of the data; .* or all by their numbers"):
         class_numbers(["1", "cat"], tens, Path("x"))
     with pytest.raises(UserError, match=r"x/CAT: could be any of the classes Cat, cat, which"):
