@@ -93,10 +93,11 @@ def _neighbours(arguments: argparse.Namespace) -> None:
     samples = model.stack.sample_uint8(y, generator=torch.Generator().manual_seed(seed)).numpy()
     sheet = nearest_training(samples, train, arguments.n)
     options.write_sheet(arguments, sheet, seed, f"{arguments.n} samples and their neighbours")
-    ours, usual = nearest(samples, train)[0], nearest(_test_images(model, y.numpy()), train)[0]
+    near, real = nearest(samples, train)[0].mean(), _test_images(model, y.numpy())
+    usual = f"{nearest(real, train)[0].mean():.2f}" if len(real) else "none are held out"
     print(
-        f"mean distance to the nearest training image (pixels in [0, 1]): samples "
-        f"{ours.mean():.2f}, real test images {usual.mean():.2f}"
+        f"mean distance to the nearest training image (pixels in [0, 1]): samples {near:.2f}, "
+        f"real test images {usual}"
     )
 
 

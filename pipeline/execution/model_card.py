@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.execution.stage import Stage
+from pipeline.report.values import MOST_TIMES
 from pipeline.scores.headline import (
     COMPARED,
     DIVERSITY,
@@ -116,9 +117,11 @@ def _weak(scores: Sequence[Score], manifest: Manifest) -> Iterator[str]:
     if by_z0 and by_z0.value is not None and by_z0.value < _LOW:
         yield f"Detail: z_0 alone varies an image only {by_z0.value:.2f} times as much as real."
     if fid and fid.value is not None and fid.real and fid.value > fid.real:
+        times = fid.value / fid.real
+        far = f"{times:.0f} times" if times <= MOST_TIMES else "far above"
         yield (
-            f"Passing for real: its Fréchet distance is {fid.value / fid.real:.0f} times that "
-            "between real training and test images."
+            f"Passing for real: its Fréchet distance is {far} that between real training and test "
+            "images."
         )
     if read and read.per_class:
         name, share = min(read.per_class.items(), key=lambda item: item[1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.scores.score import INCOMPARABLE, Score, verdict
 
+MOST_TIMES = 1000  # a real value so much smaller is a zero but for rounding, as of equal images
 GOALS = {"lower": "lower is better", "higher": "higher is better", "near real": "nearer real"}
 
 
@@ -61,6 +62,8 @@ def standing(score: Score) -> str:
     if score.value is None or score.real is None or score.real <= 0:
         return goal
     ratio = score.value / score.real
+    if ratio > MOST_TIMES:
+        return f"far above this · {goal}"
     share = f"{ratio:.2g} times this floor" if score.better == "lower" else f"{ratio:.0%} of that"
     return f"{share} · {goal}"
 

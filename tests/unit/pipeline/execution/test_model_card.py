@@ -36,6 +36,14 @@ def test_scores_stand_beside_real_images(card: str) -> None:
     assert "Class 3: 91.0% of its samples are read as it, the fewest of all" in card
 
 
+def test_a_floor_of_nothing_is_no_ratio(project: Path, evaluated: Any) -> None:
+    """As where the held-out images are training images."""
+    fid, *others = evaluated(fid=0.5)
+    with opened("evaluate") as stage:
+        found = model_card(stage, [replace(fid, real=1e-12), *others])
+    assert "its Fréchet distance is far above that between real" in found
+
+
 def test_it_fits_into_mlflow_and_names_the_licence(card: str) -> None:
     assert len(card) < 5000
     assert "their licence is known to whoever brought them" in card

@@ -57,6 +57,7 @@ def test_where_a_score_stands() -> None:
     assert standing(FID) == "9.1 times this floor · lower is better"
     assert standing(DIVERSITY) == "95% of that · nearer real"
     assert standing(replace(FID, real=0.0)) == "lower is better"
+    assert standing(replace(FID, real=1e-9)) == "far above this · lower is better"
     assert standing(MISSING) == "higher is better"
 
 
