@@ -5,7 +5,8 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -53,6 +54,23 @@ def localise(source: str, files: Sequence[str] = ()) -> Path:
     if not path.exists():
         raise UserError(f"data.source: {path} does not exist; correct data.source in params.yaml")
     return path
+
+
+def is_address(source: str | None) -> bool:
+    """Whether a source is fetched, so that nobody knows the folder that it lies in here."""
+    return bool(source) and urlparse(source).scheme in ("http", "https", "s3")
+
+
+@contextmanager
+def addressed(source: str | None, path: Path) -> Iterator[None]:
+    """Inside it, a UserError about what was fetched to `path` names where it came from."""
+    try:
+        yield
+    except UserError as error:
+        if source is None or not is_address(source) or str(path) not in str(error):
+            raise
+        known = patterns.parse(source).base if patterns.is_pattern(source) else source
+        raise UserError(str(error).replace(str(path), known.rstrip("/"))) from error
 
 
 def _localise_pattern(source: str) -> Path:

@@ -56,7 +56,10 @@ def look_closely(source: str, settings: DataSettings) -> tuple[Description, Cont
 @contextmanager
 def _opened(source: str, settings: DataSettings) -> Iterator[Surveyed]:
     path = fetch.localise(source)
-    with surveyed(path, settings, source, patterns.wanted(source)) as found:
+    with (
+        fetch.addressed(source, path),
+        surveyed(path, settings, source, patterns.wanted(source)) as found,
+    ):
         yield found
 
 

@@ -149,10 +149,12 @@ def _decode_checked(
             require_usable(description, settings, origin)
         heard(description)
 
-    where = origin if patterns.is_pattern(settings.source) else ""
-    decoded, description = decode(
-        path, settings, where, surveyed, sides, patterns.wanted(settings.source)
-    )
+    source = settings.source
+    where = origin if patterns.is_pattern(source) or fetch.is_address(source) else ""
+    with fetch.addressed(source, path):
+        decoded, description = decode(
+            path, settings, where, surveyed, sides, patterns.wanted(source)
+        )
     if known is not None:
         decoded.classes = known.classes
     names = class_names(decoded, origin)

@@ -124,3 +124,13 @@ def test_npm_pack_of_a_real_local_package(tmp_path):
     assert fetch.npm_pack(str(package)) == packed, "the cache was not used"
     with pytest.raises(UserError, match=r"npm pack .*nothing: .+"):
         fetch.npm_pack(str(tmp_path / "nothing"))
+
+
+def test_errors_name_the_address_and_not_the_cache(serve, tmp_path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK damaged")
+    address = serve(tmp_path) + "a.zip"
+    path = fetch.localise(address)
+    with pytest.raises(UserError, match=rf"^{address}: damaged$"), fetch.addressed(address, path):
+        raise UserError(f"{path}: damaged")
+    with pytest.raises(UserError, match=rf"^{path}: damaged$"), fetch.addressed(str(path), path):
+        raise UserError(f"{path}: damaged")
