@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import options
 from pipeline.errors import UserError
+from pipeline.paths import found_in_project
 
 if TYPE_CHECKING:
     from pipeline.params.settings import DataConfig
@@ -51,6 +53,17 @@ def _inspect(arguments: argparse.Namespace) -> None:
         print()
     else:
         print("\n".join(description.lines()))
+        print(f"for DVC: dvc exp run {_as_arguments(arguments.source, arguments.settings)}")
+
+
+def _as_arguments(source: str, settings: list[str]) -> str:
+    """The source and what was set, as they are typed behind `dvc exp run`."""
+    from pipeline.params.compose import as_override
+
+    source = source if "://" in source else str(found_in_project(source))
+    named = [one if one.startswith("data.") else f"data.{one}" for one in settings]
+    given = ["data=custom", as_override("data.source", source), *named]
+    return " ".join(f"-S {shlex.quote(one)}" for one in given)
 
 
 def _settings(source: str, overrides: list[str]) -> "DataConfig":

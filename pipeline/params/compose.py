@@ -27,6 +27,8 @@ HEADER = """\
 """
 
 
+# What Hydra reads as the text that it is: an address, or a path from the root.
+_PLAIN = re.compile(r"(?:/|\w+://)[A-Za-z0-9_./-]*")
 _PATHS = ("data.source", "evaluate.inception_weights", "runtime.storage")
 
 
@@ -77,15 +79,25 @@ def compose(
     return values
 
 
+def as_override(name: str, value: str) -> str:
+    """A setting's text as `dvc exp run -S` takes it, which parses Hydra's grammar itself: with
+    quotes, unless every character is a plain one."""
+    return f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}={_quoted(value)}"
+
+
 def _with_quotes(override: str) -> str:
     """A path as Hydra's grammar takes it: with quotes, unless it has them or is null."""
     name, equals, value = override.partition("=")
     quoted = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
     if name.lstrip("+") not in _PATHS or not equals or quoted or value in ("", "null"):
         return override
+    return f"{name}={_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
     body = re.sub(r'(\\*)"', r'\1\1\\"', value)
     body = re.sub(r"(\\+)$", r"\1\1", body).replace("${", "\\${")
-    return f'{name}="{body}"'
+    return f'"{body}"'
 
 
 def _reason(error: Exception) -> str:

@@ -55,7 +55,10 @@ def _parse(text: str, shown: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = " ".join(filter(None, (error.context, error.problem)))
-        raise UserError(f"{shown}: {where}not valid YAML: {problem}") from None
+        raise UserError(
+            f"{shown}: {where}not valid YAML: {problem}; text with special "
+            "characters has quotes: '…'"
+        ) from None
     except (YAMLError, ValueError) as error:
         raise UserError(f"{shown}: not valid YAML: {' '.join(str(error).split())}") from None
 

@@ -88,6 +88,8 @@ def _lines(cls: type, values: dict[str, Any], path: str, error: ValidationError)
         allowed = describe(hints[name])
         if problem["type"] == "finite_number":
             allowed = "a finite number" if allowed == "a number" else f"{allowed}, all finite"
+        if str in _parts(hints[name]):
+            allowed += f"; in quotes where it reads as something else: {name}: '…', -S '…=\"…\"'"
         found[name] = f"{path}.{name} = {shown(values[name])}: must be {allowed}"
     return list(found.values())
 
@@ -106,6 +108,11 @@ def describe(hint: Any) -> str:
     if origin is dict:
         return f"a mapping from names to {_plural(args[1])}"
     return _WORDS[hint]
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """The types of which a value may be one."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _choices(hint: Any) -> list[str]:

@@ -1,12 +1,14 @@
 """`sgan inspect`: lines, JSON, a contact sheet, and one line where it cannot be used."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from pipeline.cli import main
+from pipeline.params.loading import load
 from tests import people
 
 
@@ -22,6 +24,21 @@ def test_lines_and_nothing_written(source, capsys, tmp_path) -> None:
     out = capsys.readouterr().out
     assert "2 classes: cat 70, dog 30" in out and "not read: 15 files: 10 dead links" in out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_how_dvc_takes_the_source_and_what_was_set(tmp_path, capsys) -> None:
+    from dvc.utils.hydra import compose_and_dump
+
+    (override, *_) = people.write("files-left-out", tmp_path / "café, it's [1] = $x")
+    odd = override.removeprefix("data.source=")
+    assert main(["inspect", odd, "data.classes=[dog,cat]"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    words = shlex.split(line.removeprefix("for DVC: "))
+    overrides = [word for word in words[3:] if word != "-S"]
+    conf = str(Path(__file__).resolve().parents[4] / "conf")
+    compose_and_dump(tmp_path / "params.yaml", conf, None, "config", "unused", overrides)
+    settings = load(tmp_path / "params.yaml").data
+    assert (settings.source, settings.classes) == (odd, ["dog", "cat"])
 
 
 def test_json(source, capsys) -> None:

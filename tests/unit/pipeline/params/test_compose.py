@@ -6,10 +6,32 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.params.compose import HEADER, compose
+from pipeline.params.compose import HEADER, as_override, compose
 from pipeline.params.loading import from_values, load
 
 CONF = Path(__file__).resolve().parents[4] / "conf"
+
+ODD = [
+    "/data/café/猫",
+    "s3://bucket/a=b",
+    "/a#b & c/[d]/{e}, (f)",
+    "/with 'quotes' and \"more\"",
+    "/ends in \\",
+    'C:\\Users\\x\\"y',
+    "/a${b}c",
+    "train-{000..009}.tar",
+    "data/*.tar",
+    "~/data",
+    "null/x",
+    "1e5",
+    "true",
+    "/with a space, a $HOME and ${data.name}",
+    "/trails ",
+    "2024",
+    "-leads/with a dash",
+    "/é in two characters: e\u0301",
+    "/tab\there",
+]
 
 
 def test_compose_writes_a_file_that_says_what_it_is(tmp_path: Path) -> None:
@@ -55,26 +77,24 @@ def test_without_conf_it_says_where_to_run(tmp_path: Path) -> None:
         compose(conf=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/data/café/猫",
-        "s3://bucket/a=b",
-        "/a#b & c/[d]/{e}, (f)",
-        "/with 'quotes' and \"more\"",
-        "/ends in \\",
-        'C:\\Users\\x\\"y',
-        "/a${b}c",
-        "train-{000..009}.tar",
-        "data/*.tar",
-        "~/data",
-        "null/x",
-        "1e5",
-        "true",
-    ],
-)
+@pytest.mark.parametrize("path", ODD)
 def test_a_path_needs_no_quotes_whatever_is_in_it(path: str) -> None:
     assert compose(["data=custom", f"data.source={path}"])["data"]["source"] == path
+
+
+@pytest.mark.parametrize("path", [*ODD, "/data/plain-1.0_a", "s3://bucket/prefix/"])
+def test_what_is_offered_for_dvc_is_read_by_dvc_as_it_was_meant(path: str, tmp_path: Path) -> None:
+    from dvc.utils.hydra import compose_and_dump
+
+    override = as_override("data.source", path)
+    out, conf = tmp_path / "params.yaml", str(CONF)
+    compose_and_dump(out, conf, None, "config", "unused", ["data=custom", override])
+    assert load(out).data.source == path
+
+
+def test_plain_paths_are_offered_without_quotes() -> None:
+    assert as_override("data.source", "/data/a-b_c.1") == "data.source=/data/a-b_c.1"
+    assert as_override("data.source", "2024") == 'data.source="2024"'
 
 
 def test_a_path_with_quotes_of_hydra_s_is_taken_as_it_is() -> None:

@@ -133,7 +133,8 @@ WRONG_TYPE = [
     (
         "evaluate.inception_weights",
         3,
-        "evaluate.inception_weights = 3: must be text or null",
+        "evaluate.inception_weights = 3: must be text or null; in quotes where it reads as "
+        "something else: inception_weights: '…', -S '…=\"…\"'",
     ),
 ]
 NOT_A_CHOICE = [
