@@ -162,6 +162,17 @@ def check_images(images: np.ndarray, where: str) -> np.ndarray:
     return images
 
 
+def _remedy(labels: np.ndarray) -> str:
+    """How labels of another kind become numbers; "" where that is not known."""
+    if labels.ndim == 2 and labels.dtype.kind in "iufb":
+        return " If they are one-hot: y.argmax(1)"
+    if labels.ndim == 1 and labels.dtype.kind in "fb":
+        return " Convert them: y.astype(int)"
+    if labels.ndim == 1 and labels.dtype.kind in "US":
+        return " Number names: classes, y = numpy.unique(y, return_inverse=True), and save both"
+    return ""
+
+
 def check_labels(labels: np.ndarray, count: int, where: str) -> np.ndarray:
     """`labels` as int64 [count], all >= 0; [N, 1] is flattened.
 
@@ -172,7 +183,7 @@ def check_labels(labels: np.ndarray, count: int, where: str) -> np.ndarray:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"{where}: labels have dtype {labels.dtype} and shape {list(labels.shape)}; they must "
-            "be integers in one dimension, one per image."
+            f"be integers in one dimension, one per image.{_remedy(labels)}"
         )
     if len(labels) != count:
         raise UserError(f"{where}: {count} images but {len(labels)} labels; there must be one each")

@@ -36,7 +36,7 @@ def require_usable(description: Description, settings: DataSettings, where: str)
     if names is None:
         return
     if len(names) == 1:
-        raise _one_class(names, where)
+        raise _one_class(names, where, description.notes)
     trained = [s.counts for s in description.splits if s.role == TRAIN and s.counts]
     counts = [sum(one) for one in zip(*trained, strict=True)]
     if counts and not all(counts):
@@ -45,8 +45,11 @@ def require_usable(description: Description, settings: DataSettings, where: str)
         raise _lone(names[counts.index(1)], where)
 
 
-def _one_class(names: tuple[str, ...], where: str) -> UserError:
-    return UserError(f"{where}: only one class ({names[0]}); a stack of GANs needs two or more")
+def _one_class(names: tuple[str, ...], where: str, notes: Sequence[str] = ()) -> UserError:
+    told = "".join(f"; {note}" for note in notes)
+    return UserError(
+        f"{where}: only one class ({names[0]}); a stack of GANs needs two or more{told}"
+    )
 
 
 def _empty_classes(names: tuple[str, ...], missing: Sequence[int], where: str) -> UserError:

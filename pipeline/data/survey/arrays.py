@@ -10,12 +10,12 @@ from typing import IO, Any
 import numpy as np
 
 from pipeline.data.survey.bounds import MOST_IMAGES, require_ratio
+from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.damage import DAMAGED, damage_told, read_up_to, reason
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Split, Tally
 from pipeline.data.survey.labels import MOST_CLASSES, distinct
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
-from pipeline.data.survey.trees import Choices
 from pipeline.errors import UserError
 from pipeline.params.named_sets import SVHN_FILES
 

@@ -120,7 +120,7 @@ class Description:
             made.append(f"not read: {total:,} {files}: {', '.join(map(str, self.left_out))}")
         made += self.notes
         for names in alike(self.classes or ()):
-            made.append(f"classes {listed(map(repr, names))} differ in case or form only")
+            made.append(f"classes {listed(map(repr, names))} differ in case, form or blanks only")
         return made
 
     def _classes(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.data.survey.listing import Entry
-from pipeline.data.survey.names import listed, normal, shown, split_word
+from pipeline.data.survey.names import is_filler, listed, normal, shown, split_word
 from pipeline.data.survey.splits import EXAMPLE, SplitsSetting
 from pipeline.errors import UserError
 
@@ -91,6 +91,7 @@ def find(root: Folder, splits: SplitsSetting, classes: Sequence[str] | None, whe
         folder = inside[0]
     if not classes:
         _require_one_reading(folder, splits, where)
+        _require_no_filler(folder, splits, where)
     return Found(folder, passed=tuple(passed))
 
 
@@ -109,6 +110,7 @@ def _splits(folder: Folder, setting: SplitsSetting, where: str) -> Splits | None
     if setting is not None:
         return _named(folder, setting)
     worded = [(child, split_word(child.name)) for child in folder.inside]
+    _require_one_kind([(child.name, word) for child, word in worded if word], where)
     for child, word in worded:
         if word is None or word[0] != "train":
             continue
@@ -124,6 +126,20 @@ def _splits(folder: Folder, setting: SplitsSetting, where: str) -> Splits | None
             _require_evidence(child, held, beside, where)
         return tuple((f, w, unwrapped(f)) for f, w in kin), beside
     return None
+
+
+def _require_one_kind(worded: list[tuple[str, tuple[str, tuple[str, ...]]]], where: str) -> None:
+    """Raise UserError where there are two trainings splits with held-out ones of their own."""
+    kinds: dict[tuple[str, ...], dict[str, str]] = {}
+    for name, (word, rest) in worded:
+        kinds.setdefault(rest, {})[word] = name
+    pairs = [one for one in kinds.values() if "train" in one and {"val", "test"} & set(one)]
+    if len(pairs) > 1:
+        held = pairs[0].get("test") or pairs[0]["val"]
+        raise UserError(
+            f"{where}: {listed(name for name, _ in worded)} read as several sets of splits. Say "
+            f"which: 'data.splits={{train: [{shown(pairs[0]['train'])}], test: [{shown(held)}]}}'"
+        )
 
 
 def _named(folder: Folder, setting: SplitsSetting) -> Splits | None:
@@ -189,8 +205,9 @@ def _require_one_reading(folder: Folder, splits: SplitsSetting, where: str) -> N
     nested = [child for child in children if not child.images]
     for number, child in enumerate(nested):
         for other in nested[number + 1 :]:
-            common = child.names() & other.names()
+            common = {name for name in child.names() & other.names() if not is_filler(name)}
             if common and splits is None:
+                _require_no_inner_splits(folder, common, where)
                 raise UserError(
                     f"{where}: {listed(f.name for f in folder.inside)} hold the same folders "
                     f"({listed(sorted(common))}), so either can be the classes. Name the folder "
@@ -198,6 +215,33 @@ def _require_one_reading(folder: Folder, splits: SplitsSetting, where: str) -> N
                     f"holds them, data.source={shown(where)}/{shown(child.path)}, or the classes, "
                     f"'data.classes=[{listed(sorted(folder.names()))}]'"
                 )
+
+
+def _require_no_inner_splits(folder: Folder, common: set[str], where: str) -> None:
+    """Raise UserError where what the classes have in common are splits."""
+    words = {name: word[0] for name in sorted(common) if (word := split_word(name))}
+    if "train" in words.values() and {"val", "test"} & set(words.values()):
+        first = folder.inside[0].name
+        inner = next(name for name, word in words.items() if word == "train")
+        raise UserError(
+            f"{where}: {listed(f.name for f in folder.inside)} each hold {listed(words)}: splits "
+            f"inside of classes are not read as such. Put the classes inside of the splits "
+            f"({shown(inner)}/{shown(first)}, …), or 'data.splits={{}}' takes all for one split"
+        )
+
+
+def _require_no_filler(folder: Folder, splits: SplitsSetting, where: str) -> None:
+    """Raise UserError where a folder that is called for images lies beside others: it may hold the
+    images of all classes, and they masks or labels."""
+    fillers = [child.name for child in folder.inside if is_filler(child.name)]
+    if fillers and len(folder.folders) > 1 and splits is None:
+        raise UserError(
+            f"{where}: {listed(fillers)} reads as a folder of all images, and "
+            f"{listed(n for n in folder.folders if n not in fillers) or 'the others'} lie beside "
+            "it. If "
+            f"these are classes, say so: 'data.classes=[{listed(sorted(folder.names()))}]'; if "
+            "not, let data.source name the folder that holds the class folders"
+        )
 
 
 def is_no_class(name: str) -> bool:

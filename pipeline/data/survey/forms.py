@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from pipeline.data.survey import arrays, kinds, shards, tables, trees
+from pipeline.data.survey.choices import Settings
 from pipeline.data.survey.description import Description, Plan, Tally
 from pipeline.data.survey.listing import Entry, Listing
-from pipeline.data.survey.names import listed, shown
-from pipeline.data.survey.trees import Settings
+from pipeline.data.survey.names import listed, shown, split_of_file
 from pipeline.errors import UserError
 
 FORMATS = ("auto", "idx", "npz", "folder", "parquet", "webdataset")
@@ -15,6 +15,21 @@ MANIFEST = "manifest.parquet"
 ALLOWED = (
     "allowed: a folder per class, .npz, .parquet, the four IDX files, WebDataset .tar shards, or a "
     "tar or zip of one of these; see data.format"
+)
+
+
+_REMEDIES = {
+    ".npy": "write one .npz: numpy.savez('set.npz', images=x, labels=y)",
+    ".arrow": "write Parquet: datasets.load_from_disk(FOLDER)['train'].to_parquet('set.parquet')",
+    ".gz": "unpack them: gunzip -r FOLDER",
+    ".bz2": "unpack them: bunzip2",
+    ".mat": "write an .npz from scipy.io.loadmat",
+    ".pkl": "write an .npz (pickles may run code)",
+    ".pickle": "write an .npz (pickles may run code)",
+    ".pt": "write an .npz: numpy.savez('set.npz', images=x.numpy(), labels=y.numpy())",
+} | dict.fromkeys(
+    (".h5", ".hdf5", ".tfrecord", ".rec", ".mdb", ".lmdb", ".db", ".sqlite"),
+    "write an .npz, Parquet, or a folder of images to each class",
 )
 
 
@@ -90,7 +105,8 @@ def _nothing(listing: Listing, tally: Tally) -> NoReturn:
             f"data.source: {shown(listing.where)}: nothing in it can be read: "
             f"{', '.join(map(str, tally.kinds()))}"
         )
-    raise UserError(f"data.source: {shown(listing.where)} is an empty folder ({ALLOWED})")
+    what = "an empty folder" if listing.place == "folder" else "empty"
+    raise UserError(f"data.source: {shown(listing.where)} is {what} ({ALLOWED})")
 
 
 def _require_content(listing: Listing, found: Sorted) -> None:
@@ -134,6 +150,11 @@ def _form(listing: Listing, found: Sorted, settings: Settings) -> tuple[str, lis
         form = _only_form(listing, found, there)
     if form == "npz":
         usable = _with_images(listing, found.npz)
+        if len(usable) > 1 and all(split_of_file(path) for path in usable):
+            raise UserError(
+                f"{listing.where}: {listed(usable)} read as splits, and one .npz is read: put them "
+                "into one, as x_train, y_train, x_test and y_test (numpy.savez), or name one"
+            )
         return form, [arrays.only(usable, ".npz files", listing)]
     return form, []
 
@@ -182,6 +203,8 @@ def _unknown(listing: Listing, found: Sorted) -> NoReturn:
     hint = ""
     if unread:
         hint = f": {shown(unread[0].path)} is an archive that is not read; unpack it"
+    elif found.others and (remedy := _REMEDIES.get(kinds.suffix(found.others[0].name))):
+        hint = f": files such as {shown(found.others[0].path)} are not read; {remedy}"
     elif found.pictures:
         hint = (
             f": pictures such as {shown(found.pictures[0].path)} are not read; convert them to PNG"

@@ -53,7 +53,9 @@ def by_word(
     found: dict[tuple[str | None, bool], list[str]] = {}
     for entry in files:
         word = split_of_file(entry.path) if len(files) > 1 else None
-        found.setdefault((word, containers[entry.path].labelled), []).append(entry.path)
+        container = containers[entry.path]
+        told = container.labelled or not container.rows  # an empty one has nothing to tell
+        found.setdefault((word, told), []).append(entry.path)
     groups = [
         Group(_name(word, paths), word, told, sum(containers[path].rows for path in paths))
         for (word, told), paths in found.items()

@@ -36,6 +36,7 @@ _MAGIC = (
 LFS = b"version https://git-lfs.github.com/spec"
 LFS_BYTES = 400  # a pointer is smaller
 HEAD = 64
+TAR_HEAD = 512
 
 
 def suffix(name: str) -> str:
@@ -69,6 +70,22 @@ def looks_like_image(head: bytes) -> bool:
     riff = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     avif = head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis")
     return head.startswith(_MAGIC) or riff or avif
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether the first bytes are a zip's."""
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"))
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether the first `TAR_HEAD` bytes are a tar's, or those of a packed file."""
+    packed = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+    return head[257:262] == b"ustar" or head.startswith(packed)
+
+
+def is_page(head: bytes) -> bool:
+    """Whether the first bytes are those of a page of the web."""
+    return head.lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def is_archive_name(name: str) -> bool:

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.names import checked, listed, ordered, require_distinct, shown
-from pipeline.data.survey.trees import Choices
 from pipeline.errors import UserError
 
 MOST_CLASSES = 100_000
+# What a column or field of labels is called, in tables, beside images and in shards.
+LABEL_NAMES = (
+    "label", "labels", "cls", "class", "y", "class_name", "label_name", "category", "target",
+)  # fmt: skip
 
 
 def is_hidden_label(label: Any) -> bool:

@@ -13,6 +13,7 @@ _SPLITS = {
     "test": "test tests testing tst testset eval evaluation evaluate t10k",
     "unlabelled": "unlabelled unlabeled unsup unsupervised unlabel nolabel nolabels",
 }
+_IMAGES = frozenset("images image imgs img pictures picture pics photos photo".split())
 _WORDS = {word: split for split, words in _SPLITS.items() for word in words.split()}
 _FILLERS = frozenset(
     "set sets split splits data dataset image images img imgs picture pictures photo photos part "
@@ -106,10 +107,12 @@ def require_distinct(names: Sequence[str], where: str) -> None:
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of names that differ only in case or in form (NFKC): a request may be ambiguous."""
+    """Groups of names that differ only in case, form (NFKC) or blanks: a request may be
+    ambiguous."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        groups[unicodedata.normalize("NFKC", name).casefold()].append(name)
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        groups["".join(folded.split())].append(name)
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
@@ -126,6 +129,11 @@ def split_word(name: str) -> tuple[str, tuple[str, ...]] | None:
         return None
     rest = tuple(word for word in words if word != found[0] and word not in _FILLERS)
     return _WORDS[found[0]], rest
+
+
+def is_filler(name: str) -> bool:
+    """Whether a folder's name says only that images lie in it: images, img, pictures, photos."""
+    return name.casefold() in _IMAGES
 
 
 def split_of_file(path: str) -> str | None:

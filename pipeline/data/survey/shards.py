@@ -10,19 +10,25 @@ import numpy as np
 
 from pipeline.data.survey import samples
 from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, MOST_LABEL_BYTES, require_bytes
+from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.damage import damage_told, read_up_to
 from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Tally
 from pipeline.data.survey.groups import Container, by_word, described
-from pipeline.data.survey.labels import by_name, by_number, is_hidden_label, kinds_of_labels
+from pipeline.data.survey.labels import (
+    LABEL_NAMES,
+    by_name,
+    by_number,
+    is_hidden_label,
+    kinds_of_labels,
+)
 from pipeline.data.survey.listing import Entry, Listing
-from pipeline.data.survey.names import shortened
+from pipeline.data.survey.names import shortened, shown
 from pipeline.data.survey.samples import BLOCK, Sample
 from pipeline.data.survey.tar_files import unpacked
-from pipeline.data.survey.trees import Choices
 from pipeline.errors import UserError
 
 _DIGITS = 18  # of a label that is a number
-FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "label_name", "category")
+FIELDS = LABEL_NAMES
 
 
 @dataclass
@@ -85,6 +91,12 @@ def _require_labels(listing: Listing, part: Part) -> None:
     )
     if part.without is not None and not set(samples.LABELS) & set(part.without.endings):
         members = [shortened(ending) for ending in part.without.endings[:6]]
+        if not part.labelled and "/" in part.without.key:
+            raise UserError(
+                f"{where}: no label (cls) in any sample, but folders. If it is an archive of class "
+                f"folders and no shard, unpack it (tar -xf {shown(part.path)}) and let data.source "
+                "name the folder"
+            )
         raise UserError(
             f"{where}: has {members}; expected an image (png, jpg, …) and cls, whose names are "
             "alike "

@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.data.survey.bounds import MOST_SIDECAR_BYTES
 from pipeline.data.survey.damage import damage_told
+from pipeline.data.survey.labels import LABEL_NAMES
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
 from pipeline.errors import UserError
 
-LABEL_FIELDS = ("label", "labels", "cls", "class", "y", "class_name", "category", "target")
 FILE_FIELDS = ("file_name", "filename", "file", "image", "path")
 NAMES = ("metadata.csv", "metadata.jsonl", "dataset.json")
 _TABLES = (".csv", ".tsv", ".json", ".jsonl")
@@ -83,7 +83,7 @@ def _rows(listing: Listing, entry: Entry) -> tuple[list[tuple[str, str | None]],
             return _stylegan(text, where)
         rows = list(_csv(text) if entry.name.lower().endswith(".csv") else _jsonl(text, where))
     columns = dict.fromkeys(key for row in rows for key in row)
-    file, label = (_column(columns, names) for names in (FILE_FIELDS, LABEL_FIELDS))
+    file, label = (_column(columns, names) for names in (FILE_FIELDS, LABEL_NAMES))
     if file is None or label is None:
         return [], None
     return [(str(row.get(file, "")), _label(row.get(label), where)) for row in rows], label

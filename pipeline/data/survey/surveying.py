@@ -7,10 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.data.survey import archive_listing, kinds, shards
+from pipeline.data.survey.choices import Settings
 from pipeline.data.survey.description import Description, Plan
 from pipeline.data.survey.forms import MANIFEST, Sorted, describe, sort
 from pipeline.data.survey.listing import Entry, Listing, of_file, of_folder
-from pipeline.data.survey.trees import Settings
+from pipeline.data.survey.names import shown
+from pipeline.errors import UserError
 from pipeline.paths import cache_dir
 from pipeline.storage.atomic import TEMPORARY_PREFIX
 
@@ -99,13 +101,35 @@ def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing
     """The files at a path: of a folder, of an archive, or the one file. Raises UserError."""
     if path.is_dir():
         return of_folder(path, wanted)
-    if path.name.lower().endswith(kinds.ZIP_SUFFIXES):
+    form = _archive_form(path)
+    if form == "zip":
         return archive_listing.of_zip(path, settings.names_encoding)
-    if path.name.lower().endswith(kinds.TAR_SUFFIXES) and settings.format != "webdataset":
+    if form == "tar" and settings.format != "webdataset":
         listing = archive_listing.of_tar(path)
         if not holds_samples(listing):
             return listing
     return of_file(path)
+
+
+def _archive_form(path: Path) -> str:
+    """zip or tar, by what an archive holds whatever its suffix; "" for other files.
+
+    Raises UserError for one that is empty, or a page of the web."""
+    if not kinds.is_archive_name(path.name):
+        return ""
+    with path.open("rb") as stream:
+        head = stream.read(kinds.TAR_HEAD)
+    if not head:
+        raise UserError(f"{shown(path)}: empty (0 bytes): fetch it again")
+    if kinds.is_page(head):
+        raise UserError(
+            f"{shown(path)}: a page of the web (HTML) and no archive: what it was fetched from "
+            "asked to log in or to confirm. Fetch it again, with a browser"
+        )
+    if kinds.is_zip(head):
+        return "zip"
+    zip_named = path.name.lower().endswith(kinds.ZIP_SUFFIXES)
+    return "zip" if zip_named and not kinds.is_tar(head) else "tar"
 
 
 def holds_samples(listing: Listing) -> bool:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.data.survey.bounds import require_count
+from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Tally
 from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import (
+    LABEL_NAMES,
     by_name,
     by_number,
     distinct,
@@ -18,14 +20,12 @@ from pipeline.data.survey.labels import (
 )
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
-from pipeline.data.survey.trees import Choices
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 IMAGE_COLUMNS = ("image", "img", "images", "x", "png", "jpg", "jpeg")
-LABEL_COLUMNS = ("label", "labels", "cls", "class", "y")
 
 
 @dataclass
@@ -139,11 +139,17 @@ def columns(file: "pq.ParquetFile", where: str) -> Table:
     images = [n for n in names if features.get(n, {}).get("_type") == "Image"]
     labels = [n for n in names if features.get(n, {}).get("_type") == "ClassLabel"]
     image = images[0] if len(images) == 1 else _first(IMAGE_COLUMNS, names)
-    label = labels[0] if len(labels) == 1 else _first(LABEL_COLUMNS, names)
+    label = labels[0] if len(labels) == 1 else _first(LABEL_NAMES, names)
     if image is None or label is None:
+        remedy = "Rename yours"
+        if image is not None and "=" in where.rpartition("/")[0].rpartition("/")[2]:
+            remedy = (
+                "A label in a folder's name (Hive's partitions) is not read: write one file, with "
+                "pyarrow.parquet.read_table(FOLDER)"
+            )
         raise UserError(
             f"{where}: columns {names[:20]}; expected one of {list(IMAGE_COLUMNS)} with encoded "
-            f"images and one of {list(LABEL_COLUMNS)} with labels. Rename yours"
+            f"images and one of {list(LABEL_NAMES)} with labels. {remedy}"
         )
     known = features.get(label, {}).get("names")
     if isinstance(known, dict):  # as older writers have it, by number

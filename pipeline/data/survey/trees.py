@@ -1,36 +1,18 @@
 """The survey of image files in folders."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from pipeline.data.survey import folders, sidecars
+from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.description import LEFT, TEST, TRAIN, Description, Plan, Split, Tally
 from pipeline.data.survey.folders import Folder, Found
 from pipeline.data.survey.kinds import IMAGE_SUFFIXES
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import checked, listed, ordered, shown, split_word
-from pipeline.data.survey.splits import Group, SplitsSetting, decide
+from pipeline.data.survey.splits import Group, decide
 from pipeline.errors import UserError
 
 BESIDE = "images beside the folders that are read"
-
-
-class Choices(Protocol):
-    """The settings that decide what is read."""
-
-    @property
-    def splits(self) -> SplitsSetting: ...
-    @property
-    def classes(self) -> Sequence[str] | None: ...
-
-
-class Settings(Choices, Protocol):
-    """What decides how a source is read."""
-
-    @property
-    def format(self) -> str: ...
-    @property
-    def names_encoding(self) -> str | None: ...
 
 
 Labelled = list[tuple[Entry, str]]  # images with their class's name
@@ -51,7 +33,7 @@ def survey(
         made.labels = beside.source
         groups = _by_sidecar(listing, images, beside.labels, choices)
     else:
-        groups = _by_folder(listing, folders.tree(images), tally, choices)
+        groups = _by_folder(listing, folders.tree(images), tally, choices, beside.notes)
     roles = decide([group for group, _ in groups], choices.splits, listing.where)
     read: dict[str, Labelled] = {TRAIN: [], TEST: []}
     for (_, rows), (role, _) in zip(groups, roles, strict=True):
@@ -132,9 +114,9 @@ def _word(folder: Folder) -> str | None:
 
 
 def _by_folder(
-    listing: Listing, root: Folder, tally: Tally, choices: Choices
+    listing: Listing, root: Folder, tally: Tally, choices: Choices, notes: Sequence[str]
 ) -> list[tuple[Group, Labelled]]:
-    """Splits and classes by the folders' names."""
+    """Splits and classes by the folders' names. notes: of labels that are not read."""
     found = folders.find(root, choices.splits, choices.classes, listing.where)
     for entry in found.passed:
         tally.add(BESIDE, entry.path, 1)
@@ -142,7 +124,7 @@ def _by_folder(
         _require_filled(listing, found.folder, tally)
         rows = _rows(listing, found.folder, tally, choices)
         if not rows:
-            _no_classes(listing, found)
+            _no_classes(listing, found, notes)
         group = Group(found.folder.name, _word(found.folder), True, len(rows))
         return [(group, rows)]
     for entry in found.folder.images:
@@ -218,12 +200,11 @@ def _require_filled(listing: Listing, folder: Folder, tally: Tally) -> None:
         )
 
 
-def _no_classes(listing: Listing, found: Found) -> None:
+def _no_classes(listing: Listing, found: Found, notes: Sequence[str]) -> None:
     if found.folder.images:
         shard = ", give each sample of a shard its .cls" if listing.place == "tar" else ""
         raise UserError(
             f"data.source: {listing.shown(found.folder.path)} holds images but no folders: put "
             f"those of each class in a folder of its own{shard}, or name their classes in a "
-            "metadata.csv "
-            "with the columns file_name and label"
+            "metadata.csv with the columns file_name and label" + "".join(f"; {n}" for n in notes)
         )

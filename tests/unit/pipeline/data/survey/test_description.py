@@ -26,7 +26,7 @@ def test_in_a_few_lines() -> None:
         "name); val: 10 images left out (test is held out)",
         "not read: 3 files: 2 dead links (cat/1.png), 1 .txt files (README.txt)",
         "A note",
-        "classes 'Cat', 'cat' differ in case or form only",
+        "classes 'Cat', 'cat' differ in case, form or blanks only",
     ]
 
 

@@ -23,3 +23,9 @@ def test_files_of_a_word_stay_together() -> None:
 def test_a_file_alone_is_no_split() -> None:
     (one,) = by_word("x", [Entry("test.tar", 1)], {"test.tar": of_five("test.tar")}, None)
     assert (one.role, one.name, one.why) == ("train", "test.tar", "no name of a split")
+
+
+def test_an_empty_file_is_no_split_without_labels() -> None:
+    files = [Entry("a-0.tar", 1), Entry("a-1.tar", 1)]
+    (one,) = by_word("x", files, {"a-0.tar": of_five("a-0.tar"), "a-1.tar": Part("a-1.tar")}, None)
+    assert (one.role, one.images, one.paths) == ("train", 5, ("a-0.tar", "a-1.tar"))

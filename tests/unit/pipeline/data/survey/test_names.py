@@ -87,3 +87,11 @@ def test_lists_and_long_names_are_cut() -> None:
     assert len(long) == 57 and "…" in long
     assert names.spelling("data/validation-0.parquet", "val") == "validation"
     assert names.spelling("data/0.parquet", "val") is None
+
+
+def test_names_that_differ_in_blanks_only_are_told() -> None:
+    assert names.alike(["cat", "cat ", "c at", "dog"]) == [("cat", "cat ", "c at")]
+
+
+def test_names_of_nothing_but_images() -> None:
+    assert names.is_filler("Images") and not names.is_filler("cat images")
