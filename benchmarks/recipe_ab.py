@@ -148,7 +148,7 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.touch()
     with opened(f"recipe-ab-{index}") as stage:
-        real, lent = real_images(stage.path(paths.DATA)), means(stage.storage())
+        real, lent = real_images(stage.path(paths.DATA)), means(stage.storage(), threads=1)
         judge = judge_for(real, stage.params.evaluate, lent)
         for number, (name, seed) in enumerate(jobs):
             done = [(row["variant"], row["seed"]) for row in _rows(arguments.out, ours)]

@@ -6,7 +6,6 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pipeline.data import opening
 from pipeline.errors import UserError, weights_told
 from pipeline.storage import s3
 from pipeline.storage.atomic import TEMPORARY_PREFIX
+from pipeline.threads import on_threads
 
 # told(what, done, in all), as `pipeline.scores.inputs.Told`.
 Told = Callable[[str, int, int], None]
@@ -72,19 +72,6 @@ def with_need(errand: Errand, device: str, cpus: float | None, gpus: float | Non
     return replace(errand, need=need)
 
 
-@contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """Inside it, this process's numerics run on so many threads."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def run_here(errand: Errand, inputs: Mapping[str, Bundle], out: Path, told: Told) -> Any:
     """Do it in this process; returns what the work does."""
     where = {name: str(bundle.path) for name, bundle in inputs.items()}
@@ -117,14 +104,7 @@ def run_there(
     wait_for([Need(errand.name, errand.need)], wait_seconds, print, should_stop)
     for attempt in range(1, _RESTARTS + 2):
         # Not Ray's own retries: they would leave out as many answers as had come the first time.
-        task: Any = ray.remote(_perform).options(
-            name=errand.name,
-            num_cpus=errand.need.get("CPU", 1),
-            num_gpus=errand.need.get("GPU", 0),
-            num_returns="streaming",
-            max_retries=0,
-        )
-        answers = task.remote(errand, where, files, objects, packed())
+        answers = performed(errand, where, files, objects, retries=0)
         try:
             return _received(answers, out, told, should_stop)
         except ray.exceptions.RayTaskError as error:
@@ -139,6 +119,34 @@ def run_there(
         except BaseException:
             ray.cancel(answers, force=True)
             raise
+
+
+def performed(
+    errand: Errand,
+    inputs: Mapping[str, str],
+    files: list[str],
+    objects: Mapping[str, Sent],
+    *,
+    retries: int,
+) -> Any:
+    """Give an errand to Ray; returns what yields references to its answers, tuples of which the
+    first says what they are: "told", "bytes", "file", and last the "result".
+
+    Args:
+        inputs: paths or addresses by name; `files` names those of single files, `objects` has
+            what lies in the object store.
+        retries: how often Ray begins it again where its worker is lost.
+    """
+    import ray
+
+    task: Any = ray.remote(_perform).options(
+        name=errand.name,
+        num_cpus=errand.need.get("CPU", 1),
+        num_gpus=errand.need.get("GPU", 0),
+        num_returns="streaming",
+        max_retries=retries,
+    )
+    return task.remote(errand, inputs, files, objects, packed())
 
 
 def _received(answers: Any, out: Path, told: Told, should_stop: Callable[[], bool]) -> Any:

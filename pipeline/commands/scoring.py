@@ -165,7 +165,6 @@ def _scores(
     images: "np.ndarray",
     labels: "np.ndarray | None",
 ) -> "list[Score]":
-    from pipeline.cluster.errand import on_threads
     from pipeline.params.settings import EvaluateConfig, RuntimeConfig
     from pipeline.parts.device import device_of
     from pipeline.parts.progress import console_for
@@ -174,6 +173,7 @@ def _scores(
     from pipeline.scores.means import means
     from pipeline.scores.shown import Shown
     from pipeline.storage.store import Storage
+    from pipeline.threads import on_threads
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
@@ -183,9 +183,9 @@ def _scores(
     device = str(device_of(runtime.device))
     kept = paths.in_project(paths.STORAGE)
     samples = [Samples(images, labels, arguments.seed)]
-    threads = runtime.threads_of("judge")  # as the stage's, whose judge this is
-    with Shown(console_for(runtime.progress)) as told, on_threads(threads):
-        found = sample_scores(samples, real, settings, means(Storage(kept), told, device))
+    with Shown(console_for(runtime.progress)) as told, on_threads(runtime.threads_of("judge")):
+        lent = means(Storage(kept), told, device, threads=runtime.threads_of("reference"))
+        found = sample_scores(samples, real, settings, lent)
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
     return [score.with_protocol(**facts) for score in found]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.execution.stage import Stage
 from pipeline.report.sheets import draw_sheets
+from pipeline.scores.beforehand import do_beforehand
 from pipeline.scores.evaluation import drawn_sets, stack_scores
 from pipeline.scores.inputs import Told
 from pipeline.scores.means import means
@@ -37,11 +38,20 @@ def scored(
         kind="judge",
         told=told,
         settings=settings,
-        device=stage.params.runtime.device,
-        precision=stage.precision(),
-        storage=stage.reach(),
+        **place(stage),
     )
     return found
+
+
+def place(stage: Stage) -> dict[str, Any]:
+    """Where an evaluation is done, and with what: further arguments of the work below."""
+    runtime = stage.params.runtime
+    return {
+        "device": runtime.device,
+        "precision": stage.precision(),
+        "storage": stage.reach(),
+        "threads": runtime.threads_of("reference"),
+    }
 
 
 def judged(
@@ -53,17 +63,39 @@ def judged(
     device: str,
     precision: str,
     storage: str | Backend,
+    threads: int,
 ) -> list[Score]:
     """The work itself, wherever it is done: samples the stack, scores it, draws its sheets into
-    `out`. Judges and what depends on real images only are kept in `storage`."""
+    `out`. Judges and what depends on real images only are kept in `storage`, and computed on
+    `threads`."""
     from pipeline.parts.device import device_of
     from sgan.weights import load_stack
 
     found = str(device_of(device))
     real = real_images(inputs["data"])
+    lent = means(Storage(storage), told, found, precision, threads=threads)
+    do_beforehand(real, settings, lent)
     stack = load_stack(Path(inputs["stack"]), found)
     samples = drawn_sets(stack, settings)
-    lent = means(Storage(storage), told, found, precision)
     scores = stack_scores(stack, samples, real, settings, lent)
     draw_sheets(stack, real, samples[0], out, settings.grid_columns)
     return scores
+
+
+def done_beforehand(
+    inputs: Mapping[str, str],
+    _: Path,
+    told: Told,
+    *,
+    settings: EvaluateConfig,
+    device: str,
+    precision: str,
+    storage: str | Backend,
+    threads: int,
+) -> None:
+    """The work itself, in a worker: all of `judged` that needs no stack."""
+    from pipeline.parts.device import device_of
+
+    found = str(device_of(device))
+    lent = means(Storage(storage), told, found, precision, threads=threads)
+    do_beforehand(real_images(inputs["data"]), settings, lent)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.data.manifest import Manifest
     from pipeline.params.loading import Params
     from pipeline.parts.part import Identity, Part
+    from pipeline.parts.training import Meanwhile
     from pipeline.storage.backend import Backend
     from pipeline.tracking.run import StageRun
     from pipeline.tracking.tracker import Tracker
@@ -255,7 +256,12 @@ class Stage:
         return self.storage().uri if session is None else session.storage
 
     def train(
-        self, parts: "Sequence[Part]", runs: "Mapping[str, StageRun]", *, fan_out: bool = False
+        self,
+        parts: "Sequence[Part]",
+        runs: "Mapping[str, StageRun]",
+        *,
+        fan_out: bool = False,
+        beside: "Meanwhile | None" = None,
     ) -> dict[str, dict[str, Any]]:
         """`pipeline.parts.training.train_parts` as this environment wants it shown."""
         from pipeline.parts.training import train_parts
@@ -269,6 +275,7 @@ class Stage:
             progress_style=runtime.progress,
             wait_seconds=runtime.wait_seconds,
             session=self.session,
+            beside=beside,
         )
 
     def seconds(self) -> float:

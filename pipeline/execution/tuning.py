@@ -161,6 +161,7 @@ class Job:
                 storage=stage.reach(),
                 device=stage.params.runtime.device,
                 precision=stage.precision(),
+                threads=stage.params.runtime.threads_of("reference"),
             )
         return made
 

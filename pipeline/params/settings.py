@@ -134,10 +134,11 @@ class EvaluateConfig:
             raise ConfigError("neighbours", self.neighbours, allowed)
 
 
-# Threads that the numerics run on, by the kind of part and for the judges' stage: what each has on
-# two cores, on which levels train side by side and all else alone. Never the machine's cores, on
-# which the last bits would then depend.
-THREADS = {"encoder": 2, "level": 1, "joint": 2, "judge": 2}
+# Threads that the numerics run on, by the kind of part; for drawing and scoring samples; and for
+# what depends on real images only. It is what each has on two cores, on which levels train side by
+# side, real images are judged beside the last of them, and all else runs alone. Never the machine's
+# cores, on which the last bits would then depend.
+THREADS = {"encoder": 2, "level": 1, "joint": 2, "judge": 2, "reference": 1}
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ class RuntimeConfig:
         _at_least(self, "object_limit gpus_per_worker wait_seconds", 0)
 
     def threads_of(self, kind: str) -> int:
-        """Threads of a kind of part (`encoder`, `level`, `joint`), or of the `judge`."""
+        """Threads of a kind of part (`encoder`, `level`, `joint`), of scoring samples (`judge`), or
+        of what depends on real images only (`reference`: the judge's training, floors)."""
         return self.threads.get(kind, THREADS[kind])
 
     def storage_uri(self) -> str:

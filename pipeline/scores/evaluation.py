@@ -21,7 +21,7 @@ from pipeline.scores.distribution import FIGURES
 from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.inception import Inception
 from pipeline.scores.indomain import in_domain
-from pipeline.scores.inputs import Kept, RealImages, Samples, Told, unheard
+from pipeline.scores.inputs import Kept, RealImages, Samples, Sets, Told, unheard
 from pipeline.scores.judge import Judge, kept_judge
 from pipeline.scores.labels import classification_accuracy_score, trained_accuracy
 from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
@@ -66,7 +66,7 @@ def stack_scores(
     """Every score of the sample sets of `drawn_sets` and of the stack itself, mean ± sd over the
     seeds."""
     judge = judge_for(real, settings, means)
-    lpips, missing = _lpips(settings, means)
+    lpips, missing = lpips_for(settings, means)
     found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
     assert found.real_diversity is not None
     means.told("the levels, one by one", 0, 0)
@@ -106,7 +106,7 @@ def sample_scores(
     """Every score of images of any origin; without labels, those that need none."""
     judge = judge_for(real, settings, means)
     labelled = samples[0].labels is not None
-    lpips, missing = _lpips(settings, means) if labelled else (None, [])
+    lpips, missing = lpips_for(settings, means) if labelled else (None, [])
     found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
     return [*found.scores, *missing, *_costly(samples, real, settings, means)]
 
@@ -170,7 +170,7 @@ def _common(settings: EvaluateConfig, means: Means) -> dict[str, Any]:
     }
 
 
-def _lpips(settings: EvaluateConfig, means: Means) -> tuple[Lpips | None, list[Score]]:
+def lpips_for(settings: EvaluateConfig, means: Means) -> tuple[Lpips | None, list[Score]]:
     """LPIPS where the settings ask for it, or the row that says why it is not had."""
     if not settings.lpips:
         return None, []
@@ -201,65 +201,84 @@ def _standard(
     Cost on two cores: 14 to 20 images a second.
     """
     try:
-        state, source = means.inception_weights(settings.inception_weights)
+        trunk = inception_for(settings, means)
     except UserError as error:
         named = {"judge": Inception.name, "n": len(samples[0].images)}
         return [not_measured(metric, str(error), **named) for metric in ("is", *FIGURES)]
-    return measure(
-        samples,
-        real,
-        Inception(state, source, device=means.device),
-        means.kept,
-        reference=Reference(drawn=False),
-        neighbours=settings.neighbours,
-        told=means.told,
-    ).scores
+    return measure(samples, real, trunk, means.kept, **published(settings, means)).scores
+
+
+def inception_for(settings: EvaluateConfig, means: Means) -> Inception:
+    """The Inception trunk. Raises UserError where its weights cannot be had."""
+    state, source = means.inception_weights(settings.inception_weights)
+    return Inception(state, source, device=means.device)
+
+
+def published(settings: EvaluateConfig, means: Means) -> dict[str, Any]:
+    """How published scores compare, for `measure`: with all training images."""
+    told, neighbours = means.told, settings.neighbours
+    return {"reference": Reference(drawn=False), "neighbours": neighbours, "told": told}
 
 
 def _cas(
     samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
 ) -> Score:
     """CAS of each set, beside what as many real training images reach."""
-    count, epochs = len(samples[0].images), settings.cas_epochs
-    held_out = (real.test_images, real.test_labels)
+    sets = Sets.of(samples)
+    reached = cas_ceiling(sets, real, settings, means)
+    found = [
+        classification_accuracy_score(
+            one.images,
+            one.labels,
+            real.test_images,
+            real.test_labels,
+            real.classes,
+            ceiling=reached,
+            **_cas_training("CAS", index, sets, settings, means),
+        )
+        for index, one in enumerate(samples)
+        if one.labels is not None
+    ]
+    return combine(found, seeds=list(sets.seeds))
+
+
+def cas_ceiling(
+    sets: Sets, real: RealImages, settings: EvaluateConfig, means: Means
+) -> list[float]:
+    """The accuracy that as many real training images as samples reach, for each set; kept."""
+    count = sets.count
     rows = np.random.default_rng(0).permutation(len(real.train_images))[:count]
-    each = int(count * epochs)
 
-    def training(what: str, index: int) -> dict[str, Any]:
-        def heard(done: int, _: int, loss: float) -> None:
-            means.told(what, index * each + min(done, each), each * len(samples))
-
-        place = {"device": means.device, "precision": means.precision}
-        return {"epochs": epochs, "seed": index, "progress": heard, **place}
-
-    def ceiling() -> dict[str, np.ndarray]:
+    def compute() -> dict[str, np.ndarray]:
         images, labels = real.train_images[rows], real.train_labels[rows]
         found = [
             trained_accuracy(
                 images,
                 labels,
-                *held_out,
+                real.test_images,
+                real.test_labels,
                 len(real.classes),
-                **training("CAS, real images", index),
+                **_cas_training("CAS, real images", index, sets, settings, means),
             )[0]
-            for index in range(len(samples))
+            for index in range(len(sets.seeds))
         ]
         return {"accuracy": np.array(found)}
 
     code = classification_accuracy_score.__module__
-    recipe = f"{count}:{epochs}:{len(samples)}:{means.precision}"
+    recipe = f"{count}:{settings.cas_epochs}:{len(sets.seeds)}:{means.precision}"
     name = f"cas:{real.identity}:{len(real.classes)}:{recipe}"
-    reached = means.kept(code, name, ceiling)["accuracy"].tolist()
-    found = [
-        classification_accuracy_score(
-            one.images,
-            one.labels,
-            *held_out,
-            real.classes,
-            ceiling=reached,
-            **training("CAS", index),
-        )
-        for index, one in enumerate(samples)
-        if one.labels is not None
-    ]
-    return combine(found, seeds=[one.seed for one in samples])
+    return means.kept(code, name, compute)["accuracy"].tolist()
+
+
+def _cas_training(
+    what: str, index: int, sets: Sets, settings: EvaluateConfig, means: Means
+) -> dict[str, Any]:
+    """How the classifier of the set `index` is trained."""
+    epochs = settings.cas_epochs
+    each = int(sets.count * epochs)
+
+    def heard(done: int, _: int, loss: float) -> None:
+        means.told(what, index * each + min(done, each), each * len(sets.seeds))
+
+    place = {"device": means.device, "precision": means.precision}
+    return {"epochs": epochs, "seed": index, "progress": heard, **place}

@@ -14,6 +14,8 @@ import numpy as np
 from pipeline.storage.atomic import atomic_path
 from pipeline.storage.store import Storage
 
+FEATURES = "features"  # the folder of a storage that has what depends on real images
+
 
 @dataclass(frozen=True)
 class FeatureCache:
@@ -65,6 +67,11 @@ class StoredCache:
             if not kept:
                 self.storage.put_file(local, f"{self.folder}/{file}")
         return arrays
+
+
+def is_kept(storage: Storage, module: str, name: str) -> bool:
+    """Whether a storage's `FEATURES` has the arrays of `name`, without a look inside."""
+    return storage.exists(f"{FEATURES}/{_file(_key(module, name))}")
 
 
 def _key(module: str, name: str) -> str:

@@ -16,7 +16,7 @@ from pipeline.scores.inputs import Kept, RealImages, Samples, Told, unheard
 from pipeline.scores.judge import Judge
 from pipeline.scores.memory import Space, memory_scores
 from pipeline.scores.ndb import ndb_scores
-from pipeline.scores.protocol import Measured, measure
+from pipeline.scores.protocol import Measured, RealSide, measure
 from pipeline.scores.score import Score, combine
 from pipeline.scores.similarity import Lpips
 
@@ -72,6 +72,22 @@ def in_domain(
     return InDomain(scores + memory, reference, rows)
 
 
+def spaces(real: RealImages, judge: Judge, seen: RealSide) -> tuple[Space, Space]:
+    """Where memorisation is looked for: in the judge's features, and in pixels."""
+    by_judge = Space(
+        "features",
+        judge.name,
+        f"{judge.identity}:{real.identity}",
+        seen.train,
+        seen.test,
+        judge.protocol(),
+    )
+    pixels = {"judge": "pixels", "resize": "none"}
+    return by_judge, Space(
+        "pixels", None, real.identity, real.train_images, real.test_images, pixels
+    )
+
+
 def _memory(
     one: Samples,
     count: int,
@@ -82,16 +98,7 @@ def _memory(
     protocol: dict[str, Any],
 ) -> tuple[list[Score], np.ndarray]:
     """Scores of samples' nearest training images, and these images' rows (by features)."""
-    by_judge = Space(
-        "features",
-        judge.name,
-        f"{judge.identity}:{real.identity}",
-        seen.train,
-        seen.test,
-        judge.protocol(),
-    )
-    pixels = {"judge": "pixels", "resize": "none"}
-    shown = Space("pixels", None, real.identity, real.train_images, real.test_images, pixels)
+    by_judge, shown = spaces(real, judge, seen.real)
     facts = {**protocol, "seeds": [one.seed]}
     by_features, rows = memory_scores(seen.first[:count], by_judge, kept, **facts)
     by_pixels, _ = memory_scores(one.images[:count], shown, kept, **facts)

@@ -35,7 +35,12 @@ class RealImages:
     @property
     def identity(self) -> str:
         """What arrays that depend on these images are kept under."""
-        return f"{self.digest}:{len(self.train_images)}:{len(self.test_images)}"
+        return identity_of(self.digest, len(self.train_images), len(self.test_images))
+
+
+def identity_of(digest: str, train: int, test: int) -> str:
+    """`RealImages.identity` of so many images in each split."""
+    return f"{digest}:{train}:{test}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,23 @@ class Samples:
     images: np.ndarray
     labels: np.ndarray | None
     seed: int
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What is known of sample sets before there are any: images in each, the seeds, and whether a
+    class is asked of each image."""
+
+    count: int
+    seeds: tuple[int, ...]
+    labelled: bool = True
+
+    @classmethod
+    def of(cls, samples: Sequence[Samples]) -> Sets:
+        """Of sets that are there. Raises UserError as `check_sets`."""
+        check_sets(samples)
+        first, seeds = samples[0], tuple(one.seed for one in samples)
+        return cls(len(first.images), seeds, first.labels is not None)
 
 
 def check_sets(samples: Sequence[Samples]) -> None:

@@ -45,24 +45,18 @@ def memory_scores(
     many training images, so exact copies reach about the share of these in the training split
     (`reached_by_copies`); its real value is that of the other half of the test images.
     """
-    order = np.random.default_rng([0, 7]).permutation(len(space.test))
-    usual = space.test[order[: len(samples)]]
-    distances = kept(
-        __name__,
-        f"nearest:{space.name}:{len(usual)}:{space.identity}",
-        lambda: {"distances": nearest(usual, space.train)[0]},
-    )["distances"]
+    distances = usual_distances(len(samples), space, kept)
     facts = {
         **space.facts,
         "n_fake": len(samples),
         "n_real": len(space.train),
-        "n_test": len(usual),
+        "n_test": len(distances),
         "reference": "train",
         **protocol,
     }
     place: dict[str, Any] = {"space": space.name, "judge": space.judge, "n": len(samples)}
     place["protocol"] = facts
-    gap = _gap(samples, space, order, kept, place)
+    gap = _gap(samples, space, kept, place)
     try:
         found = memorisation(samples, space.train, distances)
     except UserError as error:
@@ -76,26 +70,57 @@ def memory_scores(
     return scores, found.rows
 
 
-def _gap(
-    samples: np.ndarray, space: Space, order: np.ndarray, kept: Kept, place: dict[str, Any]
-) -> Score:
-    half = min(len(space.test) // 2, len(space.train))
-    if not half:
-        why = f"{len(space.test)} held-out image; it takes two or more"
-        return not_measured("memorisation_gap", why, **place)
-    unseen, fresh = space.test[order[:half]], space.test[order[half:][: len(samples)]]
-    rows = np.random.default_rng([0, 8]).permutation(len(space.train))[:half]
-    known = space.train[rows]
-    facts = {**place["protocol"], "n_real": half, "n_test": half, "reference": "train, test"}
-    facts["reached_by_copies"] = half / len(space.train)
-    place = {**place, "protocol": facts}
-    try:
-        real = kept(
+def usual_distances(count: int, space: Space, kept: Kept) -> np.ndarray:
+    """Distance float32 [M] of each of `count` test images to its nearest training image, kept."""
+    usual = space.test[_order(space)[:count]]
+    return kept(
+        __name__,
+        f"nearest:{space.name}:{len(usual)}:{space.identity}",
+        lambda: {"distances": nearest(usual, space.train)[0]},
+    )["distances"]
+
+
+def usual_gap(count: int, space: Space, kept: Kept) -> float:
+    """`memorisation_gap` of `count` test images that are not among the unseen ones, kept.
+
+    Raises UserError where there are too few test images, or they are all alike.
+    """
+    known, unseen = _halves(space)
+    fresh = space.test[_order(space)[len(unseen) :][:count]]
+    return float(
+        kept(
             __name__,
-            f"memorisation_gap:{space.name}:{half}:{len(fresh)}:{space.identity}",
+            f"memorisation_gap:{space.name}:{len(unseen)}:{len(fresh)}:{space.identity}",
             lambda: {"gap": np.array([memorisation_gap(fresh, known, unseen)])},
-        )["gap"]
+        )["gap"][0]
+    )
+
+
+def _gap(samples: np.ndarray, space: Space, kept: Kept, place: dict[str, Any]) -> Score:
+    try:
+        known, unseen = _halves(space)
+        half = len(unseen)
+        facts = {**place["protocol"], "n_real": half, "n_test": half, "reference": "train, test"}
+        facts["reached_by_copies"] = half / len(space.train)
+        place = {**place, "protocol": facts}
+        real = usual_gap(len(samples), space, kept)
         value = memorisation_gap(samples, known, unseen)
     except UserError as error:
         return not_measured("memorisation_gap", str(error), **place)
-    return scored("memorisation_gap", value, real=float(real[0]), **place)
+    return scored("memorisation_gap", value, real=real, **place)
+
+
+def _halves(space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """As many training images as unseen ones, and these: one half of the test images.
+
+    Raises UserError where there is none.
+    """
+    half = min(len(space.test) // 2, len(space.train))
+    if not half:
+        raise UserError(f"{len(space.test)} held-out image; it takes two or more")
+    rows = np.random.default_rng([0, 8]).permutation(len(space.train))[:half]
+    return space.train[rows], space.test[_order(space)[:half]]
+
+
+def _order(space: Space) -> np.ndarray:
+    return np.random.default_rng([0, 7]).permutation(len(space.test))

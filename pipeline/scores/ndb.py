@@ -7,12 +7,13 @@ two-proportion z-test in each. Classes or styles that are missing show as bins t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.scores.inputs import Kept, RealImages, Samples, drawn
+from pipeline.scores.inputs import Kept, RealImages, Samples, Sets, drawn
 from pipeline.scores.naming import scored
 from pipeline.scores.score import Score, combine, mean_sd
 
@@ -30,11 +31,13 @@ def bins(
     and without cells that stay empty.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(seed)
     flat = _flat(train[rng.permutation(len(train))[:images]])
     count = max(2, min(count, len(flat) // _PER_BIN))
-    found = KMeans(count, n_init=1, max_iter=20, random_state=seed).fit(flat)
+    with threadpool_limits(torch.get_num_threads()):  # its sums, as torch's, depend on them
+        found = KMeans(count, n_init=1, max_iter=20, random_state=seed).fit(flat)
     return np.asarray(found.cluster_centers_[np.unique(found.labels_)], np.float32)
 
 
@@ -56,12 +59,22 @@ def ndb(fake: np.ndarray, real: np.ndarray, count: int) -> float:
     return float((np.abs(shares[0] - shares[1]) > LEVEL_Z * error).mean())
 
 
-def ndb_scores(samples: Sequence[Samples], real: RealImages, kept: Kept, **protocol: Any) -> Score:
-    """NDB/K of sample sets over bins of the training images' pixels, beside that of test images.
+@dataclass(frozen=True)
+class RealBins:
+    """Centres float32 [K, F] of the training images' bins, the bin int64 [N] of each training
+    image, and NDB of real test images for each seed."""
 
-    A set is compared with a random part of the training split of its size, another one per seed.
-    """
-    count = len(samples[0].images)
+    centres: np.ndarray
+    train: np.ndarray
+    floors: list[float]
+
+    def share(self, images: np.ndarray, seed: int) -> float:
+        """NDB of images against a random part of the training split of their number."""
+        return _share(images, self.centres, self.train, len(images), seed)
+
+
+def real_bins(sets: Sets, real: RealImages, kept: Kept) -> RealBins:
+    """All of `ndb_scores` that needs no samples, kept."""
     centres = kept(__name__, f"bins:{real.identity}", lambda: {"centres": bins(real.train_images)})[
         "centres"
     ]
@@ -71,32 +84,46 @@ def ndb_scores(samples: Sequence[Samples], real: RealImages, kept: Kept, **proto
         lambda: {"bins": nearest_bin(real.train_images, centres)},
     )["bins"]
 
-    def share(images: np.ndarray, seed: int) -> float:
-        part = drawn(len(real.train_images), count, seed)
-        return ndb(nearest_bin(images, centres), owners[part], len(centres))
-
     def floors() -> dict[str, np.ndarray]:
-        rows = {one.seed: drawn(len(real.test_images), count, one.seed) for one in samples}
-        return {"ndb": np.array([share(real.test_images[rows[s]], s) for s in rows])}
+        rows = [(seed, drawn(len(real.test_images), sets.count, seed)) for seed in sets.seeds]
+        found = [_share(real.test_images[r], centres, owners, sets.count, s) for s, r in rows]
+        return {"ndb": np.array(found)}
 
-    seeds = [one.seed for one in samples]
-    kept_floors = kept(__name__, f"floors:{count}:{seeds}:{real.identity}", floors)["ndb"]
-    floor, floor_sd = mean_sd(kept_floors.tolist())
+    name = f"floors:{sets.count}:{list(sets.seeds)}:{real.identity}"
+    return RealBins(centres, owners, kept(__name__, name, floors)["ndb"].tolist())
+
+
+def _share(
+    images: np.ndarray, centres: np.ndarray, owners: np.ndarray, count: int, seed: int
+) -> float:
+    """NDB of images against `count` of the training images, whose bins are `owners`."""
+    part = drawn(len(owners), count, seed)
+    return ndb(nearest_bin(images, centres), owners[part], len(centres))
+
+
+def ndb_scores(samples: Sequence[Samples], real: RealImages, kept: Kept, **protocol: Any) -> Score:
+    """NDB/K of sample sets over bins of the training images' pixels, beside that of test images.
+
+    A set is compared with a random part of the training split of its size, another one per seed.
+    """
+    sets = Sets.of(samples)
+    own = real_bins(sets, real, kept)
+    floor, floor_sd = mean_sd(own.floors)
     facts = {
         "judge": "pixels",
         "resize": "none",
-        "n_fake": count,
-        "n_real": min(count, len(real.train_images)),
-        "n_floor": min(count, len(real.test_images)),
+        "n_fake": sets.count,
+        "n_real": min(sets.count, len(real.train_images)),
+        "n_floor": min(sets.count, len(real.test_images)),
         "reference": "train",
-        "bins": len(centres),
+        "bins": len(own.centres),
         **protocol,
     }
     found = [
         scored(
             "ndb",
-            share(one.images, one.seed),
-            n=count,
+            own.share(one.images, one.seed),
+            n=sets.count,
             space="pixels",
             real=floor,
             real_sd=floor_sd,
@@ -104,7 +131,7 @@ def ndb_scores(samples: Sequence[Samples], real: RealImages, kept: Kept, **proto
         )
         for one in samples
     ]
-    return combine(found, seeds=seeds)
+    return combine(found, seeds=list(sets.seeds))
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

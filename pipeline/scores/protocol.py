@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.errors import UserError
 from pipeline.scores.distribution import as_scores, fid_within_classes, tried
 from pipeline.scores.extractor import Extractor
-from pipeline.scores.inputs import Kept, RealImages, Samples, Told, check_sets, drawn, unheard
+from pipeline.scores.inputs import Kept, RealImages, Samples, Sets, Told, drawn, unheard
 from pipeline.scores.labels import SPLITS, gan_test, inception_style_score
 from pipeline.scores.naming import not_measured, scored
 from pipeline.scores.score import Score, combine
@@ -60,11 +60,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores, and the features float32 [N, F] of both real splits and of the first set."""
+    """Scores, what they were compared with, and the features float32 [N, F] of the first set."""
 
     scores: list[Score]
-    train: np.ndarray
-    test: np.ndarray
+    real: RealSide
     first: np.ndarray
 
 
@@ -88,15 +87,11 @@ def measure(
 
     Raises UserError where sets differ in size or do not fit the extractor.
     """
-    check_sets(samples)
-    count, seeds = len(samples[0].images), [one.seed for one in samples]
+    sets = Sets.of(samples)
+    count, seeds = sets.count, list(sets.seeds)
+    place: dict[str, Any] = {"reference": reference, "neighbours": neighbours, "told": told}
+    seen = real_side(sets, real, extractor, kept, **place)
     bench = _Bench(real, extractor, reference, neighbours, protocol)
-    used = reference.used(len(real.train_images))
-    train, _ = real_outputs("train", used, real, extractor, kept, told)
-    held = len(real.test_images) if reference.drawn else count
-    test, logits = real_outputs("test", held, real, extractor, kept, told)
-    told("floors and ceilings", 0, 0)
-    floors = bench.floors(train, (test, logits), samples, kept)
     found, first = [], np.empty(0, np.float32)
     what = f"{extractor.name}, samples"
     for index, one in enumerate(samples):
@@ -107,14 +102,44 @@ def measure(
         features, own_logits = extractor.outputs(one.images, heard)
         first = features if index == 0 else first
         rows = reference.train(len(real.train_images), count, one.seed)
-        against = reference.part(train, rows)
+        against = reference.part(seen.train, rows)
         found.append(bench.figures(features, own_logits, one.labels, against, rows))
     scores = [combine(list(same), seeds=seeds) for same in zip(*found, strict=True)]
     scores = [
         replace(score, real=value, real_sd=sd)
-        for score, (value, sd) in zip(scores, floors, strict=True)
+        for score, (value, sd) in zip(scores, seen.floors, strict=True)
     ]
-    return Measured(scores, train, test, first)
+    return Measured(scores, seen, first)
+
+
+@dataclass(frozen=True)
+class RealSide:
+    """What real images are to an extractor: the features float32 [N, F] of both splits, and value
+    and spread of each figure for real test images."""
+
+    train: np.ndarray
+    test: np.ndarray
+    floors: list[tuple[float | None, float | None]]
+
+
+def real_side(
+    sets: Sets,
+    real: RealImages,
+    extractor: Extractor,
+    kept: Kept,
+    *,
+    reference: Reference = Reference(),
+    neighbours: int = 5,
+    told: Told = unheard,
+) -> RealSide:
+    """All of `measure` that needs no samples, kept."""
+    train, _ = real_outputs(
+        "train", reference.used(len(real.train_images)), real, extractor, kept, told
+    )
+    held = len(real.test_images) if reference.drawn else sets.count
+    test, logits = real_outputs("test", held, real, extractor, kept, told)
+    bench = _Bench(real, extractor, reference, neighbours, {})
+    return RealSide(train, test, bench.floors(train, (test, logits), sets, kept, told))
 
 
 @dataclass(frozen=True)
@@ -193,15 +218,16 @@ class _Bench:
         self,
         train: np.ndarray,
         test: tuple[np.ndarray, np.ndarray | None],
-        samples: Sequence[Samples],
+        sets: Sets,
         kept: Kept,
+        told: Told,
     ) -> list[tuple[float | None, float | None]]:
         """Value and spread of each of `figures`, in its order, for real test images."""
-        real, count = self.real, len(samples[0].images)
-        labelled = samples[0].labels is not None
-        seeds = self.reference.draws([one.seed for one in samples])
+        real, count, labelled = self.real, sets.count, sets.labelled
+        seeds = self.reference.draws(sets.seeds)
 
         def compute() -> dict[str, np.ndarray]:
+            told("floors and ceilings", 0, 0)
             found = []
             for seed in seeds:
                 held = self.reference.test(len(real.test_images), count, seed)

@@ -163,6 +163,7 @@ def yardstick(
     storage: str | Backend,
     device: str,
     precision: str,
+    threads: int,
 ) -> Yardstick:
     """Make the yardstick of a search, wherever that is done (`pipeline.cluster.errand.Work`).
 
@@ -174,7 +175,7 @@ def yardstick(
         seed: of which they are, and of the noise.
         settings: which judge looks at images.
         storage: where the judge is kept.
-        device, precision: of the judge's training.
+        device, precision, threads: of the judge's training.
 
     Raises:
         UserError: features or data are missing or damaged, or too few or all alike to measure by.
@@ -189,7 +190,7 @@ def yardstick(
         raise UserError(f"{len(y)} training images are too few to measure trials by")
     own, other = rows[:count], rows[-count:]
     if level == 0:
-        judge, images = _judged(inputs["data"], told, settings, storage, device, precision)
+        judge, images = _judged(inputs["data"], told, settings, storage, device, precision, threads)
 
         def real_h(chosen: np.ndarray) -> np.ndarray:
             return judge.features(images[chosen])
@@ -239,6 +240,7 @@ def _judged(
     storage: str | Backend,
     device: str,
     precision: str,
+    threads: int,
 ) -> tuple[Judge, np.ndarray]:
     """The judge of images, on the CPU, where trials will ask it, and the training images."""
     from dataclasses import replace
@@ -252,7 +254,7 @@ def _judged(
     from pipeline.storage.store import Storage
 
     real = real_images(data)
-    lent = means(Storage(storage), told, str(device_of(device)), precision)
+    lent = means(Storage(storage), told, str(device_of(device)), precision, threads=threads)
     judge = judge_for(real, settings, lent)
     assert isinstance(judge.network, torch.nn.Module)
     judge.network.cpu()

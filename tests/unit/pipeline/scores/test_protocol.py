@@ -116,7 +116,7 @@ def test_drawn_references_are_another_part_for_each_seed(
     assert [score.metric for score in found.scores] == [
         "gan_test", "is", *FIGURES, "fid_within_classes"]  # fmt: skip
     assert all(score.real_sd is not None for score in found.scores)
-    assert found.train.shape == (2000, 128) and found.first.shape == (300, 128)
+    assert found.real.train.shape == (2000, 128) and found.first.shape == (300, 128)
 
 
 def test_sets_that_do_not_belong_together(real: RealImages, judge: Judge, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def ruler(features, tmp_path) -> Yardstick:
         storage=str(tmp_path),
         device="cpu",
         precision="float32",
+        threads=1,
     )
 
 

@@ -20,6 +20,7 @@ OPTIONS = {
     "settings": EvaluateConfig(judge_epochs=0.2),
     "device": "cpu",
     "precision": "float32",
+    "threads": 1,
 }
 
 

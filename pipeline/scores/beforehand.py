@@ -1,0 +1,70 @@
+"""What an evaluation needs of the real images alone, done before there are any samples.
+
+The judge's training, features, floors and ceilings: half of a first evaluation's time, and none of
+it depends on the stack. `evaluation` asks for the same pieces by the same names, so it finds what
+was kept here, and computes what was not.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.scores import evaluation
+from pipeline.scores.diversity import kept_reference
+from pipeline.scores.evaluation import Means
+from pipeline.scores.feature_cache import is_kept
+from pipeline.scores.indomain import spaces
+from pipeline.scores.inputs import RealImages, Sets
+from pipeline.scores.memory import usual_distances, usual_gap
+from pipeline.scores.ndb import real_bins
+from pipeline.scores.protocol import real_side
+
+if TYPE_CHECKING:
+    from pipeline.params.settings import EvaluateConfig
+    from pipeline.storage.store import Storage
+
+
+def do_beforehand(real: RealImages, settings: EvaluateConfig, means: Means) -> None:
+    """Compute and keep what is not kept yet. Raises UserError as `evaluation.judge_for`."""
+    name = _name(real.identity, settings, means.precision)
+    means.kept(evaluation.__name__, name, lambda: _each(real, settings, means))
+
+
+def is_done(storage: Storage, identity: str, settings: EvaluateConfig, precision: str) -> bool:
+    """Whether `do_beforehand` came to its end, for images of this `RealImages.identity`."""
+    return is_kept(storage, evaluation.__name__, _name(identity, settings, precision))
+
+
+def _name(identity: str, settings: EvaluateConfig, precision: str) -> str:
+    shown = {"batch_norm": "running", "grid_columns": 1, "log_model": False}
+    return f"beforehand:{replace(settings, **shown)}:{precision}:{identity}"  # type: ignore[arg-type]
+
+
+def _each(real: RealImages, settings: EvaluateConfig, means: Means) -> dict[str, np.ndarray]:
+    kept, told = means.kept, means.told
+    sets = Sets(settings.num_samples, settings.seeds)
+    judge = evaluation.judge_for(real, settings, means)
+    how = {"neighbours": settings.neighbours, "told": told}
+    seen = real_side(sets, real, judge, kept, **how)  # type: ignore[arg-type]
+    told("bins of real images", 0, 0)
+    real_bins(sets, real, kept)
+    told("diversity of real images", 0, 0)
+    kept_reference(real, judge, kept, evaluation.lpips_for(settings, means)[0])
+    told("nearest neighbours of real images", 0, 0)
+    count = min(settings.memory_images, sets.count)
+    for space in spaces(real, judge, seen):
+        usual_distances(count, space, kept)
+        with suppress(UserError):  # too few images for it, which the evaluation tells
+            usual_gap(count, space, kept)
+    if settings.cas:
+        evaluation.cas_ceiling(sets, real, settings, means)
+    if settings.inception:
+        with suppress(UserError):  # no weights, likewise
+            trunk = evaluation.inception_for(settings, means)
+            real_side(sets, real, trunk, kept, **evaluation.published(settings, means))
+    return {"done": np.ones(1)}

@@ -1,0 +1,94 @@
+"""What real images give is the same, and asked for by the same names, whenever it is done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.params.settings import EvaluateConfig
+from pipeline.scores.beforehand import do_beforehand, is_done
+from pipeline.scores.evaluation import sample_scores
+from pipeline.scores.inputs import RealImages, Samples, Told, unheard
+from pipeline.scores.means import Means, means
+from pipeline.storage.store import Storage
+from pipeline.threads import on_threads
+
+SETTINGS = EvaluateConfig(num_samples=100, judge_epochs=1.0, cas_epochs=1.0, memory_images=50)
+
+
+@pytest.fixture(scope="module")
+def few(real: RealImages) -> RealImages:
+    """Two digits: 400 images to train on, 100 to test on."""
+    train, test = (np.flatnonzero(y < 2) for y in (real.train_labels, real.test_labels))
+    return RealImages(
+        real.train_images[train],
+        real.train_labels[train],
+        real.test_images[test],
+        real.test_labels[test],
+        ("0", "1"),
+        "two digits",
+    )
+
+
+def lent(folder: Path, told: Told = unheard) -> Means:
+    return means(Storage(folder), told, precision="float32", threads=1)
+
+
+def kept_only(found: Means) -> Means:
+    """Means that compute nothing."""
+
+    def strict(kept: Callable) -> Callable:
+        def ask(module: str, name: str, compute: Callable) -> dict[str, np.ndarray]:
+            return kept(module, name, lambda: pytest.fail(f"{module} {name} was not kept"))
+
+        return ask
+
+    return replace(found, kept=strict(found.kept), judges=strict(found.judges))
+
+
+def test_scores_are_the_same_and_nothing_real_is_computed_again(
+    few: RealImages, tmp_path: Path
+) -> None:
+    images = [Samples(few.test_images, few.test_labels, 1)]
+    cold = sample_scores(images, few, SETTINGS, lent(tmp_path / "cold"))
+    with on_threads(2):  # what it is beside has others
+        do_beforehand(few, SETTINGS, lent(tmp_path / "warm"))
+    warm = sample_scores(images, few, SETTINGS, kept_only(lent(tmp_path / "warm")))
+    assert [score.as_dict() for score in warm] == [score.as_dict() for score in cold]
+    assert {"cas", "fid", "ndb", "memorisation_gap"} <= {score.metric for score in warm}
+
+
+def test_it_is_done_once_for_these_images_and_settings(few: RealImages, tmp_path: Path) -> None:
+    storage, own = Storage(tmp_path), (few.identity, SETTINGS, "float32")
+    assert not is_done(storage, *own)
+    do_beforehand(few, SETTINGS, lent(tmp_path))
+    assert is_done(storage, *own)
+    assert is_done(storage, few.identity, replace(SETTINGS, grid_columns=3), "float32")
+    for other in (
+        ("other", SETTINGS, "float32"),
+        (few.identity, replace(SETTINGS, judge_epochs=4.0), "float32"),
+        (few.identity, SETTINGS, "bfloat16"),
+    ):
+        assert not is_done(storage, *other)
+    heard: list[str] = []
+    do_beforehand(few, SETTINGS, lent(tmp_path, lambda what, *_: heard.append(what)))
+    assert heard == []
+
+
+def test_what_was_broken_off_goes_on_with_what_is_kept(few: RealImages, tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(what: str, done: int, total: int) -> None:
+        if what == "floors and ceilings":
+            raise Killed
+
+    with pytest.raises(Killed):
+        do_beforehand(few, SETTINGS, lent(tmp_path, kill))
+    assert not is_done(Storage(tmp_path), few.identity, SETTINGS, "float32")
+    heard: list[str] = []
+    do_beforehand(few, SETTINGS, lent(tmp_path, lambda what, *_: heard.append(what)))
+    assert "judge" not in heard and "floors and ceilings" in heard
+    assert is_done(Storage(tmp_path), few.identity, SETTINGS, "float32")
