@@ -45,6 +45,17 @@ def room_for(need: Need) -> int:
     return _places(need, nodes()) // need.workers
 
 
+def fits(needs: Sequence[Need]) -> bool:
+    """Whether the cluster, were it idle, has as much in all as `needs` take together."""
+    import ray
+
+    have = ray.cluster_resources()
+    return all(
+        sum(need.each.get(kind, 0) * need.workers for need in needs) <= have.get(kind, 0.0) + 1e-3
+        for kind in _SETTINGS
+    )
+
+
 def wait_for(
     needs: Sequence[Need],
     seconds: float,

@@ -104,6 +104,14 @@ class TrainingProgress:
                     name, total=part.total_images, start=False, **_fields(part)
                 )
 
+    def add(self, part: str, total_images: int) -> None:
+        """Shows one part more from now on; nothing changes for one that is shown."""
+        if part in self._parts:
+            return
+        state = self._parts[part] = PartProgress(total_images)
+        if self._bars is not None:
+            self._tasks[part] = self._bars.add_task(part, total=total_images, **_fields(state))
+
     def __enter__(self) -> "TrainingProgress":
         if self._bars is not None:
             self._bars.start()

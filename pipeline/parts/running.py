@@ -100,8 +100,10 @@ def train(
     on_report: Callable[[Report], None],
     on_done: Callable[[str, dict[str, Any]], None],
     should_stop: Callable[[], bool],
+    meanwhile: Callable[[Sequence[Need]], None] = lambda needs: None,
 ) -> dict[str, dict[str, Any]]:
-    """Train parts side by side; returns each one's result by name.
+    """Train parts side by side; returns each one's result by name. `meanwhile` is called again and
+    again with what the parts that are not done take of the cluster.
 
     Raises:
         Stopped: `should_stop` said so; the workers are gone, their checkpoints stay.
@@ -117,6 +119,7 @@ def train(
         while pending:
             done, pending = ray.wait(pending, timeout=_POLL_S)
             hub.drain()
+            meanwhile([need(begun[ref]) for ref in pending])
             for ref in done:
                 part, result = begun[ref], _result(ref, begun[ref].name)
                 if result is not None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster import connection
+from pipeline.cluster.beside import Aside, Beside
+from pipeline.cluster.errand import Told
 from pipeline.parts import running
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.guard import Guard
@@ -30,6 +32,7 @@ def train_parts(
     progress_style: str = "auto",
     wait_seconds: float = 60.0,
     session: "Callable[[], Session | None]" = lambda: None,
+    beside: "Meanwhile | None" = None,
 ) -> dict[str, dict[str, Any]]:
     """Train what is stale, reuse what storage holds finished; returns results by part name.
 
@@ -45,6 +48,7 @@ def train_parts(
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
         session: gives the cluster that RAY_ADDRESS names, by which workers get their inputs and
             reach storage; on a local Ray they have the files.
+        beside: what is done in the room that the parts leave, where they run on Ray.
 
     Raises:
         UserError: as `worker.train_part` and `turns.Turns`.
@@ -81,12 +85,27 @@ def train_parts(
                     if not (connection.wanted() or several):
                         _here(mine, on_report, on_done, turns.should_stop)
                         continue
-                    ray = _OnRay(session(), wait_seconds, progress.status)
+                    ray = _OnRay(session(), wait_seconds, progress, beside)
                     ray.train(mine, on_report, on_done, turns.should_stop)
         except running.Stopped:
             progress.status(_stopped(parts))
             raise SystemExit(128 + guard.signal_number) from None
     return results
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """What may be done beside parts in training, as `pipeline.cluster.beside` does it.
+
+    Attributes:
+        make: what it is; None where there is nothing to do. Called when there is room.
+        cpus: cores that Ray sets aside for it.
+        shown: what hears its progress, beside that of the parts.
+    """
+
+    make: Callable[[], Aside | None]
+    cpus: float
+    shown: Callable[[TrainingProgress], Told]
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,8 @@ class _OnRay:
 
     cluster: "Session | None"
     wait_seconds: float
-    say: Callable[[str], None]
+    progress: TrainingProgress
+    meanwhile: Meanwhile | None
 
     def train(
         self, parts: Sequence[Part], on_report: Any, on_done: Any, stop: Callable[[], bool]
@@ -105,8 +125,24 @@ class _OnRay:
         local = self.cluster is None
         with connection.connected() if local else nullcontext():
             wait = 0.0 if local else self.wait_seconds
-            ready = running.preflight(parts, self.say, wait, stop)
-            running.train([self._reached(part) for part in ready], on_report, on_done, stop)
+            ready = running.preflight(parts, self.progress.status, wait, stop)
+            reached = [self._reached(part) for part in ready]
+            if self.meanwhile is None:
+                running.train(reached, on_report, on_done, stop)
+                return
+            beside = self._beside(self.meanwhile, ready)
+            try:
+                running.train(reached, on_report, on_done, stop, beside.look)
+                beside.finish(stop)
+            finally:
+                beside.end()
+
+    def _beside(self, meanwhile: Meanwhile, parts: Sequence[Part]) -> Beside:
+        """It takes no more of a GPU than the part that has least of one."""
+        gpus = min(part.placement.gpus or 0.0 for part in parts)
+        need = {"CPU": meanwhile.cpus, "GPU": gpus}
+        told, say = meanwhile.shown(self.progress), self.progress.status
+        return Beside(meanwhile.make, need, told, say, self.cluster)
 
     def _reached(self, part: Part) -> Part:
         """A part whose inputs and storage are as the nodes reach them."""
