@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
+from pipeline.threads import side_by_side
+
+R = TypeVar("R")
 
 
 class Extractor(Protocol):
@@ -80,6 +83,28 @@ def batch_size(image_shape: tuple[int, int, int], device: torch.device) -> int:
     _, height, width = image_shape
     budget = 512 * 32 * 32 * (1 if device.type == "cpu" else 16)
     return max(16, min(8192, budget // (height * width)))
+
+
+def in_batches(
+    read: Callable[[np.ndarray], R],
+    images: np.ndarray,
+    size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[R]:
+    """What `read` gives for each batch of the images, without gradients, side by side where the
+    device is a CPU; `progress(images done, in all)` is called per batch."""
+
+    def look(start: int) -> R:
+        with torch.inference_mode():
+            return read(images[start : start + size])
+
+    found, starts = [], range(0, len(images), size)
+    for batch in side_by_side(look, starts) if device.type == "cpu" else map(look, starts):
+        found.append(batch)
+        if progress is not None:
+            progress(min(len(found) * size, len(images)), len(images))
+    return found
 
 
 def to_input(images: np.ndarray, scale: float, shift: float, device: torch.device) -> Tensor:

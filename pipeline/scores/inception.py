@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.scores.extractor import check_images, fast_bfloat16, place, weights_digest
+from pipeline.scores.extractor import (
+    check_images,
+    fast_bfloat16,
+    in_batches,
+    place,
+    weights_digest,
+)
 from pipeline.scores.inception_network import LAST_LAYER, InceptionTrunk
 
 SIZE = 299
@@ -76,14 +82,12 @@ class Inception:
         check_images(images)
         step = 32 if self.device.type == "cpu" else 256
         low = self.precision == "bfloat16"
-        found = []
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-            for start in range(0, len(images), step):
-                batch = resize(images[start : start + step], self.device)
-                found.append(self.network(batch).float().cpu())
-                if progress is not None:
-                    progress(min(start + step, len(images)), len(images))
-        return torch.cat(found).numpy()
+
+        def read(part: np.ndarray) -> Tensor:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
+                return self.network(resize(part, self.device)).float().cpu()
+
+        return torch.cat(in_batches(read, images, step, self.device, progress)).numpy()
 
     def logits(self, features: np.ndarray) -> np.ndarray | None:
         """The 1008 logits (no bias, as in the Inception Score); None without the last layer."""

@@ -19,6 +19,7 @@ from pipeline.scores.extractor import (
     batch_size,
     check_images,
     fast_bfloat16,
+    in_batches,
     place,
     to_input,
     weights_digest,
@@ -49,7 +50,7 @@ class Judge:
     slug: str = "judge"
     facts: dict[str, str] = field(default_factory=dict)
 
-    portion: ClassVar[None] = None  # quick enough to keep a split in one piece
+    portion: ClassVar[int] = 10_000  # five seconds of a core for images of 28 pixels
     no_logits: ClassVar[str] = ""
 
     @property
@@ -72,17 +73,16 @@ class Judge:
                 f"images: the judge {self.name} reads {height}x{width}x{channels}, got "
                 f"{'x'.join(map(str, images.shape[1:]))}; train a judge on images of that shape"
             )
-        features, logits = [], []
-        step = batch_size(self.image_shape, self.device)
-        with torch.inference_mode():
-            for start in range(0, len(images), step):
-                batch = to_input(images[start : start + step], self.scale, self.shift, self.device)
-                found = self.network.features(batch)
-                features.append(found.float().cpu())
-                logits.append(self.network.classify(found).float().cpu())
-                if progress is not None:
-                    progress(min(start + step, len(images)), len(images))
+        size = batch_size(self.image_shape, self.device)
+        found = in_batches(self._read, images, size, self.device, progress)
+        features, logits = zip(*found, strict=True)
         return torch.cat(features).numpy(), torch.cat(logits).numpy()
+
+    def _read(self, images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features and logits of a batch, on the CPU."""
+        batch = to_input(images, self.scale, self.shift, self.device)
+        found = self.network.features(batch)
+        return found.float().cpu(), self.network.classify(found).float().cpu()
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] -> penultimate features, float32 [N, F]."""

@@ -13,7 +13,7 @@ from pipeline.scores.inception_weights import inception_state
 from pipeline.scores.inputs import Kept, Told, unheard
 from pipeline.scores.lpips_weights import lpips_state
 from pipeline.storage.store import Storage
-from pipeline.threads import on_threads
+from pipeline.threads import on_threads_each
 
 Compute = Callable[[], dict[str, np.ndarray]]
 
@@ -38,7 +38,7 @@ def means(
 
         def own(module: str, name: str, compute: Compute) -> dict[str, np.ndarray]:
             def computed() -> dict[str, np.ndarray]:
-                with on_threads(threads):
+                with on_threads_each(threads):
                     return compute()
 
             return cache(module, name, computed)

@@ -16,6 +16,7 @@ import torch
 from pipeline.scores.inputs import Kept, RealImages, Samples, Sets, drawn
 from pipeline.scores.naming import scored
 from pipeline.scores.score import Score, combine, mean_sd
+from pipeline.threads import side_by_side
 
 BINS = 100
 LEVEL_Z = 1.96  # two-sided, 5 %
@@ -44,7 +45,8 @@ def bins(
 def nearest_bin(images: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """The bin that each of the images [N, ...] falls into: int64 [N], by the nearest centre."""
     flat, to = torch.from_numpy(_flat(images)), torch.from_numpy(centres)
-    return torch.cat([torch.cdist(part, to).argmin(1) for part in flat.split(4096)]).numpy()
+    found = side_by_side(lambda part: torch.cdist(part, to).argmin(1), flat.split(1024))
+    return torch.cat(list(found)).numpy()
 
 
 def ndb(fake: np.ndarray, real: np.ndarray, count: int) -> float:

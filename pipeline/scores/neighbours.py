@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from pipeline.errors import UserError
+from pipeline.threads import side_by_side
 
 CHUNK = 1024
 
@@ -43,16 +44,16 @@ def prdc(real: np.ndarray, fake: np.ndarray, neighbours: int = 5) -> Prdc:
         )
     reals, fakes = _points(real), _points(fake)
     real_radius, fake_radius = _radii(reals, neighbours), _radii(fakes, neighbours)
-    in_real_ball = torch.zeros(len(fakes))
-    real_found = torch.zeros(len(reals), dtype=torch.bool)
-    covered = torch.zeros(len(reals), dtype=torch.bool)
-    for start in range(0, len(reals), CHUNK):
-        part = slice(start, start + CHUNK)
-        distances = torch.cdist(reals[part], fakes)
-        inside = distances < real_radius[part, None]
-        in_real_ball += inside.sum(0)
-        covered[part] = inside.any(1)
-        real_found[part] = (distances < fake_radius).any(1)
+
+    def counted(start: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        distances = torch.cdist(reals[start : start + CHUNK], fakes)
+        inside = distances < real_radius[start : start + CHUNK, None]
+        return inside.sum(0), inside.any(1), (distances < fake_radius).any(1)
+
+    parts = side_by_side(counted, range(0, len(reals), CHUNK))
+    balls, cover, found = zip(*parts, strict=True)
+    in_real_ball = torch.stack(balls).sum(0).float()
+    covered, real_found = torch.cat(cover), torch.cat(found)
     return Prdc(
         precision=float((in_real_ball > 0).float().mean()),
         recall=float(real_found.float().mean()),
@@ -68,8 +69,8 @@ def nearest(points: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.n
     Returns float32 [M] (Euclidean) and int64 [M].
     """
     queries, others = _points(points), _points(reference)
-    distances, rows = [], []
-    for start in range(0, len(queries), CHUNK):
+
+    def searched(start: int) -> tuple[torch.Tensor, torch.Tensor]:
         best = torch.full((len(queries[start : start + CHUNK]),), float("inf"))
         where = torch.zeros(len(best), dtype=torch.int64)
         for offset in range(0, len(others), 16 * CHUNK):
@@ -80,8 +81,10 @@ def nearest(points: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.n
             closer = value < best
             best = torch.where(closer, value, best)
             where = torch.where(closer, row + offset, where)
-        distances.append(best)
-        rows.append(where)
+        return best, where
+
+    parts = side_by_side(searched, range(0, len(queries), CHUNK))
+    distances, rows = zip(*parts, strict=True)
     return torch.cat(distances).numpy(), torch.cat(rows).numpy()
 
 
@@ -139,8 +142,9 @@ def _points(values: np.ndarray) -> torch.Tensor:
 
 def _radii(points: torch.Tensor, neighbours: int) -> torch.Tensor:
     """Distance of each point to its k-th nearest other point, [N]."""
-    parts = [
-        torch.cdist(points[start : start + CHUNK], points).kthvalue(neighbours + 1, dim=1).values
-        for start in range(0, len(points), CHUNK)
-    ]
-    return torch.cat(parts)
+
+    def reach(start: int) -> torch.Tensor:
+        distances = torch.cdist(points[start : start + CHUNK], points)
+        return distances.kthvalue(neighbours + 1, dim=1).values
+
+    return torch.cat(list(side_by_side(reach, range(0, len(points), CHUNK))))

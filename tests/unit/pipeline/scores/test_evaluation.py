@@ -14,6 +14,7 @@ from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
     Means,
     averaging,
+    draw,
     drawn_sets,
     judge_for,
     sample_scores,
@@ -22,6 +23,7 @@ from pipeline.scores.evaluation import (
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages, Samples
 from pipeline.scores.similarity import Lpips
+from pipeline.threads import on_threads
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 
@@ -100,6 +102,16 @@ def test_every_score_of_a_stack(
     assert [(s.value, s.sd, s.real, s.real_sd) for s in again] == [
         (s.value, s.sd, s.real, s.real_sd) for s in scores
     ]
+
+
+@pytest.mark.parametrize("count", [60, 1130])
+def test_samples_are_the_stack_s_own_whatever_is_drawn_at_once(stack: Stack, count: int) -> None:
+    y = torch.arange(count) % 2
+    own = stack.sample_uint8(y, generator=torch.Generator().manual_seed(7))
+    with on_threads(2):
+        found = draw(stack, count, 7)
+    np.testing.assert_array_equal(found.images, own)
+    np.testing.assert_array_equal(found.labels, y)
 
 
 def test_batch_statistics_while_sampling(stack: Stack) -> None:
