@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import paths
 from pipeline.cluster.travel import installed
-from pipeline.storage.atomic import is_refusal, refusal, write_bytes
+from pipeline.storage.atomic import final, is_refusal, refusal, write_bytes
 from pipeline.tracking.redaction import is_secret_name, redact
 
 EXIT_STATUS = 70  # EX_SOFTWARE of sysexits.h
@@ -34,8 +34,8 @@ def tell(error: Exception, arguments: Sequence[str]) -> int:
         arguments: the command line behind `sgan`.
     """
     if isinstance(error, OSError) and is_refusal(error):
-        where = Path(os.fsdecode(error.filename or tempfile.gettempdir())).absolute()
-        _say(f"{where}: {refusal(error, where.parent)}")
+        where = _refused(error)
+        _say(f"{where}: {refusal(error, where)}")
         return 2
     what = redact(" ".join(f"{type(error).__name__}: {error}".split()))
     what = what if len(what) <= _LONGEST else f"{what[:_LONGEST]} …"
@@ -48,6 +48,12 @@ def tell(error: Exception, arguments: Sequence[str]) -> int:
         return EXIT_STATUS
     _say(f"{what}. This is a fault of sgan; its trace, versions and settings are in {file}")
     return EXIT_STATUS
+
+
+def _refused(error: OSError) -> Path:
+    """The file that an error is about: of a renaming the new name."""
+    name = error.filename2 or error.filename or tempfile.gettempdir()
+    return final(Path(os.fsdecode(name)).absolute())
 
 
 def _say(line: str) -> None:

@@ -141,6 +141,8 @@ def _refused(address: str | None, error: Exception) -> str:
         )
     if "Version mismatch" in text:
         return f"{where} runs other versions: {text}. Install the same here and there"
+    if not address:
+        return f"{where} did not start: {text}. Where the machine was only busy, run again"
     if "node's IP" in text or "raylet" in text:
         return (
             f"{where} has no node on this machine, which the driver needs. Start one "

@@ -18,44 +18,51 @@ TEMPORARY_PREFIX = ".tmp-"
 _OF_A_WRITER = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{32}}-")
 _DAY_S = 24 * 3600
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = _FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
+_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FILE_THERE = {errno.ENOTDIR, errno.EEXIST}
+_AGAIN = "and run again: nothing is half written, and what was there before is as it was"
+_REFUSED = _FULL | _RIGHTS | _FILE_THERE | {errno.EISDIR}
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, needed: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what lies there on leaving becomes `path`.
 
     Parent folders are made. On an exception the temporary file is removed and `path` stays as
     it was. The bytes are flushed to the disk before the rename, so that a power cut leaves the
     old file or the new one.
 
-    Raises UserError where the disk is full or may not be written.
+    needed: bytes that it will have, for the message where there is no room for them.
+    Raises UserError where the disk is full or may not be written, or something else is in the way.
     """
     temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"
     try:
-        with refusals_told(path, temporary):
+        with refusals_told(path, temporary, needed):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
     finally:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(OSError):  # it is not there, or its disk may not be written
             temporary.unlink()
 
 
 @contextmanager
-def refusals_told(path: Path, temporary: Path | None = None) -> Iterator[None]:
+def refusals_told(
+    path: Path, temporary: Path | None = None, needed: int | None = None
+) -> Iterator[None]:
     """Inside, `path` is written, by way of `temporary` if there is one.
 
-    Raises UserError where their disk is full or may not be written.
+    Raises UserError where their disk is full or may not be written, or something else is there.
     """
     try:
         yield
     except OSError as error:
         if not is_refusal(error) or error.filename not in (None, *_around(temporary or path)):
             raise
-        raise UserError(f"{path} cannot be written: {refusal(error, path.parent)}") from error
+        shown = final(path)
+        raise UserError(f"{shown} cannot be written: {refusal(error, shown, needed)}") from error
 
 
 def sweep(folder: Path) -> None:
@@ -66,19 +73,42 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def refusal(error: OSError, folder: Path) -> str:
-    """Why nothing can be written below a folder, and what to do, for a message."""
+def refusal(error: OSError, path: Path, needed: int | None = None) -> str:
+    """Why a file cannot be used, and what to do, for a message.
+
+    Args:
+        error: one for which `is_refusal` holds.
+        path: of the file.
+        needed: bytes of it, where they are known.
+    """
+    if is_full(error):
+        return no_room(error, path.parent, needed)
+    if error.errno in _RIGHTS:
+        return f"{error.strerror}. Mend the rights there, or name another place, {_AGAIN}"
+    if error.errno == errno.EISDIR:
+        return f"a folder lies where a file belongs. Move it away, {_AGAIN}"
+    above = (one for one in path.parents if one.exists() and not one.is_dir())
+    return f"{next(above, path)} is a file, where a folder belongs. Move it away, {_AGAIN}"
+
+
+def no_room(error: OSError, folder: Path, needed: int | None = None) -> str:
+    """The reason and the remedy where the disk below a folder is full."""
     while not folder.is_dir():
         folder = folder.parent
-    free = f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB are free on that disk"
-    return (
-        f"{error.strerror} ({free}). Make room there, or mend the folder's rights, and run again: "
-        "nothing is half written, and what was there before is as it was"
-    )
+    room = f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on that disk"
+    if needed is not None:
+        room += f", {needed / 1e6:,.1f} MB are needed"
+    return f"{error.strerror} ({room}). Make room there, {_AGAIN}"
+
+
+def final(path: Path) -> Path:
+    """What a writer's temporary file becomes; any other file as it is."""
+    return path.with_name(_OF_A_WRITER.sub("", path.name))
 
 
 def is_refusal(error: OSError) -> bool:
-    """Whether a disk is full or may not be used: what a person can mend."""
+    """Whether a disk is full or may not be used, or a file lies where a folder belongs or the other
+    way round: what a person can mend."""
     return error.errno in _REFUSED
 
 
@@ -93,7 +123,7 @@ def _around(path: Path) -> list[str]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, len(content)) as temporary:
         temporary.write_bytes(content)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.storage.atomic import is_full, refusal
+from pipeline.storage.atomic import is_full, no_room
 
 _RUST_FULL = f"os error {errno.ENOSPC}"  # safetensors tells it in its message only
 
@@ -30,5 +30,5 @@ def scratch_folder() -> Iterator[Path]:
                 error = OSError(errno.ENOSPC, "No space left on device")
             raise UserError(
                 f"a temporary file below {folder.parent} (TMPDIR) cannot be written: "
-                f"{refusal(error, folder)}"
+                f"{no_room(error, folder)}"
             ) from error

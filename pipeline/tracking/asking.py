@@ -5,10 +5,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.proxies import in_between
+from pipeline.storage.atomic import is_refusal, refusal
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.uri import check_reachable, is_server, no_answer
 
@@ -127,6 +129,9 @@ class Asker:
             reason = redact(str(error).partition("\n")[0])
             raise UserError(f"MLflow's database {self.shown_uri}: {reason}") from error
         except (MlflowException, OSError) as error:
+            if isinstance(error, OSError) and error.filename and is_refusal(error):
+                told = f"{error.filename}: {refusal(error, Path(error.filename))}"
+                raise UserError(f"MLflow at {self.shown_uri}: {told}") from error
             reason = redact(str(error)).strip()
             if is_server(self.uri) and is_outage(error):
                 raise UserError(f"{no_answer(self.uri)} ({reason[:300]})") from error

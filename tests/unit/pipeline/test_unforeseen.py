@@ -68,6 +68,18 @@ def test_a_full_disk_is_the_person_s_to_mend(
     assert not (project / ".runs").exists()
 
 
+def test_what_lies_in_the_way_of_a_command_is_the_person_s_to_mend(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "plots").write_text("a file where a folder belongs")
+    with pytest.raises(FileExistsError) as caught:
+        (project / "plots").mkdir(exist_ok=True)
+    assert unforeseen.tell(caught.value, ["joint"]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: {project}/plots: {project}/plots is a file, where a folder")
+    assert not (project / ".runs").exists()
+
+
 def test_where_no_file_can_be_written_the_trace_is_printed(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

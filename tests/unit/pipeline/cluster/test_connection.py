@@ -40,6 +40,12 @@ def test_addresses_that_may_answer(listening) -> None:
         connection._check_answers(address)
 
 
+def test_a_local_ray_that_does_not_start_is_no_cluster_without_a_node() -> None:
+    """Seen on a machine with twelve processes for two cores."""
+    told = connection._refused(None, RuntimeError("Timed out waiting for the\nraylet to start"))
+    assert told.startswith("a local Ray did not start: Timed out waiting for the raylet to start.")
+
+
 def test_what_answers_and_is_no_head_is_called_so(serve, tmp_path, monkeypatch) -> None:
     address = serve(tmp_path).removeprefix("http://").rstrip("/")
     with pytest.raises(UserError, match=rf"RAY_ADDRESS={address} is no head of a Ray cluster"):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,9 +45,48 @@ def test_a_full_disk_is_told_with_the_file_and_leaves_what_was_there(
         write_bytes(tmp_path / "file", bytes(2000))
     message = str(told.value)
     assert message.startswith(f"{tmp_path / 'file'} cannot be written: File too large (")
-    assert "MB are free on that disk). Make room there" in message
+    assert "MB are free on that disk, 0.0 MB are needed). Make room there" in message
     assert (tmp_path / "file").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("a", r"/a is a file, where a folder belongs\. Move it away, and run again"),
+        ("a/b", r"/a/b is a file, where a folder belongs\. Move it away, and run again"),
+        ("a/b/file/inner", r"a folder lies where a file belongs\. Move it away, and run again"),
+    ],
+)
+def test_what_lies_in_the_way_is_named_and_stays(tmp_path: Path, there: str, told: str) -> None:
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_bytes(b"theirs")
+    with pytest.raises(UserError, match=rf"^{tmp_path}/a/b/file cannot be written: .*{told}"):
+        write_bytes(tmp_path / "a" / "b" / "file", b"new")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / there]
+
+
+def test_a_folder_that_may_not_be_written_is_told_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    mount = ["mount", "--bind", "-o", "ro", str(tmp_path), str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount a folder that may not be written")
+    try:
+        with pytest.raises(UserError) as told:
+            write_bytes(tmp_path / "file", b"new")
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+    start = f"{tmp_path}/file cannot be written: Read-only file system. Mend the rights there"
+    assert str(told.value).startswith(start)
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_a_writer_s_own_name_is_the_one_that_is_told(tmp_path: Path) -> None:
+    """Of a file that is made beside its place by `write_bytes`, and then linked there."""
+    beside = tmp_path / f"{TEMPORARY_PREFIX}{'0' * 32}-lease.json"
+    beside.mkdir()
+    with pytest.raises(UserError, match=rf"^{tmp_path}/lease\.json cannot be written: a folder"):
+        write_bytes(beside, b"new")
 
 
 def test_an_error_about_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def test_a_copy_of_a_project_keeps_its_files_to_itself(root, tracker, tmp_path_f
     assert not caplog.records
 
 
+def test_a_file_in_the_place_of_its_folder_is_told(root):
+    (root / "mlartifacts").write_text("")
+    with pytest.raises(UserError, match=rf"{root}/mlartifacts is a file, where a folder belongs"):
+        Tracker(root)
+
+
 def test_a_project_that_was_moved_goes_on(root, tracker, tmp_path_factory):
     run = logged(tracker, root, "kept")
     moved = tmp_path_factory.mktemp("moved") / "project"
