@@ -85,6 +85,22 @@ def test_neighbours_stand_below_samples_and_are_told(
     assert "real test images 0.00" in capsys.readouterr().out
 
 
+def test_neighbours_of_a_class_that_the_test_split_lacks(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path.cwd() / paths.DATA
+    (train, labels), (test, held) = (
+        shards.read_split(data, "train"),
+        shards.read_split(data, "test"),
+    )
+    kept = held != 2
+    dataset = Dataset(train, labels, test[kept], held[kept], tuple("abcdefghij"))
+    digest = shard_writer.write(dataset, data, DataConfig(name="custom", source="/x")).data_digest
+    save_stack(at_home, load_stack(at_home), {"inputs": {"data": digest}})
+    assert run("neighbours", "--label", "c", "--n", 3, "--weights", at_home, "--out", "n.png") == 0
+    assert "real test images none are held out" in capsys.readouterr().out
+
+
 def test_neighbours_need_the_data(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("neighbours", "--weights", weights, "--out", "n.png") == 2
     assert "artifacts/data does not hold the images" in capsys.readouterr().err

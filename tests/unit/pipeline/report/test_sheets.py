@@ -1,5 +1,6 @@
 """Sheets of a small stack: one file each, of real and drawn images, known to `figures`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.report.figures import figures_in
-from pipeline.report.sheets import draw_sheets
+from pipeline.report.sheets import _per_class, draw_sheets
 from pipeline.scores.inputs import RealImages, Samples
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
@@ -47,3 +48,11 @@ def test_every_sheet_is_drawn_and_told(few: RealImages, tmp_path: Path) -> None:
     last = [pixels[2 * 58 :, left + i * 58 : left + i * 58 + 56] for i in range(4)]
     np.testing.assert_array_equal(last[0][::2, ::2], few.test_images[5, ..., 0])
     assert all((tile == last[0]).all() for tile in last)
+
+
+def test_a_class_that_the_test_split_lacks_has_an_empty_row(few: RealImages) -> None:
+    held = few.test_labels != 1
+    lacking = replace(few, test_images=few.test_images[held], test_labels=few.test_labels[held])
+    rows = _per_class(lacking, 4).reshape(3, 4, 28, 28)
+    assert (rows[1] == 255).all()  # and no image of another class
+    assert not (rows[0] == 255).all() and not (rows[2] == 255).all()
