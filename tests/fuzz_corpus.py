@@ -9,6 +9,7 @@ import pickle
 import random
 import struct
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, features
+
+from pipeline.data import shard_writer
+from pipeline.data.dataset import Dataset
+from pipeline.params.settings import DataConfig
 
 Files = dict[str, bytes]  # by path
 FORMATS = "PNG JPEG GIF WEBP BMP TIFF PPM JPEG2000 TGA PCX SGI ICO DDS AVIF".split()
@@ -156,6 +161,16 @@ def _svhn() -> Files:
     return found
 
 
+def _prepared() -> Files:
+    """What `prepare` itself writes: shards of blocks and their manifest."""
+    x = np.random.default_rng(7).integers(0, 256, (12, SIDE, SIDE, 1), np.uint8) // 64 * 64
+    y = np.arange(12) % 2
+    made = Dataset(x[:8], y[:8], x[8:], y[8:], ("cat", "dog"))
+    with tempfile.TemporaryDirectory() as folder:
+        shard_writer.write(made, Path(folder), DataConfig(name="custom", source="x"))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
 def seeds() -> dict[str, Seed]:
     """A source of each form that the readers know, by name."""
     folder = _folder()
@@ -193,6 +208,7 @@ def seeds() -> dict[str, Seed]:
         "cifar-binary": Seed(_cifar("binary")),
         "cifar-sheets": Seed(_cifar("sheets")),
         "svhn": Seed(_svhn()),
+        "prepared": Seed(_prepared()),
     }
 
 

@@ -13,6 +13,7 @@ from pipeline.data.images import ANY_SIDE, Sides, resize_all
 from pipeline.data.scratch import Images
 from pipeline.data.survey.description import Description
 from pipeline.data.survey.forms import FORMATS
+from pipeline.data.survey.names import shown
 from pipeline.data.survey.surveying import Surveyed, Wanted, surveyed
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
@@ -71,7 +72,7 @@ def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> D
     if plan.form == "webdataset":
         decoded = collections.decode_webdataset(root, plan, size, on_bad, sides)
         if (root / manifest.FILE).is_file():  # shards of our own know their classes' names
-            decoded.classes = manifest.Manifest.load(root).classes
+            decoded.classes = _own_classes(root)
         return decoded
     paths = {name: root / path for name, path in plan.arrays.items()}
     if plan.form == "npz":
@@ -80,6 +81,14 @@ def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> D
         return array_files.decode_idx(paths, size, sides)
     readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
     return _resized(readers[plan.form](root / plan.root), size)
+
+
+def _own_classes(root: Path) -> tuple[str, ...]:
+    """The classes' names in a manifest of ours. Raises UserError, in one line."""
+    try:
+        return manifest.Manifest.load(root).classes
+    except UserError as error:
+        raise UserError(shown(" ".join(str(error).split()))) from error
 
 
 def _resized(decoded: Decoded, size: int | None) -> Decoded:

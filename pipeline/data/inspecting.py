@@ -12,7 +12,7 @@ from pipeline.data import collections, fetch, formats, patterns
 from pipeline.data.dataset import DataSettings
 from pipeline.data.images import ImageCollector
 from pipeline.data.survey import forms
-from pipeline.data.survey.bounds import MOST_IMAGE_BYTES
+from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, require_shallow
 from pipeline.data.survey.damage import brief_errors
 from pipeline.data.survey.description import TRAIN, Description
 from pipeline.data.survey.listing import Entry, Listing, parts
@@ -82,6 +82,8 @@ def _of_s3(uri: str) -> Listing:
         target.seek(0)
         return target
 
+    for path in found:
+        require_shallow(path, uri)
     entries = [Entry(path, e.size) for path, e in found.items() if path and not path.endswith("/")]
     return Listing(uri, "s3", sorted(entries, key=lambda e: parts(e.path)), opener)
 
