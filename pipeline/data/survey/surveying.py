@@ -151,7 +151,7 @@ def _json_has_label(listing: Listing, name: str) -> bool:
 
     try:
         found = json.loads(listing.head(name, 1 << 20))
-    except ValueError:
+    except (ValueError, RecursionError):
         return True  # its reader says what is wrong
     return isinstance(found, int) or (
         isinstance(found, dict) and any(f in found for f in shards.FIELDS)
