@@ -117,6 +117,17 @@ class Project:
         _merge(params, values)
         path.write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def put(self, name: str, value: Any) -> None:
+        """Set what params.yaml may lack, as a whole: `put("tune.space.1", {...})`."""
+        path = self.root / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        *folder, last = name.split(".")
+        place = params
+        for each in folder:
+            place = place[each]
+        place[last] = value
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+
     def keys(self, part: str) -> set[str]:
         """The keys under which storage holds something of a part."""
         return {path.name for path in (self.root / ".runs" / part).glob("*")}

@@ -10,21 +10,23 @@ import psutil
 import pytest
 import yaml
 
+from pipeline.processes import is_alive
 from tests.project import Project
 
 # Each starts a Ray of its own, some twice.
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SPACE = {"1": {"lr_g": {"choice": [0.001, 0.0006]}}}
+SPACE = {"lr_g": {"choice": [0.001, 0.0006]}}
 
 
 def prepare(project: Project, images: int, **tune: Any) -> None:
     """Level 1 starts badly, with next to no learning rate; there are two better ones."""
     project.edit(
         levels={"1": {"total_images": images, "lr_g": 1e-6, "lr_d": 0.0005}},
-        tune={"space": SPACE, "samples": 500, "measurements": 9, **tune},
+        tune={"samples": 500, "measurements": 9, **tune},
         runtime={"checkpoint_seconds": 1.0},
     )
+    project.put("tune.space.1", SPACE)
 
 
 def results(project: Project) -> dict[str, float]:
@@ -78,7 +80,7 @@ def test_a_search_that_was_ended_goes_on_without_training_a_finished_trial_again
     project, until, how
 ):
     prepare(project, 60_000, min_diversity=0.0, trials=4, reduction=2)
-    project.edit(tune={"space": {"1": {"lr_g": {"loguniform": [1e-4, 1e-3]}}}})
+    project.put("tune.space.1", {"lr_g": {"loguniform": [1e-4, 1e-3]}})
     process = project.start("python", "-m", "pipeline", "tune", "1", log="tune.log")
     log = project.root / "tune.log"
 
@@ -101,8 +103,7 @@ def test_a_search_that_was_ended_goes_on_without_training_a_finished_trial_again
     if how == signal.SIGINT:
         assert "Go on with the same command and --resume" in log.read_text()
         assert project.checkpoint_steps("level1")
-    alive = lambda: [p for p in started if p.is_running() and p.status() != "zombie"]  # noqa: E731
-    until(lambda: not alive(), 30, "nothing runs any more")
+    until(lambda: not any(is_alive(one) for one in started), 30, "nothing runs any more")
     told = project.sgan("tune", "1", "--resume")
     assert looks()[: len(before)] == before
     assert {key: results(project)[key] for key in done} == done
