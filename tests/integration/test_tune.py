@@ -46,7 +46,7 @@ def test_a_bad_start_is_improved_on_and_the_best_trial_is_the_level_of_the_next_
     goals = {one["trial"]: one["looks"][-1]["frechet"] for one in found["trials"]}
     assert goals[found["best"]] < goals[0]
     assert f"Best: trial {found['best']}" in told
-    # conf/ does not make this params.yaml, which was edited by hand: what is before -S is left open.
+    # conf/ does not make this params.yaml, edited by hand: what is before -S is left open.
     assert f"dvc exp run … -S levels.1.lr_g={best['changes']['lr_g']}" in told
 
     (parent,) = project.runs(stage="tune", role="stage")
