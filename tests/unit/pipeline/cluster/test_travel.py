@@ -90,5 +90,5 @@ def test_what_a_worker_imports_is_looked_for_on_every_node() -> None:
         for name in imported
         if name.split(".")[0] not in travel.PACKAGES
     }
-    with_others = {"botocore", "filelock", "urllib3"}
+    with_others = {"botocore", "filelock", "requests", "urllib3"}
     assert outside - set(sys.stdlib_module_names) - with_others == set(travel.NEEDED)

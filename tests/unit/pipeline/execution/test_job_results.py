@@ -92,7 +92,7 @@ def test_only_what_the_pipeline_writes_is_brought(tmp_path: Path) -> None:
 
 def test_storage_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file")
-    with pytest.raises(UserError, match=r"cannot be written .*would be lost"):
+    with pytest.raises(UserError, match=r"cannot be written: .*is a file, where a folder"):
         JobResults(str(tmp_path / "kept"), "sgan-a").note({"status": "RUNNING"})
 
 

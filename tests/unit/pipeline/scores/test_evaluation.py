@@ -91,7 +91,7 @@ def test_every_score_of_a_stack(
     np.testing.assert_array_equal(samples[0].labels, np.arange(100) % 2)
     scores = stack_scores(stack, samples, few, SETTINGS, lent)
     keys = [score.key for score in scores]
-    assert len(keys) == len(set(keys)) == 37
+    assert len(keys) == len(set(keys)) == 41
     assert {score.level for score in scores if score.metric == "q_explained"} == {0, 1}
     assert {s.varies for s in scores if s.metric == "diversity"} == {"all z", "z_0", "z_1"}
     for score in scores:
