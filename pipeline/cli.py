@@ -112,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _handled(argv: Sequence[str] | None) -> int:
     # Threads that spin while they wait make a busy machine two to three times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Ray reads it once, when it is first imported, which may be long before it is started.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
     arguments = parser().parse_args(argv)
     _stay_in_workspace()
     try:

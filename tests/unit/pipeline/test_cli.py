@@ -222,3 +222,14 @@ def test_in_a_temporary_workspace_of_dvc_that_workspace_is_the_project(
     monkeypatch.chdir(workspace)
     assert cli.main(["levels"]) == 0
     assert seen == [str(workspace)]
+
+
+def test_ray_knows_that_it_asks_for_tokens_before_any_command_imports_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    assert cli.main(["inspect", str(tmp_path / "nothing")]) == 2
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    cli.main(["inspect", str(tmp_path / "nothing")])
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
