@@ -94,10 +94,11 @@ def test_a_search_that_was_ended_goes_on_without_training_a_finished_trial_again
         return json.loads(files[0].read_text()) if files else []
 
     def ready() -> bool:
-        """A trial has ended, and another one is under way."""
+        """A trial has ended, and another one is under way, not near its end as its twin was."""
         found = looks()
         ended = {one["trial"] for one in found if one["final"]}
-        return bool(ended) and any(one["trial"] not in ended for one in found[-2:])
+        begun = [one["trial"] for one in found if one["trial"] not in ended]
+        return bool(ended) and any(begun.count(trial) <= 5 for trial in begun[-1:])
 
     until(lambda: process.poll() is not None or ready(), 300, "a trial at its end")
     assert process.poll() is None, log.read_text()
