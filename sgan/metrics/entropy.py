@@ -22,7 +22,7 @@ _SIGMAS = 10.0 ** torch.linspace(-3, 1, 81, dtype=torch.float64)
 
 
 def noise_bits(recovered: Tensor, z: Tensor) -> Tensor:
-    """The bound for each dimension of z_i in bits, float64 [z_dim]; their sum is z_i's.
+    """The bound for each dimension of z_i in bits, float64 [z_dim] on the CPU; their sum is z_i's.
 
     The variances are fitted on every second row and the bound is taken on the others, so that it
     stays one: on noise that Q_i does not see it scatters about 0 and may be slightly negative.
@@ -36,7 +36,7 @@ def noise_bits(recovered: Tensor, z: Tensor) -> Tensor:
     """
     if recovered.shape != z.shape or z.ndim != 2 or len(z) < 4:
         raise ValueError(f"cannot bound the entropy of {list(z.shape)} by {list(recovered.shape)}")
-    mean, truth = recovered.double(), z.double()
+    mean, truth = recovered.cpu().double(), z.cpu().double()
     fitted = torch.stack([_log2(mean[::2], truth[::2], sigma).mean(0) for sigma in _SIGMAS])
     best = _SIGMAS[fitted.argmax(0)]
     return _log2(mean[1::2], truth[1::2], best).mean(0)
@@ -49,7 +49,7 @@ def label_bits(logits: Tensor, y: Tensor) -> float:
         logits: E's on samples, float [N, K].
         y: the labels asked for, int64 [N].
     """
-    nats = torch.nn.functional.cross_entropy(logits.double(), y)
+    nats = torch.nn.functional.cross_entropy(logits.cpu().double(), y.cpu())
     return math.log2(logits.shape[1]) - float(nats) / math.log(2)
 
 
