@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.execution.stage import Stage
 from pipeline.report.sheets import draw_sheets
 from pipeline.scores.beforehand import do_beforehand
-from pipeline.scores.evaluation import drawn_sets, stack_scores
+from pipeline.scores.evaluation import Means, drawn_sets, stack_scores
 from pipeline.scores.inputs import Told
 from pipeline.scores.means import means
 from pipeline.scores.prepared import real_images
@@ -60,22 +60,16 @@ def judged(
     told: Told,
     *,
     settings: EvaluateConfig,
-    device: str,
-    precision: str,
-    storage: str | Backend,
-    threads: int,
+    **where: Any,
 ) -> list[Score]:
-    """The work itself, wherever it is done: samples the stack, scores it, draws its sheets into
-    `out`. Judges and what depends on real images only are kept in `storage`, and computed on
-    `threads`."""
-    from pipeline.parts.device import device_of
+    """The work itself, wherever it is done (`place`): samples the stack, scores it, draws its
+    sheets into `out`. Judges and what depends on real images only are kept in `storage`, and
+    computed on `threads`."""
     from sgan.weights import load_stack
 
-    found = str(device_of(device))
-    real = real_images(inputs["data"])
-    lent = means(Storage(storage), told, found, precision, threads=threads)
+    real, lent = real_images(inputs["data"]), _lent(told, **where)
     do_beforehand(real, settings, lent)
-    stack = load_stack(Path(inputs["stack"]), found)
+    stack = load_stack(Path(inputs["stack"]), lent.device)
     samples = drawn_sets(stack, settings)
     scores = stack_scores(stack, samples, real, settings, lent)
     draw_sheets(stack, real, samples[0], out, settings.grid_columns)
@@ -88,14 +82,15 @@ def done_beforehand(
     told: Told,
     *,
     settings: EvaluateConfig,
-    device: str,
-    precision: str,
-    storage: str | Backend,
-    threads: int,
+    **where: Any,
 ) -> None:
-    """The work itself, in a worker: all of `judged` that needs no stack."""
+    """The work itself, in a worker (`place`): all of `judged` that needs no stack."""
+    do_beforehand(real_images(inputs["data"]), settings, _lent(told, **where))
+
+
+def _lent(
+    told: Told, *, device: str, precision: str, storage: str | Backend, threads: int
+) -> Means:
     from pipeline.parts.device import device_of
 
-    found = str(device_of(device))
-    lent = means(Storage(storage), told, found, precision, threads=threads)
-    do_beforehand(real_images(inputs["data"]), settings, lent)
+    return means(Storage(storage), told, str(device_of(device)), precision, threads=threads)
