@@ -1,11 +1,27 @@
 """What tests of scores share: a cache for what depends on the real digits and their judge only."""
 
+import numpy as np
 import pytest
 
 from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.inputs import RealImages
 
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
     """A cache of the session, as a project has one."""
     return FeatureCache(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture(scope="module")
+def few(real: RealImages) -> RealImages:
+    """Two digits: 400 images to train on, 100 to test on."""
+    train, test = (np.flatnonzero(y < 2) for y in (real.train_labels, real.test_labels))
+    return RealImages(
+        real.train_images[train],
+        real.train_labels[train],
+        real.test_images[test],
+        real.test_labels[test],
+        ("0", "1"),
+        "two digits",
+    )

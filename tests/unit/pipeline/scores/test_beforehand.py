@@ -18,20 +18,6 @@ from pipeline.threads import on_threads
 SETTINGS = EvaluateConfig(num_samples=100, judge_epochs=1.0, cas_epochs=1.0, memory_images=50)
 
 
-@pytest.fixture(scope="module")
-def few(real: RealImages) -> RealImages:
-    """Two digits: 400 images to train on, 100 to test on."""
-    train, test = (np.flatnonzero(y < 2) for y in (real.train_labels, real.test_labels))
-    return RealImages(
-        real.train_images[train],
-        real.train_labels[train],
-        real.test_images[test],
-        real.test_labels[test],
-        ("0", "1"),
-        "two digits",
-    )
-
-
 def lent(folder: Path, told: Told = unheard) -> Means:
     return means(Storage(folder), told, precision="float32", threads=1)
 

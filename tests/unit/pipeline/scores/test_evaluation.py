@@ -45,20 +45,6 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
     return Means(FeatureCache(folder), FeatureCache(folder), none, none, none)
 
 
-@pytest.fixture(scope="module")
-def few(real: RealImages) -> RealImages:
-    """Two digits: 400 images to train on, 100 to test on."""
-    train, test = (np.flatnonzero(y < 2) for y in (real.train_labels, real.test_labels))
-    return RealImages(
-        real.train_images[train],
-        real.train_labels[train],
-        real.test_images[test],
-        real.test_labels[test],
-        ("0", "1"),
-        "two digits",
-    )
-
-
 @pytest.fixture
 def stack() -> Stack:
     """Two levels for two digits, with random weights."""
