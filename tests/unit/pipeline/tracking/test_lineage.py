@@ -1,20 +1,11 @@
 import copy
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from pipeline.tracking.lineage import experiment_label, lineage, origin_tags, params_digest
+from tests.repository import git
 
 PARAMS = {"levels": {"0": {"learning_rate": 1e-4}}, "data": {"name": "mnist"}}
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,3 @@
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -6,16 +5,9 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.tracking.revision import NO_GIT, VARIABLE, Revision, git, revision_of, why_no_git
+from tests.repository import git as told
 
 ROOT = Path(__file__).resolve().parents[4]
-
-
-def told(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
-        ["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture(autouse=True)
