@@ -101,18 +101,10 @@ class Beside:
         aside = self._make()
         if aside is None:
             return
-        inputs, objects = {name: str(one.path) for name, one in aside.inputs.items()}, {}
-        if self._session is not None:
-            supply = self._session.supply
-            supply.send(aside.inputs.values())
-            inputs = {name: supply.address(one) for name, one in aside.inputs.items()}
-            objects = supply.objects(aside.inputs.values())
-        files = [name for name, one in aside.inputs.items() if not one.names]
         # Ray's own retries lose what is told twice, and no more; and where memory runs out, Ray
         # ends what may be retried and began last.
-        self._answers = performed(
-            replace(aside.errand, need=self._need), inputs, files, objects, retries=_TRIES_AGAIN
-        )
+        errand = replace(aside.errand, need=self._need)
+        self._answers = performed(errand, aside.inputs, self._session, retries=_TRIES_AGAIN)
         self._aside, self._over = aside, False
 
     def _hear(self, seconds: float) -> None:

@@ -74,9 +74,8 @@ def with_need(errand: Errand, device: str, cpus: float | None, gpus: float | Non
 
 def run_here(errand: Errand, inputs: Mapping[str, Bundle], out: Path, told: Told) -> Any:
     """Do it in this process; returns what the work does."""
-    where = {name: str(bundle.path) for name, bundle in inputs.items()}
     with on_threads(errand.threads):
-        return errand.work(where, out, told, **errand.settings)
+        return errand.work(_paths(inputs), out, told, **errand.settings)
 
 
 def run_there(
@@ -98,13 +97,10 @@ def run_there(
     import ray
 
     session.supply.send(inputs.values())
-    where = {name: session.supply.address(bundle) for name, bundle in inputs.items()}
-    files = [name for name, bundle in inputs.items() if not bundle.names]
-    objects = session.supply.objects(inputs.values())
     wait_for([Need(errand.name, errand.need)], wait_seconds, print, should_stop)
     for attempt in range(1, _RESTARTS + 2):
         # Not Ray's own retries: they would leave out as many answers as had come the first time.
-        answers = performed(errand, where, files, objects, retries=0)
+        answers = performed(errand, inputs, session, retries=0)
         try:
             return _received(answers, out, told, should_stop)
         except ray.exceptions.RayTaskError as error:
@@ -122,23 +118,27 @@ def run_there(
 
 
 def performed(
-    errand: Errand,
-    inputs: Mapping[str, str],
-    files: list[str],
-    objects: Mapping[str, Sent],
-    *,
-    retries: int,
+    errand: Errand, inputs: Mapping[str, Bundle], session: Session | None, *, retries: int
 ) -> Any:
     """Give an errand to Ray; returns what yields references to its answers, tuples of which the
     first says what they are: "told", "bytes", "file", and last the "result".
 
     Args:
-        inputs: paths or addresses by name; `files` names those of single files, `objects` has
-            what lies in the object store.
+        session: the cluster, to which the inputs are sent where they are not there yet; None for a
+            local Ray, whose workers have the driver's files.
         retries: how often Ray begins it again where its worker is lost.
+
+    Raises:
+        UserError: inputs that cannot travel.
     """
     import ray
 
+    where, objects = _paths(inputs), {}
+    if session is not None:
+        session.supply.send(inputs.values())
+        where = {name: session.supply.address(bundle) for name, bundle in inputs.items()}
+        objects = session.supply.objects(inputs.values())
+    files = [name for name, bundle in inputs.items() if not bundle.names]
     task: Any = ray.remote(_perform).options(
         name=errand.name,
         num_cpus=errand.need.get("CPU", 1),
@@ -146,7 +146,11 @@ def performed(
         num_returns="streaming",
         max_retries=retries,
     )
-    return task.remote(errand, inputs, files, objects, packed())
+    return task.remote(errand, where, files, objects, packed())
+
+
+def _paths(inputs: Mapping[str, Bundle]) -> dict[str, str]:
+    return {name: str(bundle.path) for name, bundle in inputs.items()}
 
 
 def _received(answers: Any, out: Path, told: Told, should_stop: Callable[[], bool]) -> Any:
