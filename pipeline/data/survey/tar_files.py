@@ -1,7 +1,6 @@
 """A tar as a stream: unpacked where it is packed, whole, its members one after the other."""
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
@@ -15,6 +14,7 @@ from pipeline.data.survey.bounds import require_ratio
 from pipeline.data.survey.damage import DAMAGED, reason
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
+from pipeline.storage.atomic import is_full
 
 _TAR_END = 1024
 
@@ -89,11 +89,10 @@ def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
                 target.write(piece)
                 require_ratio(packed_size, target.tell(), where)
     except DAMAGED as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and is_full(error):
             raise UserError(
                 f"{where}: no room in {cache_dir()} to unpack it. Make room, or let SGAN_CACHE "
-                "name "
-                "a folder on a larger disk"
+                "name a folder on a larger disk"
             ) from error
         raise UserError(
             f"{where}: truncated or damaged archive ({reason(error)}). Fetch or pack it again."
