@@ -20,10 +20,11 @@ def add(commands: Any) -> None:
         "generate",
         help="write many samples, a file each, for other tools",
         **options.taught(
-            "Write samples of all classes in turn: into a folder per class (PNG), as arr_0 of an "
+            "Write samples of all classes, each as often as the project's training data has it "
+            "(without that data: all as often): into a folder per class (PNG), as arr_0 of an "
             "npz (RGB; what ADM's evaluator reads; labels are arr_1), or as WebDataset shards. "
-            "Image k depends on the weights, the seed and k alone. What was interrupted goes on "
-            "with the same command; RAY_ADDRESS draws on that cluster.",
+            "Image k depends on the weights, the seed, those frequencies and k alone. What was "
+            "interrupted goes on with the same command; RAY_ADDRESS draws on that cluster.",
             "sgan generate --n 50000 --out samples.npz",
         ),
     )
@@ -61,6 +62,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         arguments.seed,
         arguments.n,
         model.classes,
+        model.frequencies,
         model.image_shape,
         form,
     )

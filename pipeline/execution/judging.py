@@ -70,7 +70,7 @@ def judged(
     real, lent = real_images(inputs["data"]), _lent(told, **where)
     do_beforehand(real, settings, lent)
     stack = load_stack(Path(inputs["stack"]), lent.device)
-    samples = drawn_sets(stack, settings)
+    samples = drawn_sets(stack, settings, real)
     scores = stack_scores(stack, samples, real, settings, lent)
     draw_sheets(stack, real, samples[0], out, settings.grid_columns)
     return scores

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.data.survey.names import is_system
 from pipeline.export.samples import ARRAY, SHARD
+from pipeline.scores.asked import asked
 from pipeline.storage.atomic import write_json
 
 ABOUT = "generate.json"
@@ -30,8 +31,9 @@ class Recipe:
     Attributes:
         weights_sha256: of the stack's file.
         seed: of the samples.
-        count: how many; class k has those whose index is k modulo the number of classes.
+        count: how many.
         classes: names by label.
+        frequencies: how often each is asked, as `asked` takes them.
         image_shape: (C, H, W).
         form: one of FORMS.
     """
@@ -40,8 +42,14 @@ class Recipe:
     seed: int
     count: int
     classes: tuple[str, ...]
+    frequencies: tuple[int, ...]
     image_shape: tuple[int, int, int]
     form: str
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of every sample, int64 [count]."""
+        return asked(self.frequencies, 0, self.count)
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept beside the samples."""
@@ -87,7 +95,7 @@ def written(path: Path, form: str) -> dict[str, Any] | None:
 
 def _folder(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
     """`<class>/<index>.png`."""
-    names = _folder_names(recipe.classes)
+    names, labels = _folder_names(recipe.classes), recipe.labels
     for name in names:
         (target / name).mkdir(parents=True)
     for chunk in chunks:
@@ -96,7 +104,7 @@ def _folder(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
                 if member.name.endswith(".png"):
                     content = shard.extractfile(member)
                     assert content is not None
-                    label = int(member.name.removesuffix(".png")) % len(names)
+                    label = labels[int(member.name.removesuffix(".png"))]
                     (target / names[label] / member.name).write_bytes(content.read())
     write_json(target / ABOUT, recipe.as_json())
 
@@ -122,7 +130,6 @@ def _npz(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
     """`arr_0`, uint8 [N, H, W, 3] as ADM's evaluator reads it (grey is repeated), `arr_1`, the
     labels int64 [N], and `about`, the recipe."""
     channels, height, width = recipe.image_shape
-    labels = np.arange(recipe.count) % len(recipe.classes)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         with _member(archive, "arr_0") as file:
             header = {"descr": "|u1", "fortran_order": False}
@@ -132,7 +139,7 @@ def _npz(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
                 images = np.load(chunk / ARRAY, mmap_mode="r", allow_pickle=False)
                 file.write(np.ascontiguousarray(np.repeat(images, 3 // channels, axis=3)).data)
         about = np.array(json.dumps(recipe.as_json()))
-        for name, values in (("arr_1", labels), (_ABOUT_ARRAY, about)):
+        for name, values in (("arr_1", recipe.labels), (_ABOUT_ARRAY, about)):
             buffer = io.BytesIO()
             np.save(buffer, values, allow_pickle=False)
             with _member(archive, name) as file:

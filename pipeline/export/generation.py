@@ -184,6 +184,7 @@ class Generation:
     def _errand(self, start: int) -> Errand:
         settings = {
             "device": self.runtime.device,
+            "frequencies": self.recipe.frequencies,
             "seed": self.recipe.seed,
             "start": start,
             "stop": min(start + self.chunk, self.recipe.count),

@@ -8,7 +8,7 @@ samples that evaluate draws of that seed.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.data.pixels import png
+from pipeline.scores.asked import asked
 from pipeline.storage.atomic import atomic_path, write_bytes
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ def noise(stack: Stack, seed: int, start: int = 0) -> Iterator[dict[int, Tensor]
             yield drawn
 
 
-def blocks(stack: Stack, seed: int, start: int, stop: int) -> Iterator[np.ndarray]:
-    """Samples `start` to `stop`, uint8 [at most BLOCK, H, W, C] at a time; classes come in turn.
+def blocks(
+    stack: Stack, frequencies: Sequence[int], seed: int, start: int, stop: int
+) -> Iterator[np.ndarray]:
+    """Samples `start` to `stop`, uint8 [at most BLOCK, H, W, C] at a time.
 
     Args:
         stack: in eval mode: batch norm by its running statistics.
+        frequencies: of the classes, as `asked` takes them.
         seed: the samples'.
         start: a multiple of BLOCK.
         stop: one more than the last.
@@ -68,8 +72,9 @@ def blocks(stack: Stack, seed: int, start: int, stop: int) -> Iterator[np.ndarra
 
     device = stack.encoder.mean_image.device
     drawn = noise(stack, seed, start // BLOCK)
+    labels = torch.from_numpy(asked(frequencies, start, stop + BLOCK))
     for first in range(start, stop, BLOCK):
-        y = (first + torch.arange(BLOCK)) % stack.config.image.num_classes
+        y = labels[first - start :][:BLOCK]
         z = {i: values.to(device) for i, values in next(drawn).items()}
         images = stack.sample_uint8(y.to(device), z=z, batch_size=BLOCK)
         yield images[: stop - first].cpu().numpy()
@@ -81,6 +86,7 @@ def draw(
     told: Told,
     *,
     device: str,
+    frequencies: Sequence[int],
     seed: int,
     start: int,
     stop: int,
@@ -94,26 +100,26 @@ def draw(
 
     stack = load_stack(Path(inputs["stack"]), device_of(device))
     found = []
-    for images in blocks(stack, seed, start, stop):
+    for images in blocks(stack, frequencies, seed, start, stop):
         found.append(images)
         told("samples", sum(map(len, found)), stop - start)
     images = np.concatenate(found)
     if encoded:
-        write_shard(out / SHARD, images, start, stack.config.image.num_classes)
+        write_shard(out / SHARD, images, start, asked(frequencies, start, stop))
         return
     content = io.BytesIO()  # numpy itself would say of a full disk only how much is missing
     np.save(content, images, allow_pickle=False)
     write_bytes(out / ARRAY, content.getvalue())
 
 
-def write_shard(path: Path, images: np.ndarray, start: int, classes: int) -> None:
+def write_shard(path: Path, images: np.ndarray, start: int, labels: np.ndarray) -> None:
     """A WebDataset shard: per sample a `png` and its label as `cls`; the same bytes each time.
 
     Args:
         path: to write, atomically.
         images: uint8 [N, H, W, C], C of 1 (written grey) or 3.
         start: index of the first.
-        classes: which come in turn.
+        labels: int [N].
     """
     from webdataset.writer import TarWriter
 
@@ -122,6 +128,6 @@ def write_shard(path: Path, images: np.ndarray, start: int, classes: int) -> Non
         temporary.open("wb") as file,
         TarWriter(file, encoder=False, mtime=0) as tar,
     ):
-        for index, image in enumerate(images, start):
+        for index, (image, label) in enumerate(zip(images, labels, strict=True), start):
             sample: dict[str, Any] = {"__key__": key(index), "png": png(image)}
-            tar.write({**sample, "cls": str(index % classes).encode()})
+            tar.write({**sample, "cls": str(label).encode()})

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.scores.asked import asked
 from pipeline.scores.cifar10_networks import published_judge
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.entropy import entropy_scores
@@ -91,7 +92,11 @@ def stack_scores(
     ]
     of_stack = [combine(list(same), seeds=settings.seeds) for same in zip(*studies, strict=True)]
     costly = _costly(samples, real, settings, means)
-    facts = {"batch_norm": settings.batch_norm, "ema": averaging(stack)}
+    facts = {
+        "batch_norm": settings.batch_norm,
+        "ema": averaging(stack),
+        "asked": "classes as often as in training",
+    }
     return [s.with_protocol(**facts) for s in (*found.scores, *missing, *of_stack, *costly)]
 
 
@@ -114,22 +119,26 @@ def sample_scores(
     return [*found.scores, *missing, *_costly(samples, real, settings, means)]
 
 
-def drawn_sets(stack: Stack, settings: EvaluateConfig) -> list[Samples]:
-    """The stack's samples, a set for each seed. From here on it samples as `batch_norm` says."""
+def drawn_sets(stack: Stack, settings: EvaluateConfig, real: RealImages) -> list[Samples]:
+    """The stack's samples, a set for each seed, classes as often as in `real`'s training images.
+    From here on the stack samples as `batch_norm` says."""
     set_batch_norm(stack, settings.batch_norm)
-    return [draw(stack, settings.num_samples, seed) for seed in settings.seeds]
+    frequencies = np.bincount(real.train_labels, minlength=stack.config.image.num_classes)
+    y = asked(frequencies.tolist(), 0, settings.num_samples)
+    return [draw(stack, y, seed) for seed in settings.seeds]
 
 
-def draw(stack: Stack, count: int, seed: int) -> Samples:
-    """`count` samples, classes in turn: `Stack.sample_uint8` of a generator with that seed."""
+def draw(stack: Stack, labels: np.ndarray, seed: int) -> Samples:
+    """A sample for each of `labels`, int64 [N]: `Stack.sample_uint8` of a generator with that
+    seed."""
     device = stack.encoder.mean_image.device
-    y = torch.arange(count) % stack.config.image.num_classes
+    y = torch.from_numpy(labels)
     generator = torch.Generator(device).manual_seed(seed)
     if device.type == "cpu" and not any(part.training for part in stack.modules()):
         images = _side_by_side(stack, y, generator)
     else:
         images = stack.sample_uint8(y.to(device), generator=generator)
-    return Samples(images.cpu().numpy(), y.numpy(), seed)
+    return Samples(images.cpu().numpy(), labels, seed)
 
 
 def _side_by_side(stack: Stack, y: Tensor, generator: torch.Generator) -> Tensor:

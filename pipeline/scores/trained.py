@@ -29,6 +29,15 @@ class Trained:
     manifest: "Manifest | None"
 
     @property
+    def frequencies(self) -> tuple[int, ...]:
+        """Training images of each class; all the same where the data is not at hand."""
+        return (
+            tuple(self.manifest.class_counts["train"])
+            if self.manifest
+            else (1,) * len(self.classes)
+        )
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return self.stack.config.image.shape

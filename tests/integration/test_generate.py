@@ -27,6 +27,7 @@ def generation(weights: Path, out: Path, count: int, form: str = "npz") -> Gener
         1,
         count,
         tuple("0123456789"),
+        (1,) * 10,
         (1, 28, 28),
         form,
     )

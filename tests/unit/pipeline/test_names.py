@@ -67,8 +67,9 @@ def test_samples_in_folders_are_read_again(classes: tuple[str, ...], tmp_path: P
     count = 4 * len(classes)
     images = np.random.default_rng(1).integers(0, 256, (count, SIDE, SIDE, 1), np.uint8)
     np.save(tmp_path / ARRAY, images)
-    write_shard(tmp_path / SHARD, images, 0, len(classes))
-    recipe = Recipe("ab" * 32, 0, count, classes, (1, SIDE, SIDE), "folder")
+    equal = (1,) * len(classes)
+    recipe = Recipe("ab" * 32, 0, count, classes, equal, (1, SIDE, SIDE), "folder")
+    write_shard(tmp_path / SHARD, images, 0, recipe.labels)
     blank = np.zeros((1, SIDE, SIDE, 1), np.uint8)
     real = RealImages(blank, np.zeros(1, int), blank, np.zeros(1, int), classes, "digest")
     for form in ("folder", "webdataset", "npz"):

@@ -12,7 +12,7 @@ import pytest
 from pipeline.export.forms import ABOUT, FORMS, Recipe, form_by_name, written
 from pipeline.export.samples import ARRAY, SHARD, write_shard
 
-RECIPE = Recipe("ab" * 32, 3, 25, ("cat", "dog", "../x"), (1, 8, 8), "npz")
+RECIPE = Recipe("ab" * 32, 3, 25, ("cat", "dog", "../x"), (3, 1, 1), (1, 8, 8), "npz")
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def chunks(tmp_path: Path, images: np.ndarray) -> list[Path]:
         folder = tmp_path / "chunks" / str(start)
         folder.mkdir(parents=True)
         np.save(folder / ARRAY, images[start : start + 10])
-        write_shard(folder / SHARD, images[start : start + 10], start, 3)
+        write_shard(
+            folder / SHARD, images[start : start + 10], start, RECIPE.labels[start : start + 10]
+        )
         found.append(folder)
     return found
 
@@ -56,7 +58,7 @@ def test_an_npz_is_streamed_as_numpy_would_write_it(
     with np.load(tmp_path / "a.npz", allow_pickle=False) as archive:
         assert archive.files == ["arr_0", "arr_1", "about"]
         assert np.array_equal(archive["arr_0"], np.repeat(images, 3, axis=3))
-        assert archive["arr_1"].tolist() == [k % 3 for k in range(25)]
+        assert archive["arr_1"].tolist() == RECIPE.labels.tolist()
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     assert written(tmp_path / "a.npz", "npz") == RECIPE.as_json()
 
@@ -77,7 +79,7 @@ def test_a_folder_per_class_has_safe_names(tmp_path: Path, chunks: list[Path]) -
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"0", "1", "2", ABOUT}  # one reading for all, and "../x" can be no folder
     assert [path.name for path in sorted((tmp_path / "out" / "1").iterdir())] == [
-        f"{k:08d}.png" for k in range(1, 25, 3)
+        f"{k:08d}.png" for k in np.flatnonzero(RECIPE.labels == 1)
     ]
     assert written(tmp_path / "out", "folder") == recipe.as_json()
 

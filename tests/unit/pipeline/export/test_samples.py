@@ -11,8 +11,11 @@ from PIL import Image
 from pipeline.data.pixels import png
 from pipeline.export.samples import ARRAY, BLOCK, SHARD, blocks, draw, noise, write_shard
 from pipeline.scores import evaluation
+from pipeline.scores.asked import asked
 from sgan.stack import Stack
 from sgan.weights import load_stack
+
+COUNTS = (1, 1, 2, 1, 1, 1, 1, 5, 1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +24,11 @@ def stack(weights: Path) -> Stack:
 
 
 def drawn(stack: Stack, seed: int, start: int, stop: int) -> np.ndarray:
-    return np.concatenate(list(blocks(stack, seed, start, stop)))
+    return np.concatenate(list(blocks(stack, COUNTS, seed, start, stop)))
 
 
 def test_they_are_those_that_evaluate_draws(stack: Stack) -> None:
-    theirs = evaluation.draw(stack, 2 * BLOCK, 5)
+    theirs = evaluation.draw(stack, asked(COUNTS, 0, 2 * BLOCK), 5)
     assert np.array_equal(drawn(stack, 5, BLOCK, 2 * BLOCK), theirs.images[BLOCK:])
 
 
@@ -62,7 +65,14 @@ def test_a_chunk_is_one_file_of_the_same_bytes(
     weights: Path, whole: np.ndarray, tmp_path: Path, encoded: bool
 ) -> None:
     said: list[tuple[str, int, int]] = []
-    settings = {"device": "cpu", "seed": 5, "start": 20, "stop": 52, "encoded": encoded}
+    settings = {
+        "device": "cpu",
+        "frequencies": COUNTS,
+        "seed": 5,
+        "start": 20,
+        "stop": 52,
+        "encoded": encoded,
+    }
     for name in "ab":
         (tmp_path / name).mkdir()
         draw({"stack": str(weights)}, tmp_path / name, lambda *one: said.append(one), **settings)
@@ -75,12 +85,12 @@ def test_a_chunk_is_one_file_of_the_same_bytes(
 
 
 def test_a_shard_has_pictures_and_labels(tmp_path: Path, whole: np.ndarray) -> None:
-    write_shard(tmp_path / "s.tar", whole[20:33], 20, 10)
+    write_shard(tmp_path / "s.tar", whole[20:33], 20, asked(COUNTS, 20, 33))
     with tarfile.open(tmp_path / "s.tar") as shard:
         names = shard.getnames()
         assert names[:2] == ["00000020.cls", "00000020.png"]
         assert len(names) == 26
-        assert shard.extractfile("00000032.cls").read() == b"2"  # type: ignore[union-attr]
+        assert shard.extractfile("00000032.cls").read() == b"7"  # type: ignore[union-attr]
         with Image.open(shard.extractfile("00000032.png")) as image:  # type: ignore[arg-type]
             assert image.mode == "L"
             assert np.array_equal(np.asarray(image), whole[32, ..., 0])

@@ -10,6 +10,7 @@ from pipeline.code import closure
 from pipeline.errors import UserError
 from pipeline.params.settings import EvaluateConfig
 from pipeline.scores import diversity, evaluation, labels, levelwise
+from pipeline.scores.asked import asked
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
     Means,
@@ -72,9 +73,9 @@ def test_every_score_of_a_stack(
     monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
     monkeypatch.setattr(levelwise, "_DRAWS", 5)
     monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
-    samples = drawn_sets(stack, SETTINGS)
+    samples = drawn_sets(stack, SETTINGS, few)
     assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
-    np.testing.assert_array_equal(samples[0].labels, np.arange(100) % 2)
+    np.testing.assert_array_equal(samples[0].labels, asked([200, 200], 0, 100))
     scores = stack_scores(stack, samples, few, SETTINGS, lent)
     keys = [score.key for score in scores]
     assert len(keys) == len(set(keys)) == 41
@@ -95,14 +96,14 @@ def test_samples_are_the_stack_s_own_whatever_is_drawn_at_once(stack: Stack, cou
     y = torch.arange(count) % 2
     own = stack.sample_uint8(y, generator=torch.Generator().manual_seed(7))
     with on_threads(2):
-        found = draw(stack, count, 7)
+        found = draw(stack, y.numpy(), 7)
     np.testing.assert_array_equal(found.images, own)
     np.testing.assert_array_equal(found.labels, y)
 
 
-def test_batch_statistics_while_sampling(stack: Stack) -> None:
-    running = drawn_sets(stack, replace(SETTINGS, seeds=(1,)))[0].images
-    own = drawn_sets(stack, replace(SETTINGS, seeds=(1,), batch_norm="batch"))[0].images
+def test_batch_statistics_while_sampling(stack: Stack, few: RealImages) -> None:
+    running = drawn_sets(stack, replace(SETTINGS, seeds=(1,)), few)[0].images
+    own = drawn_sets(stack, replace(SETTINGS, seeds=(1,), batch_norm="batch"), few)[0].images
     assert (running != own).any()
     assert averaging(stack) == "level 1 (half-life 500 images)"
 
