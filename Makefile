@@ -26,7 +26,7 @@ PORT ?= 5000
 # at most four.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST = python -m pytest -n $(WORKERS) --maxprocesses 4
-BENCH ?= $(filter-out %/__init__.py %/same_loss.py %/train_npz.py,$(wildcard benchmarks/*.py))
+BENCH ?=
 
 .PHONY: FORCE help setup repro test test-unit test-integration lint format lock ui bench chaos ablations clean clean-all
 
@@ -100,8 +100,9 @@ ui: $(READY) ## browse experiments in MLflow on 127.0.0.1 (PORT=5000)
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" \
 	  --allowed-hosts "127.0.0.1,127.0.0.1:$(PORT),localhost,localhost:$(PORT)"
 
-bench: $(READY) ## run the benchmarks, a table each (BENCH=benchmarks/one.py)
-	@set -e; for script in $(BENCH); do echo "== $$script"; python $$script $(ARGS); done
+bench: $(READY) ## run the benchmarks for CPUs, ten minutes at most, one table (BENCH=benchmarks/one.py)
+	@set -e; if [ -z "$(BENCH)" ]; then python -m benchmarks $(ARGS); fi; \
+	for script in $(BENCH); do echo "== $$script"; PYTHONPATH=$(CURDIR) python $$script $(ARGS); done
 
 chaos: $(READY) ## dvc repro while things die, on nodes that share no files (ARGS="--seed 1 --kills 40")
 	@python -m tests.chaos $(ARGS)

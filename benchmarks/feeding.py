@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,17 @@ class Timed:
         batch = self.inner(index)
         self.seconds += time.perf_counter() - began
         return batch
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A source of images, the way it was read (held, ahead, alone), seconds a step, and the share
+    of them that was spent in asking for a batch."""
+
+    source: str
+    way: str
+    step: float
+    share: float
 
 
 def write_data(folder: Path, rows: int) -> None:
@@ -124,23 +135,25 @@ def share_waiting(task: Any, timed: Timed, steps: int, pace: float | None) -> tu
     return timed.seconds / whole, whole / (steps - 3)
 
 
-def main() -> None:
-    """Prints a row per source."""
+def main(argv: Sequence[str] | None = None) -> list[Waiting]:
+    """Prints a row per source; returns them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--images", type=int, default=ROWS, help=f"of the set (default: {ROWS})")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="that a step computes with")
     parser.add_argument("--pace", type=float, help="a step sleeps for so many ms instead")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     pace = None if arguments.pace is None else arguments.pace / 1000
     torch.set_num_threads(arguments.threads)
     opening.register("s3", s3.open_stream)
     device = torch.device(arguments.device)
     print(f"MNIST's level 0 on {device}, {arguments.steps} steps of {BATCH}")
     print(f"{'source':8}{'read':8}{'ms a step':>10}{'waiting':>9}")
+    found: list[Waiting] = []
     with tempfile.TemporaryDirectory() as inside:
         folder = Path(inside)
-        write_data(folder, ROWS)
+        write_data(folder, arguments.images)
         with s3_server(folder / "data") as remote:
             local = str(folder / "data")
             rows = (("memory", local, True), ("disk", local, False), ("S3", remote, False))
@@ -155,6 +168,8 @@ def main() -> None:
                         shards.ahead = read_ahead
                     shown = "held" if held else way
                     print(f"{source:8}{shown:8}{1000 * step:10.1f}{share:9.2%}", flush=True)
+                    found.append(Waiting(source, shown, step, share))
+    return found
 
 
 if __name__ == "__main__":

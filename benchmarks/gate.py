@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from statistics import mean
@@ -23,6 +24,17 @@ from pipeline.params.settings import PromoteConfig
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "ablations-mnist.json"
 ALPHA = PromoteConfig.alpha
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """What both gates did: pairs of equal models and how many of them each promoted; and of models
+    that are better by a share (the key, 0: equal) the share that each promotes."""
+
+    pairs: int
+    bare: int
+    ours: int
+    shares: dict[float, tuple[float, float]]
 
 
 def logs() -> dict[str, list[float]]:
@@ -41,8 +53,8 @@ def pooled(groups: list[list[float]]) -> tuple[float, int]:
     return math.sqrt(squares / df), df
 
 
-def main() -> None:
-    """Prints both tables."""
+def main(count: int = 1_000_000) -> Promoted:
+    """Prints both tables, the second one of `count` pairs a row; returns what they say."""
     found = logs()
     sd, df = pooled(list(found.values()))
     print(f"sd of ln FID between seeds: {sd:.3f}, {df} degrees of freedom, {len(found)} settings")
@@ -56,13 +68,15 @@ def main() -> None:
             ours += champion - challenger > needed
     print(f"{pairs} ordered pairs of equal models: bare {bare} promoted, ours {ours}")
     print(f"{'challenger FID':>16}{'bare':>10}{'ours':>10}")
-    rng, count = np.random.default_rng(0), 1_000_000
+    rng, shares = np.random.default_rng(0), {}
     needed = student.ppf(1 - ALPHA, df) * math.sqrt(2) * sd
     for better in (0.0, 0.2, 0.4, 0.6):
         true = -math.log(1 - better)
         seen = true + rng.normal(0, math.sqrt(2) * sd, count)
         shown = "equal" if not better else f"{better:.0%} lower"
-        print(f"{shown:>16}{(seen > 0).mean():10.1%}{(seen > needed).mean():10.1%}")
+        shares[better] = float((seen > 0).mean()), float((seen > needed).mean())
+        print(f"{shown:>16}{shares[better][0]:10.1%}{shares[better][1]:10.1%}")
+    return Promoted(pairs, bare, ours, shares)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +30,6 @@ SIDE, CLASSES, PIECE = 64, 10, 1000
 FORMS = ("npz", "folder", "shards")
 STEPS = ("imports", "prepare", "features", "stream")
 _CHILD = "--child"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `prepare` reads of params.yaml: data, for a source of one's own."""
-
-    source: str
-    name: str = "custom"
-    format: str = "auto"
-    image_size: int | None = None
-    on_bad_image: str = "error"
-    test_fraction: float = 0.1
-    sha256: dict[str, str] | None = None
-    shard_images: int = 1000
-    block_images: int = 100
-    max_train: int | None = None
-    max_test: int | None = None
 
 
 def make(form: str, rows: int, folder: Path) -> Path:
@@ -121,6 +103,7 @@ def _child(step: str, source: Path, folder: Path) -> None:
 
     from pipeline.data import shard_writer, shards, sources
     from pipeline.data.encoding import encode_split
+    from pipeline.params.settings import DataConfig
     from sgan.config import EncoderConfig, ImageConfig
     from sgan.encoder import Encoder
 
@@ -129,7 +112,7 @@ def _child(step: str, source: Path, folder: Path) -> None:
     peak, data, images = _Peak(), folder / "data", 0
     began = time.monotonic()
     if step == "prepare":
-        settings = Settings(str(source))
+        settings = DataConfig("custom", str(source), shard_images=1000, block_images=100)
         dataset, provenance = sources.load(settings)
         shard_writer.write(dataset, data, settings, provenance)
         images = len(dataset.train_labels) + len(dataset.test_labels)
@@ -169,20 +152,18 @@ class _Peak(threading.Thread):
         return max(self._peak, self._now()) // 1024
 
 
-def main() -> None:
-    """Prints a row per form and step."""
-    if sys.argv[1:2] == [_CHILD]:
-        _child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
-        return
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Prints a row per form and step; returns them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=0.2, help="of decoded images")
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=["npz"])
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     rows = int(arguments.gigabytes * 1e9 / (SIDE * SIDE * 3))
     print(f"{rows:,} images of {SIDE}x{SIDE}x3, {arguments.gigabytes:g} GB")
     print(f"{'form':8}{'step':10}{'seconds':>9}{'images/s':>10}{'peak MB':>9}")
+    found = []
     for form in arguments.forms:
         for row in measure(form, rows, arguments.folder, arguments.steps):
             speed = round(row["images"] / max(row["seconds"], 0.01))
@@ -190,7 +171,12 @@ def main() -> None:
                 f"{row['form']:8}{row['step']:10}{row['seconds']:9}{speed:10,}{row['megabytes']:9}",
                 flush=True,
             )
+            found.append(row)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [_CHILD]:
+        _child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        main()

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -114,20 +114,22 @@ def compare(lines: list[str], before: list[str]) -> str | None:
     return None
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs every case; prints a digest each; saves or compares."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--save", type=Path, metavar="FILE", help="write every loss to FILE")
     parser.add_argument("--against", type=Path, metavar="FILE", help="compare with a saved FILE")
-    options = parser.parse_args()
+    parser.add_argument("--only", nargs="+", choices=cases(), default=list(cases()))
+    options = parser.parse_args(argv)
     if options.against and not options.against.is_file():
         parser.error(f"{options.against}: no such file; make it with --save on the old code")
     torch.set_num_threads(1)
     lines: list[str] = []
     print(f"torch {torch.__version__}, {STEPS} steps each, CPU float32, one thread")
-    for name, make in cases().items():
+    for name in options.only:
+        make = cases()[name]
         started = time.perf_counter()
         own = list(losses(name, *make()))
         digest = hashlib.sha256("\n".join(own).encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ import argparse
 import copy
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,8 +168,26 @@ def timed(step: Callable[[], None], count: int, device: str) -> float:
     return (time.perf_counter() - started) / count
 
 
-def compare(options: argparse.Namespace, active: tuple[int, ...], joint: bool) -> list[str]:
-    """One row: plain and ours in milliseconds, plain / ours, its range over blocks."""
+@dataclass(frozen=True)
+class Speed:
+    """Both ways of one training: seconds a step (medians over blocks) and each block's ratio."""
+
+    name: str
+    plain: float
+    ours: float
+    ratios: list[float]
+    steps: int  # of a block
+
+    def text(self) -> str:
+        """Its row of the table."""
+        spread = f"{min(self.ratios):.2f}-{max(self.ratios):.2f}"
+        times = [f"{1e3 * self.plain:.2f}", f"{1e3 * self.ours:.2f}"]
+        cells = [self.name, *times, f"{self.plain / self.ours:.2f}", spread, str(self.steps)]
+        return "".join(cell.ljust(16) for cell in cells)
+
+
+def compare(options: argparse.Namespace, name: str, active: tuple[int, ...], joint: bool) -> Speed:
+    """The plain port beside ours on one training."""
     plain, ours = make_pair(options, active, joint)
     for step in (plain, ours):  # first calls choose kernels and allocate
         timed(step, 2, options.device)
@@ -179,13 +197,11 @@ def compare(options: argparse.Namespace, active: tuple[int, ...], joint: bool) -
         for _ in range(options.blocks)
     ]
     slow, fast = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratios = [a / b for a, b in pairs]
-    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
-    return [f"{1e3 * slow:.2f}", f"{1e3 * fast:.2f}", f"{slow / fast:.2f}", spread, str(count)]
+    return Speed(name, slow, fast, [a / b for a, b in pairs], count)
 
 
-def main() -> None:
-    """Prints the table."""
+def main(arguments: Sequence[str] | None = None) -> list[Speed]:
+    """Prints the table; returns its rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -202,7 +218,7 @@ def main() -> None:
     parser.add_argument(
         "--new-noise", action="store_true", help="ours draws new noise for the G step too"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     dtype = precision.resolve(options.precision, torch.device(options.device))
     print(
@@ -212,13 +228,15 @@ def main() -> None:
     )
     header = ["", "plain ms/step", "ours ms/step", "plain/ours", "range", "steps/block"]
     print("".join(cell.ljust(16) for cell in header))
+    rows = []
     for name, active, joint in (
         ("level 0", (0,), False),
         ("level 1", (1,), False),
         ("joint", (0, 1), True),
     ):
-        row = [name, *compare(options, active, joint)]
-        print("".join(cell.ljust(16) for cell in row), flush=True)
+        rows.append(compare(options, name, active, joint))
+        print(rows[-1].text(), flush=True)
+    return rows
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ all-reduces by themselves, of buffers as large.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import statistics
@@ -21,7 +22,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import distributed
@@ -122,29 +124,50 @@ def exchange(comm: TorchComm, active: Sequence[int], repeats: int = 20) -> Block
     return Block(block.wall, comm.average_number(block.cpu))
 
 
-def row(name: str, blocks: dict[str, list[Block]], workers: int, exchanged: Block) -> list[str]:
-    """One line of the table."""
-    if not blocks["alone"]:
-        return []  # rank 0 has them
+@dataclass(frozen=True)
+class Scaling:
+    """One training: medians of seconds and CPU seconds a step by case, and how many times as many
+    images a second `workers` do as one (medians over neighbouring blocks)."""
+
+    name: str
+    workers: int
+    wall: dict[str, float]
+    cpu: dict[str, float]
+    strong: float
+    weak: float
+    exchanged: Block
+
+    @property
+    def strong_cpu(self) -> float:
+        """`strong` by CPU time, which other work on the machine does not touch."""
+        return self.cpu["alone"] / self.cpu["strong"]
+
+    def cells(self) -> list[str]:
+        """One line of the table."""
+        return [
+            self.name,
+            *(f"{1e3 * self.wall[case]:.1f}" for case in CASES),
+            f"{self.strong:.2f}",
+            f"{self.weak:.2f}",
+            *(f"{1e3 * self.cpu[case]:.1f}" for case in CASES),
+            f"{self.strong_cpu:.2f}",
+            f"{self.workers * self.cpu['alone'] / self.cpu['weak']:.2f}",
+            f"{1e3 * self.exchanged.wall:.1f}/{1e3 * self.exchanged.cpu:.1f}",
+        ]
+
+
+def scaling(name: str, blocks: dict[str, list[Block]], workers: int, exchanged: Block) -> Scaling:
+    """What the blocks of rank 0 say."""
     wall = {case: statistics.median(b.wall for b in found) for case, found in blocks.items()}
     cpu = {case: statistics.median(b.cpu for b in found) for case, found in blocks.items()}
     pairs = zip(blocks["alone"], blocks["strong"], blocks["weak"], strict=True)
     ratios = [(a.wall / s.wall, workers * a.wall / w.wall) for a, s, w in pairs]
     strong, weak = (statistics.median(column) for column in zip(*ratios, strict=True))
-    return [
-        name,
-        *(f"{1e3 * wall[case]:.1f}" for case in CASES),
-        f"{strong:.2f}",
-        f"{weak:.2f}",
-        *(f"{1e3 * cpu[case]:.1f}" for case in CASES),
-        f"{cpu['alone'] / cpu['strong']:.2f}",
-        f"{workers * cpu['alone'] / cpu['weak']:.2f}",
-        f"{1e3 * exchanged.wall:.1f}/{1e3 * exchanged.cpu:.1f}",
-    ]
+    return Scaling(name, workers, wall, cpu, strong, weak, exchanged)
 
 
 def work(options: argparse.Namespace) -> None:
-    """One rank; rank 0 prints the table."""
+    """One rank; rank 0 prints the table, and writes it."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[options.rank]})
     torch.set_num_threads(1)
     distributed.init_process_group(
@@ -156,16 +179,21 @@ def work(options: argparse.Namespace) -> None:
     comm = TorchComm(torch.device("cpu"))
     header = ["", "1 ms", "strong ms", "weak ms", "strong", "weak"]
     header += ["1 cpu", "strong cpu", "weak cpu", "strong", "weak", "exchange ms/cpu"]
-    table = [header]
+    found: list[Scaling] = []
     for part in options.parts:
-        blocks = measure(options, comm, PARTS[part])
-        table.append(row(part, blocks, options.workers, exchange(comm, PARTS[part])))
+        blocks, exchanged = measure(options, comm, PARTS[part]), exchange(comm, PARTS[part])
+        if comm.rank == 0:
+            found.append(scaling(part, blocks, options.workers, exchanged))
     if comm.rank == 0:
+        table = [header, *(one.cells() for one in found)]
         print("\n".join("".join(cell.ljust(12) for cell in cells) for cells in table))
+    if comm.rank == 0 and options.json:
+        told = [{**asdict(one), "strong_cpu": one.strong_cpu} for one in found]
+        options.json.write_text(json.dumps(told))
     distributed.destroy_process_group()
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Starts the ranks; their table goes to this process's output."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -179,9 +207,11 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--blocks", type=int, default=7, help="of each case (default: 7)")
     parser.add_argument("--seconds", type=float, default=2.0, help="a block alone takes these")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given = sys.argv[1:] if argv is None else argv
+    options = parser.parse_args(given)
     if options.rank is not None:
         work(options)
         return 0
@@ -197,7 +227,7 @@ def main() -> int:
         f"{torch.__version__}; ms and CPU ms of a step; ratios: images per second to one worker's",
         flush=True,
     )
-    again = [sys.executable, "-m", "benchmarks.workers", *sys.argv[1:], "--port", str(port)]
+    again = [sys.executable, "-m", "benchmarks.workers", *given, "--port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ranks = [
         subprocess.Popen([*again, "--rank", str(rank)], env=environment)

@@ -1,0 +1,80 @@
+"""Every benchmark runs, at the tiniest size: so that none rots. Their figures say nothing here."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.report import ROOT
+from benchmarks.suite import SET, Entry
+from tests.project import Project
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def _as_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the checkout, as `python -m benchmarks.…` is; what a benchmark sets for its own process
+    (addresses of servers, threads) does not reach the next test."""
+    import torch
+
+    monkeypatch.chdir(ROOT)
+    environment, threads = dict(os.environ), torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+@pytest.mark.parametrize("entry", SET, ids=lambda entry: entry.name)
+def test_one_of_the_set_gives_its_rows(entry: Entry) -> None:
+    if entry.cores > len(os.sched_getaffinity(0)):
+        pytest.skip(f"{entry.cores} cores are needed")
+    rows = entry.rows(entry.tiny)
+    assert rows
+    for row in rows:
+        assert row.benchmark == entry.name
+        assert row.ours is not None and np.isfinite(row.ours)
+        assert bool(row.opponent) == (row.theirs is not None)
+        assert row.cells()
+
+
+def test_recipe_ab_trains_a_level_of_a_project_and_keeps_its_row(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import recipe_ab
+
+    monkeypatch.chdir(trained.root)
+    out = tmp_path / "ab.jsonl"
+    size = ["--images", "200", "--seeds", "1", "--samples", "100", "--level", "1"]
+    arguments = [*size, "--only", "base", "--out", str(out)]
+    recipe_ab.main(arguments)
+    (line,) = out.read_text().splitlines()
+    assert '"fid_judge"' in line
+    recipe_ab.main(arguments)
+    assert out.read_text().splitlines() == [line]
+
+
+def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    from benchmarks import train_npz
+
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (130, 28, 28), np.uint8), np.arange(130) % 10
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(tmp_path / "set.npz", **arrays)
+    few = ["--encoder-images", "128", "--level-images", "100", "100", "--joint-images", "100"]
+    arguments = [
+        str(tmp_path / "set.npz"),
+        "--preset",
+        "mnist",
+        "--out",
+        str(tmp_path / "out"),
+        *few,
+    ]
+    small = ["--set", "0.batch_size=10", "--set", "1.batch_size=10", "--device", "cpu"]
+    assert train_npz.main([*arguments, *small]) == 0
+    assert (tmp_path / "out" / "stack.safetensors").is_file()
+    assert (tmp_path / "out" / "stack.png").is_file()
+    assert train_npz.main([*arguments, *small]) == 0
