@@ -48,7 +48,8 @@ def train_parts(
         progress_style: `auto`, `plain` or `none`, see `progress.console_for`.
         session: gives the cluster that RAY_ADDRESS names, by which workers get their inputs and
             reach storage; on a local Ray they have the files.
-        beside: what is done in the room that the parts leave, where they run on Ray.
+        beside: what is done in the room that the parts leave, where they run on Ray; they do for
+            its sake where it is worth that.
 
     Raises:
         UserError: as `worker.train_part` and `turns.Turns`.
@@ -82,7 +83,7 @@ def train_parts(
             with Turns(parts, on_done, progress.status, guard.should_stop) as turns:
                 for mine in turns:
                     several = any(p.workers > 1 for p in mine) or (fan_out and len(mine) > 1)
-                    if not (connection.wanted() or several):
+                    if not (connection.wanted() or several or (beside and beside.worth_a_ray())):
                         _here(mine, on_report, on_done, turns.should_stop)
                         continue
                     ray = _OnRay(session(), wait_seconds, progress, beside)
@@ -101,11 +102,13 @@ class Meanwhile:
         make: what it is; None where there is nothing to do. Called when there is room.
         cpus: cores that Ray sets aside for it.
         shown: what hears its progress, beside that of the parts.
+        worth_a_ray: whether to start a local Ray for its sake, where the parts would need none.
     """
 
     make: Callable[[], Aside | None]
     cpus: float
     shown: Callable[[TrainingProgress], Told]
+    worth_a_ray: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ _ROWS = 1000  # judged at once
 def main() -> None:
     """Writes artifacts/encoder, metrics/encoder.json and plots/encoder.csv."""
     with opened("encoder") as stage:
+        from pipeline.execution.beforehand import beside_training
         from pipeline.parts.part import Identity
 
         manifest, config = stage.manifest(), stage.stack_config()
@@ -23,7 +24,8 @@ def main() -> None:
         part = stage.part(identity)
         tags = {"sgan.data_digest": manifest.data_digest}
         with stage.run("encoder", tags, part.key) as run:
-            result = stage.train([part], {"encoder": run})["encoder"]
+            beside = beside_training(stage, "encoder")
+            result = stage.train([part], {"encoder": run}, beside=beside)["encoder"]
             weights = stage.path(paths.ENCODER_WEIGHTS)
             stage.fetch_weights(part, weights)
             data = data_bundle(stage.path(paths.DATA), ["test"])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Writes artifacts/levels, metrics/levels.json and plots/levels/; reuses finished levels."""
-    from pipeline.execution.beforehand import beside_levels
+    from pipeline.execution.beforehand import beside_training
     from sgan.config import to_dict
 
     with opened("levels") as stage:
@@ -24,7 +24,7 @@ def main() -> None:
                 name: run.child(f"levels/{name}", part.key, {name: to_dict(part.identity.settings)})
                 for name, part in parts.items()
             }
-            beside = beside_levels(stage)
+            beside = beside_training(stage, "level")
             results = stage.train(list(parts.values()), runs, fan_out=True, beside=beside)
             for name, part in parts.items():
                 assert part.identity.level is not None
