@@ -47,14 +47,14 @@ def run(entry: Entry, folder: Path, tiny: bool = False) -> list[Row]:
         try:
             code = process.wait(entry.seconds)
         except subprocess.TimeoutExpired:
-            return [Row(entry.name, "", failure=f"not done within {entry.seconds} s; see {log}")]
+            return [Row(entry.name, "", failure=f"not done within {entry.seconds} s ({log.name})")]
         finally:  # servers and workers that it started go with it
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if code:
         said = (log.read_text(errors="replace").strip() or "no word").splitlines()[-1]
-        return [Row(entry.name, "", failure=f"ended with {code}: {said[:90]}; see {log}")]
+        return [Row(entry.name, "", failure=f"ended with {code}: {said[:90]} ({log.name})")]
     return report.from_json(rows.read_text())
 
 

@@ -27,6 +27,7 @@ from pipeline import paths
 from pipeline.data.batches import batches
 from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage, opened
+from pipeline.scores.asked import asked
 from pipeline.scores.evaluation import Means, draw, judge_for
 from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
 from pipeline.scores.indomain import in_domain
@@ -91,7 +92,8 @@ def run(
             load_levels_into(stack, stage.path(paths.level_weights(i)))
     stack.level(level).load_state_dict(task.stack.level(level).state_dict())
     stack.eval()
-    found = in_domain([draw(stack, count, settings.seed)], real, judge, lent.kept)
+    y = asked(np.bincount(real.train_labels).tolist(), 0, count)
+    found = in_domain([draw(stack, y, settings.seed)], real, judge, lent.kept)
     assert found.real_diversity is not None
     scores = [*found.scores, *noise_diversity(stack, judge, found.real_diversity)]
     own_z = Headline("", "diversity", space="pixels", varies=f"z_{level}")

@@ -78,3 +78,24 @@ def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -
     assert (tmp_path / "out" / "stack.safetensors").is_file()
     assert (tmp_path / "out" / "stack.png").is_file()
     assert train_npz.main([*arguments, *small]) == 0
+
+
+def test_time_to_quality_measures_each_method_once(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import time_to_quality
+
+    monkeypatch.chdir(trained.root)
+    arguments = ["--seeds", "1", "--samples", "200", "--threads", "1", "--out", str(tmp_path)]
+    rows = time_to_quality.main([*arguments, "--minutes", "0.05"])
+    rows = time_to_quality.main([*arguments, "--minutes", "0.01", "0.02", "--methods", "dcgan"])
+    assert [row["method"] for row in rows] == ["stack", "authors", "one-gan", *["dcgan"] * 3]
+    for row in rows:
+        assert row["seconds"] >= 60 * row["minutes"] > 0
+        assert sum(row["images"].values()) > 0
+        assert all(np.isfinite(row["values"][name]) for name in time_to_quality.SHOWN)
+        assert row["real"]["fid"] < row["values"]["fid"]
+    kept = (tmp_path / "rows.jsonl").read_text()
+    assert time_to_quality.main([*arguments, "--minutes", "0.05"]) == rows
+    assert (tmp_path / "rows.jsonl").read_text() == kept
+    assert (tmp_path / "plot.png").is_file()

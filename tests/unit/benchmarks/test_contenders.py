@@ -1,0 +1,55 @@
+"""The clock of `time_to_quality`: marks, and schedules that end when the time does."""
+
+import time
+
+import torch
+
+from benchmarks.contenders import CONTENDERS, clocked, default_params, fit
+from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
+from sgan.stack import Stack
+from sgan.training.adversarial import AdversarialTask
+from sgan.training.batch import Batch
+
+
+def test_the_clock_runs_in_steps_only_and_stops_at_each_mark() -> None:
+    seen: list[tuple[int, float]] = []
+
+    def step(index: int, progress: float) -> None:
+        seen.append((index, progress))
+        time.sleep(0.01)
+
+    found = []
+    for spent, steps in clocked(step, [0.05, 0.1]):
+        found.append((spent, steps, len(seen)))
+        time.sleep(0.2)  # scoring, say
+    (first, at_first, _), (last, at_last, in_all) = found
+    assert 0.05 <= first < 0.1 <= last < 0.2
+    assert 0 < at_first < at_last == in_all
+    assert [index for index, _ in seen] == list(range(at_last))
+    assert seen[0][1] == 0.0 and seen[-1][1] < 1.0
+
+
+def test_no_time_is_no_step() -> None:
+    assert list(clocked(lambda index, progress: None, [0.0])) == [(0.0, 0)]
+
+
+def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up() -> None:
+    level = LevelConfig(batch_size=4, lr_schedule="linear", lr_g=1e-3, total_images=10**9)
+    image = ImageConfig(1, 28, 28, 10)
+    stack = Stack(StackConfig(image, EncoderConfig(), (level, level)), (1,))
+    task = AdversarialTask(stack, stack.level_configs())
+    batch = Batch({1: torch.rand(4, 256)}, torch.arange(4))
+    spent, images = fit(task, lambda index: batch, 0.5)
+    assert 0.5 <= spent < 5 and images >= 8
+    (group,) = task.optimizers["level1/g"].param_groups
+    assert 0 < group["lr"] < 0.5e-3
+    assert task.total_images < 10**9
+
+
+def test_what_is_trained_is_what_the_project_composes() -> None:
+    assert set(CONTENDERS) == {"stack", "authors", "one-gan", "dcgan"}
+    ours = default_params()
+    assert ours.joint.enabled and ours.encoder.cut == ("fc",)
+    one = default_params("ablation=dcgan_adv_cond_ent")
+    assert one.encoder.cut == () and len(one.levels) == 1
+    assert one.levels[0].lambda_cond > 0 and one.levels[0].lambda_ent > 0
