@@ -156,6 +156,9 @@ class LevelConfig:
     # whose signal reaches Q undiminished: z_i is recovered after far fewer steps (ours)
     d_init: Literal["normal", "he"] = "normal"
     z_gain: float = 1.0  # factor on z_i's embedding in G_i, beside its condition (ours)
+    # Channels and units inside G_i, D_i and Q_i, as a share of the table's; what embeds z_i and
+    # the condition keeps its size (ours)
+    width: float = 1.0
 
     lr_g: float = 1e-4
     lr_d: float = 1e-4
@@ -187,6 +190,7 @@ class LevelConfig:
         require(self, "dropout", 0 <= self.dropout < 1, ">= 0 and < 1")
         require_number(self, "lr_g lr_d adam_eps", 0, 1, open_low=True)
         require_number(self, "z_gain", 0, 100, open_low=True)
+        require_number(self, "width", 0.1, 4)
         for name in ("beta1", "beta2"):
             require(self, name, 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         require_number(self, "seed", 0, 2**31 - 1)

@@ -54,11 +54,11 @@ def generator(config: StackConfig, level: int, settings: LevelConfig) -> nn.Modu
     target, cond = shapes[level], shapes[level + 1]
     table = _table(config.encoder)
     if table and len(cond) == 1 and level == 0:
-        net = table.image_generator(cond[0], settings.z_dim)
+        net = table.image_generator(cond[0], settings.z_dim, settings.width)
     elif table and len(target) == 1 and len(cond) == 1:
-        net = table.feature_generator(target[0], cond[0], settings.z_dim)
+        net = table.feature_generator(target[0], cond[0], settings.z_dim, settings.width)
     else:
-        net = pyramid.generator(target, cond, settings.z_dim, is_image=level == 0)
+        net = pyramid.generator(target, cond, settings.z_dim, level == 0, settings.width)
     net.z_gain = settings.z_gain
     return net
 
@@ -73,6 +73,7 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
         noise=settings.instance_noise,
         hidden_noise=settings.hidden_noise,
         dropout=settings.dropout,
+        width=settings.width,
     )
     table = _table(config.encoder)
     if table and level == 0:

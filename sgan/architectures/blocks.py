@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,6 +10,11 @@ import torch
 from torch import Tensor, nn
 
 Net = TypeVar("Net", bound=nn.Module)
+
+
+def scaled(width: float) -> Callable[[int], int]:
+    """Channels or units of an architecture's table -> as many times `width`, at least 1."""
+    return lambda count: max(1, round(count * width))
 
 
 def relu_bn(features: int, spatial: bool = False, leak: float = 0.0) -> list[nn.Module]:
@@ -69,8 +75,8 @@ class InstanceNoise(nn.Module):
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """What a level's settings ask of D_i: heads, noise σ at the input and
-    inside, dropout probability."""
+    """What a level's settings ask of D_i: heads, noise σ at the input and inside, dropout
+    probability, and the trunk's width as a share of the table's."""
 
     logits: int
     z_dim: int
@@ -78,6 +84,7 @@ class HeadConfig:
     noise: float
     dropout: float
     hidden_noise: float = 0.0
+    width: float = 1.0
 
 
 class Discriminator(nn.Module):

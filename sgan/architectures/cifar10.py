@@ -17,6 +17,7 @@ from sgan.architectures.blocks import (
     dense_heads,
     init_normal,
     relu_bn,
+    scaled,
 )
 from sgan.config import ImageConfig
 
@@ -35,24 +36,28 @@ def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequenti
     return [("conv1", conv1), ("conv2", conv2), ("fc", fc), ("label", head)]
 
 
-def feature_generator(target: int, cond: int, z_dim: int) -> ConditionedGenerator:
+def feature_generator(
+    target: int, cond: int, z_dim: int, width: float = 1.0
+) -> ConditionedGenerator:
     """G_1: z -> 256 and y -> 512, concatenated -> 512 -> 512 -> target, ReLU."""
+    units = scaled(width)(512)
     body = nn.Sequential(
-        *dense(512 + 256, 512), *dense(512, 512), nn.Linear(512, target), nn.ReLU()
+        *dense(512 + 256, units), *dense(units, units), nn.Linear(units, target), nn.ReLU()
     )
     embed_z, embed_cond = nn.Sequential(*dense(z_dim, 256)), nn.Sequential(*dense(cond, 512))
     return init_normal(ConditionedGenerator(embed_z, embed_cond, body))
 
 
-def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
+def image_generator(cond: int, z_dim: int, width: float = 1.0) -> ConditionedGenerator:
     """G_0: z -> 128 -> 128, with h_1 -> fc 256·5·5, then 10, 14, 28, 32 pixels a side, sigmoid."""
+    wide, thin = scaled(width)(256), scaled(width)(128)
     body = nn.Sequential(
-        *dense(cond + 128, 256 * 5 * 5),
-        nn.Unflatten(1, (256, 5, 5)),
-        *deconv(256, 256, stride=2),
-        *deconv(256, 128, stride=1),
-        *deconv(128, 128, stride=2),
-        nn.ConvTranspose2d(128, 3, 5),
+        *dense(cond + 128, wide * 5 * 5),
+        nn.Unflatten(1, (wide, 5, 5)),
+        *deconv(wide, wide, stride=2),
+        *deconv(wide, thin, stride=1),
+        *deconv(thin, thin, stride=2),
+        nn.ConvTranspose2d(thin, 3, 5),
         nn.Sigmoid(),
     )
     embed_z = nn.Sequential(*dense(z_dim, 128), *dense(128, 128))
@@ -61,16 +66,17 @@ def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
 
 def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
     """D_1, Q_1: noise, 512, hidden noise, 512 BN, hidden noise; leaky ReLU; dense heads."""
+    units = scaled(heads.width)(512)
     trunk = nn.Sequential(
         InstanceNoise(heads.noise),
-        nn.Linear(features, 512),
+        nn.Linear(features, units),
         nn.LeakyReLU(0.2),
         InstanceNoise(heads.hidden_noise),
-        nn.Linear(512, 512, bias=False),
-        *relu_bn(512, leak=0.2),
+        nn.Linear(units, units, bias=False),
+        *relu_bn(units, leak=0.2),
         InstanceNoise(heads.hidden_noise),
     )
-    return dense_heads(trunk, 512, heads)
+    return dense_heads(trunk, units, heads)
 
 
 def _conv(inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
@@ -80,21 +86,23 @@ def _conv(inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Modul
 
 def image_discriminator(heads: HeadConfig) -> Discriminator:
     """D_0: nine layers down to a 6×6×192 map; D pools it, Q reads the whole map."""
+    thin, wide = map(scaled(heads.width), (96, 192))
     trunk = nn.Sequential(
         InstanceNoise(heads.noise),
-        nn.Conv2d(3, 96, 3, 1, 1),
+        nn.Conv2d(3, thin, 3, 1, 1),
         nn.LeakyReLU(0.2),
-        *_conv(96, 96, stride=2),
+        *_conv(thin, thin, stride=2),
         nn.Dropout(heads.dropout),
-        *_conv(96, 192, stride=1),
-        *_conv(192, 192, stride=2),
+        *_conv(thin, wide, stride=1),
+        *_conv(wide, wide, stride=2),
         nn.Dropout(heads.dropout),
-        *_conv(192, 192, stride=1, pad=0),
-        nn.Conv2d(192, 192, 1),
+        *_conv(wide, wide, stride=1, pad=0),
+        nn.Conv2d(wide, wide, 1),
         nn.LeakyReLU(0.2),
     )
-    adversarial = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(192, heads.logits))
-    recovery = nn.Sequential(nn.Flatten(), nn.Linear(192 * 6 * 6, heads.z_dim))
+    pooled = nn.AdaptiveAvgPool2d(1)
+    adversarial = nn.Sequential(pooled, nn.Flatten(), nn.Linear(wide, heads.logits))
+    recovery = nn.Sequential(nn.Flatten(), nn.Linear(wide * 6 * 6, heads.z_dim))
     net = Discriminator(trunk, adversarial, recovery, heads.q_sigmoid)
     init_normal(net)
     return net

@@ -13,6 +13,7 @@ from sgan.architectures.blocks import (
     dense,
     dense_heads,
     init_normal,
+    scaled,
 )
 from sgan.config import ImageConfig
 
@@ -31,23 +32,27 @@ def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequenti
     return [("conv1", conv1), ("conv2", conv2), ("fc", fc), ("label", head)]
 
 
-def feature_generator(target: int, cond: int, z_dim: int) -> ConditionedGenerator:
+def feature_generator(
+    target: int, cond: int, z_dim: int, width: float = 1.0
+) -> ConditionedGenerator:
     """G_1: [y, z] -> 512 -> 512 -> target, ReLU."""
+    units = scaled(width)(512)
     body = nn.Sequential(
-        *dense(cond + z_dim, 512), *dense(512, 512), nn.Linear(512, target), nn.ReLU()
+        *dense(cond + z_dim, units), *dense(units, units), nn.Linear(units, target), nn.ReLU()
     )
     return init_normal(ConditionedGenerator(nn.Identity(), nn.Identity(), body))
 
 
-def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
+def image_generator(cond: int, z_dim: int, width: float = 1.0) -> ConditionedGenerator:
     """G_0: z -> 128, with h_1 -> fc 128·4·4, then 8, 12, 24, 28 pixels a side, sigmoid."""
+    wide, thin = scaled(width)(128), scaled(width)(64)
     body = nn.Sequential(
-        *dense(cond + 128, 128 * 4 * 4),
-        nn.Unflatten(1, (128, 4, 4)),
-        *deconv(128, 128, stride=2),
-        *deconv(128, 64, stride=1),
-        *deconv(64, 64, stride=2),
-        nn.ConvTranspose2d(64, 1, 5),
+        *dense(cond + 128, wide * 4 * 4),
+        nn.Unflatten(1, (wide, 4, 4)),
+        *deconv(wide, wide, stride=2),
+        *deconv(wide, thin, stride=1),
+        *deconv(thin, thin, stride=2),
+        nn.ConvTranspose2d(thin, 1, 5),
         nn.Sigmoid(),
     )
     embed_z = nn.Sequential(*dense(z_dim, 128))
@@ -56,21 +61,23 @@ def image_generator(cond: int, z_dim: int) -> ConditionedGenerator:
 
 def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
     """D_1, Q_1: 256 -> 256 leaky ReLU, one dense layer per head."""
+    units = scaled(heads.width)(256)
     trunk = nn.Sequential(
         InstanceNoise(heads.noise),
-        nn.Linear(features, 256),
+        nn.Linear(features, units),
         nn.LeakyReLU(0.2),
-        nn.Linear(256, 256),
+        nn.Linear(units, units),
         nn.LeakyReLU(0.2),
     )
-    return dense_heads(trunk, 256, heads)
+    return dense_heads(trunk, units, heads)
 
 
 def image_discriminator(heads: HeadConfig) -> Discriminator:
     """D_0, Q_0: conv5 stride 2 of 32, 64, 128, fc 256, one dense layer per head."""
     layers: list[nn.Module] = [InstanceNoise(heads.noise)]
-    for inputs, outputs in ((1, 32), (32, 64), (64, 128)):
+    first, second, third, units = map(scaled(heads.width), (32, 64, 128, 256))
+    for inputs, outputs in ((1, first), (first, second), (second, third)):
         layers += [nn.Conv2d(inputs, outputs, 5, 2, 2), nn.LeakyReLU(0.2)]
         layers += [nn.Dropout(heads.dropout)]
-    layers += [nn.Flatten(), nn.Linear(128 * 4 * 4, 256), nn.LeakyReLU(0.2)]
-    return dense_heads(nn.Sequential(*layers), 256, heads)
+    layers += [nn.Flatten(), nn.Linear(third * 4 * 4, units), nn.LeakyReLU(0.2)]
+    return dense_heads(nn.Sequential(*layers), units, heads)

@@ -18,6 +18,7 @@ from sgan.architectures.blocks import (
     dense_heads,
     init_normal,
     relu_bn,
+    scaled,
 )
 from sgan.config import ImageConfig
 
@@ -63,12 +64,15 @@ def _up(inputs: int, outputs: int, side: int) -> list[nn.Module]:
     return [nn.Upsample(size=(side, side)), conv, *relu_bn(outputs, spatial=True)]
 
 
-def _climb(channels: int, side: int, target: tuple[int, ...]) -> tuple[list[nn.Module], int]:
+def _climb(
+    channels: int, side: int, target: tuple[int, ...], width: float
+) -> tuple[list[nn.Module], int]:
     """Layers from a map of `side` to the target's side; returns them and the last channel count."""
+    least = scaled(width)(32)
     sides = [s for s in _sides(target[1], 6) if s > side][::-1]
     layers: list[nn.Module] = []
     for next_side in sides:
-        outputs = max(channels // 2, 32)
+        outputs = max(channels // 2, least)
         layers += _up(channels, outputs, next_side)
         channels = outputs
     return layers, channels
@@ -105,31 +109,35 @@ class MapGenerator(nn.Module):
 
 
 def generator(
-    target: tuple[int, ...], cond: tuple[int, ...], z_dim: int, is_image: bool
+    target: tuple[int, ...],
+    cond: tuple[int, ...],
+    z_dim: int,
+    is_image: bool,
+    width: float = 1.0,
 ) -> ConditionedGenerator | MapGenerator:
     """G_i for any pair of shapes: vector or map condition, vector or map (or image) target."""
-    activation = nn.Sigmoid() if is_image else nn.ReLU()
+    activation, n = nn.Sigmoid() if is_image else nn.ReLU(), scaled(width)
     if len(target) == 1:
         inputs = cond[0] if len(cond) == 1 else cond[0] * cond[1] * cond[2]
         embed = nn.Identity() if len(cond) == 1 else nn.Flatten()
-        body = nn.Sequential(
-            *dense(inputs + z_dim, 512), *dense(512, 512), nn.Linear(512, target[0]), activation
-        )
+        units = n(512)
+        hidden = [*dense(inputs + z_dim, units), *dense(units, units)]
+        body = nn.Sequential(*hidden, nn.Linear(units, target[0]), activation)
         return init_normal(ConditionedGenerator(nn.Identity(), embed, body))
     if len(cond) == 1:
         side = _sides(target[1], 6)[_halvings_to_floor(target[1])]
         steps = len([s for s in _sides(target[1], 6) if s > side])
-        channels = min(512, max(target[0], 32) * 2 ** max(steps, 2))
+        channels = n(min(512, max(target[0], 32) * 2 ** max(steps, 2)))
         start = [*dense(cond[0] + Z_EMBEDDING, channels * side * side)]
-        layers, last = _climb(channels, side, target)
+        layers, last = _climb(channels, side, target, width)
         final = nn.Conv2d(last, target[0], 3, 1, 1)
         body = nn.Sequential(*start, nn.Unflatten(1, (channels, side, side)), *layers, final)
         body.append(activation)
         embed_z = nn.Sequential(*dense(z_dim, Z_EMBEDDING))
         return init_normal(ConditionedGenerator(embed_z, nn.Identity(), body))
-    channels = max(2 * target[0], 2 * cond[0], 64, 1024 // cond[1])
+    channels = n(max(2 * target[0], 2 * cond[0], 64, 1024 // cond[1]))
     first = nn.Conv2d(cond[0] + MapGenerator.Z_CHANNELS, channels, 3, 1, 1, bias=False)
-    layers, last = _climb(channels, cond[1], target)
+    layers, last = _climb(channels, cond[1], target, width)
     final = nn.Conv2d(last, target[0], 3, 1, 1)
     body = nn.Sequential(first, *relu_bn(channels, spatial=True), *layers, final, activation)
     return init_normal(MapGenerator(cond, z_dim, body))
@@ -143,18 +151,20 @@ def _halvings_to_floor(side: int) -> int:
 def discriminator(shape: tuple[int, ...], heads: HeadConfig) -> Discriminator:
     """D_i, Q_i: dense 256, 256 for vectors; conv5 stride 2 down to at most 5×5 for maps, fc 256."""
     layers: list[nn.Module] = [InstanceNoise(heads.noise)]
+    n = scaled(heads.width)
+    units = n(256)
     if len(shape) == 1:
-        layers += [nn.Linear(shape[0], 256), nn.LeakyReLU(0.2)]
-        layers += [nn.Linear(256, 256), nn.LeakyReLU(0.2)]
-        return dense_heads(nn.Sequential(*layers), 256, heads)
+        layers += [nn.Linear(shape[0], units), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(units, units), nn.LeakyReLU(0.2)]
+        return dense_heads(nn.Sequential(*layers), units, heads)
     inputs, side = shape[0], shape[1]
-    outputs = max(32, min(shape[0], 128))
+    outputs, most = n(max(32, min(shape[0], 128))), n(512)
     if side <= 5:
         layers += [nn.Conv2d(inputs, 2 * outputs, 3, 1, 1), nn.LeakyReLU(0.2)]
         inputs = 2 * outputs
     while side > 5:
         layers += [nn.Conv2d(inputs, outputs, 5, 2, 2), nn.LeakyReLU(0.2)]
         layers += [nn.Dropout(heads.dropout)]
-        inputs, outputs, side = outputs, min(2 * outputs, 512), (side + 1) // 2
-    layers += [nn.Flatten(), nn.Linear(inputs * side * side, 256), nn.LeakyReLU(0.2)]
-    return dense_heads(nn.Sequential(*layers), 256, heads)
+        inputs, outputs, side = outputs, min(2 * outputs, most), (side + 1) // 2
+    layers += [nn.Flatten(), nn.Linear(inputs * side * side, units), nn.LeakyReLU(0.2)]
+    return dense_heads(nn.Sequential(*layers), units, heads)

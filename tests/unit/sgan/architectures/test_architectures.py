@@ -22,6 +22,25 @@ def test_fixed_architectures(
         check_level(config, index)
 
 
+@pytest.mark.parametrize("architecture", ["mnist", "cifar10", "pyramid"])
+@pytest.mark.parametrize("width", [0.1, 0.5, 1.5])
+@torch.no_grad()
+def test_a_width_scales_every_net_and_still_fits_its_neighbours(
+    architecture: str, width: float, make_config, check_level
+) -> None:
+    cut = ("conv2", "fc")
+    table = make_config(architecture, cut)
+    scaled = make_config(architecture, cut, width=width)
+    for index in range(3):
+        check_level(scaled, index)
+        nets = [Level(config, index, config.levels[index]) for config in (table, scaled)]
+        for role in ("generator", "discriminator"):
+            count, of_scaled = (
+                sum(p.numel() for p in getattr(net, role).parameters()) for net in nets
+            )
+            assert (of_scaled < count) == (width < 1) and of_scaled != count, (index, role)
+
+
 def test_feature_shapes_of_the_authors_encoders() -> None:
     cut = ("conv1", "conv2", "fc")
     mnist = EncoderConfig(architecture="mnist", cut=cut)
