@@ -36,12 +36,17 @@ from sgan.training.assembly import independent, joint
 from sgan.training.batches import TensorBatches
 from sgan.training.classifier import pretraining
 from sgan.training.loop import Task
+from sgan.training.terms import NonFiniteLoss
 from sgan.weights import load_encoder, load_levels, save_encoder
 
 ENCODER, JOINT = 0.15, 0.15  # of the time; the default run's shares, the levels have the rest
 RESIDENT = 2**31
 _ENCODER, _FEATURES = "encoder.safetensors", "features.arrow"
 CPU = torch.device("cpu")
+
+
+class Diverged(RuntimeError):
+    """A training ended in a loss that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,16 @@ def clocked(
     """Steps until each of the ascending marks is reached; (seconds spent, steps) at each.
 
     `step` is given its number and the share of the last mark that is spent. What is done between
-    two yields is not on the clock.
+    two yields is not on the clock. Raises Diverged.
     """
     spent, index = 0.0, 0
     for mark in marks:
         while spent < mark:
             began = time.perf_counter()
-            step(index, spent / marks[-1])
+            try:
+                step(index, spent / marks[-1])
+            except NonFiniteLoss as error:  # which no other process could hand to this one
+                raise Diverged(f"step {index}: {error}") from error
             spent += time.perf_counter() - began
             index += 1
         yield spent, index

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sgan.config import ImageConfig
 from sgan.training import precision
+from sgan.training.terms import NonFiniteLoss
 
 NOISE = 100
 EMBEDDING = 50
@@ -102,7 +103,7 @@ class DCGAN:
     def step(self, x: Tensor, y: Tensor) -> None:
         """A step of D and one of G, by binary cross-entropy; x in [0, 1] [B, C, H, W].
 
-        Raises RuntimeError where a loss is not finite.
+        Raises NonFiniteLoss.
         """
         for_g, for_d = self.optimizers
         real, fakes = torch.ones(len(y)), torch.zeros(len(y))
@@ -121,8 +122,9 @@ class DCGAN:
         for_g.zero_grad()
         loss_g.backward()
         for_g.step()
-        if not (torch.isfinite(loss) and torch.isfinite(loss_g)):
-            raise RuntimeError(f"the DCGAN's losses are {loss.item()} and {loss_g.item()}")
+        total = loss + loss_g
+        if not torch.isfinite(total):
+            raise NonFiniteLoss("the DCGAN's loss", total.item())
 
     @torch.no_grad()
     def sample(self, y: Tensor, seed: int, batch: int = 500) -> Tensor:

@@ -28,6 +28,7 @@ from sgan.stack import Stack
 from sgan.training import precision
 from sgan.training.adversarial import AdversarialTask
 from sgan.training.batch import Batch
+from sgan.training.terms import NonFiniteLoss
 
 IMAGES = {"mnist": ImageConfig(1, 28, 28, 10), "cifar10": ImageConfig(3, 32, 32, 10)}
 CLASS_LOGITS: dict[str, Any] = {
@@ -114,7 +115,7 @@ class PlainPort:
         for optimizer in optimizers:
             optimizer.step()
         if not torch.isfinite(loss):
-            raise RuntimeError(f"the plain port's loss is {loss.item()}")
+            raise NonFiniteLoss("the plain port's loss", loss.item())
 
 
 def make_pair(

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from benchmarks.contenders import CONTENDERS, Data
+from benchmarks.contenders import CONTENDERS, Data, Diverged
 from pipeline import paths
 from pipeline.execution.stage import opened
 from pipeline.scores.asked import asked
@@ -61,9 +61,8 @@ def scores(samples: Samples, data: Data, judge: Judge, lent: Means) -> tuple[Row
     """The measured values of a sample set, and those of real images by the same code."""
     assert data.real is not None
     found = in_domain([samples], data.real, judge, lent.kept, memory_images=10).scores
-    shown = {name: one.find(found) for name, one in MEASURED.items()}
-    values = {name: one.value for name, one in shown.items() if one is not None}
-    return values, {name: one.real for name, one in shown.items() if one is not None}
+    values = {name: one.value(found) for name, one in MEASURED.items()}
+    return values, {name: one.find(found).real for name, one in MEASURED.items()}
 
 
 def rows_of(path: Path, samples: int) -> list[Row]:
@@ -88,7 +87,7 @@ def trainings(method: str, wanted: Sequence[float]) -> list[list[float]]:
 
 def measured(
     method: str, seed: int, minutes: Sequence[float], data: Data, count: int
-) -> Iterator[tuple[float, Row, Samples]]:
+) -> Iterator[tuple[Row, Samples]]:
     """One training; at each of its minutes what is known of it, and samples to be judged. `load` is
     that of the machine before and now: above 2 other work took its share."""
     assert data.real is not None
@@ -105,7 +104,7 @@ def measured(
             "images": state.images,
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         }
-        yield each, facts, state.draw(y, seed)
+        yield facts, state.draw(y, seed)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -205,15 +204,23 @@ def _train(jobs: list[tuple[str, int]], options: argparse.Namespace, kept: Path)
         for method, seed in jobs:
             wanted = missing(rows_of(kept, options.samples), method, seed, options.minutes)
             for marks in trainings(method, wanted):
-                for each, found, drawn in measured(method, seed, marks, data, options.samples):
-                    with on_threads(stage.params.runtime.threads["judge"]):
-                        judge = judge_for(real, settings, lent)
-                        values, floor = scores(drawn, data, judge, lent)
-                    row = {**found, "samples": options.samples, "values": values, "real": floor}
-                    with open(kept, "a", encoding="utf-8") as file:
-                        file.write(json.dumps({**row, **about}) + "\n")
-                    told = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-                    print(f"{method}, seed {seed}, {each:g} minutes: {told}", flush=True)
+                training = measured(method, seed, marks, data, options.samples)
+                try:
+                    for found, drawn in training:
+                        with on_threads(stage.params.runtime.threads["judge"]):
+                            judge = judge_for(real, settings, lent)
+                            values, floor = scores(drawn, data, judge, lent)
+                        row = {**found, "samples": options.samples, "values": values}
+                        _keep(kept, {**row, "real": floor, **about})
+                except Diverged as error:  # no row: it is trained again next time
+                    print(f"{method}, seed {seed}: {error}", file=sys.stderr, flush=True)
+
+
+def _keep(file: Path, row: Row) -> None:
+    with open(file, "a", encoding="utf-8") as out:
+        out.write(json.dumps(row) + "\n")
+    told = ", ".join(f"{name} {value:.3f}" for name, value in row["values"].items())
+    print(f"{row['method']}, seed {row['seed']}, {row['minutes']:g} minutes: {told}", flush=True)
 
 
 def _again_with_passive_threads() -> None:

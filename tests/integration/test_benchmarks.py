@@ -87,8 +87,8 @@ def test_time_to_quality_measures_each_method_once(
 
     monkeypatch.chdir(trained.root)
     arguments = ["--seeds", "1", "--samples", "200", "--threads", "1", "--out", str(tmp_path)]
-    rows = time_to_quality.main([*arguments, "--minutes", "0.05"])
-    rows = time_to_quality.main([*arguments, "--minutes", "0.01", "0.02", "--methods", "dcgan"])
+    rows = time_to_quality.main([*arguments, "--minutes", "0.02"])
+    rows = time_to_quality.main([*arguments, "--minutes", "0.005", "0.01", "--methods", "dcgan"])
     assert [row["method"] for row in rows] == ["stack", "authors", "one-gan", *["dcgan"] * 3]
     for row in rows:
         assert row["seconds"] >= 60 * row["minutes"] > 0
@@ -96,6 +96,6 @@ def test_time_to_quality_measures_each_method_once(
         assert all(np.isfinite(row["values"][name]) for name in time_to_quality.SHOWN)
         assert row["real"]["fid"] < row["values"]["fid"]
     kept = (tmp_path / "rows.jsonl").read_text()
-    assert time_to_quality.main([*arguments, "--minutes", "0.05"]) == rows
+    assert time_to_quality.main([*arguments, "--minutes", "0.02"]) == rows
     assert (tmp_path / "rows.jsonl").read_text() == kept
     assert (tmp_path / "plot.png").is_file()

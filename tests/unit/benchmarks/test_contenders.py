@@ -1,10 +1,13 @@
 """The clock of `time_to_quality`: marks, and schedules that end when the time does."""
 
+import pickle
 import time
 
+import pytest
 import torch
 
-from benchmarks.contenders import CONTENDERS, clocked, default_params, fit
+from benchmarks.contenders import CONTENDERS, Diverged, clocked, default_params, fit
+from benchmarks.dcgan import DCGAN
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask
@@ -44,6 +47,14 @@ def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up() -> None:
     (group,) = task.optimizers["level1/g"].param_groups
     assert 0 < group["lr"] < 0.5e-3
     assert task.total_images < 10**9
+
+
+def test_a_loss_that_is_not_finite_ends_a_training_in_words_that_another_process_can_tell() -> None:
+    gan = DCGAN(ImageConfig(1, 28, 28, 10), 1)
+    real = torch.full((4, 1, 28, 28), float("nan"))
+    with pytest.raises(Diverged, match="step 0: the DCGAN's loss is nan") as caught:
+        list(clocked(lambda index, _: gan.step(real, torch.arange(4)), [1.0]))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_what_is_trained_is_what_the_project_composes() -> None:
