@@ -18,7 +18,7 @@ def test_the_example_trains_and_draws_a_grid(mnist_small: Path, tmp_path: Path) 
     y = np.frombuffer(labels, np.uint8, offset=8)
     np.savez(tmp_path / "small.npz", x=x, y=y)
     command = [sys.executable, "examples/own_loop.py", str(tmp_path / "small.npz")]
-    command += [str(tmp_path / "samples.png"), "500"]
+    command += [str(tmp_path / "samples.png"), "200"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()

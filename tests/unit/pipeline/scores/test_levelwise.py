@@ -26,8 +26,7 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def stack() -> Stack:
+def random_stack() -> Stack:
     """Two levels for digits with random weights."""
     torch.manual_seed(3)
     levels = (LevelConfig(z_dim=4), LevelConfig(z_dim=4, ema_half_life_images=500))
@@ -36,6 +35,18 @@ def stack() -> Stack:
         if parameter.dim() > 1:
             torch.nn.init.kaiming_normal_(parameter)
     return stack.eval()
+
+
+@pytest.fixture
+def stack() -> Stack:
+    """A fresh one, for a test to change."""
+    return random_stack()
+
+
+@pytest.fixture(scope="module")
+def random_scores(real: RealImages, judge: Judge) -> dict[str, Score]:
+    """Level-wise scores of the stack with random weights."""
+    return by_key(level_scores(random_stack(), real, judge, COUNT))
 
 
 def by_key(scores: list[Score]) -> dict[str, Score]:
@@ -72,8 +83,8 @@ def test_generators_that_return_real_features_are_at_the_floor(
     )
 
 
-def test_random_generators_are_far_from_it(stack: Stack, real: RealImages, judge: Judge) -> None:
-    scores = by_key(level_scores(stack, real, judge, COUNT))
+def test_random_generators_are_far_from_it(random_scores: dict[str, Score], judge: Judge) -> None:
+    scores = random_scores
     assert set(scores) == KEYS
     for key in (key for key in KEYS if "frechet" in key):
         score = scores[key]
@@ -93,11 +104,8 @@ def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealI
     assert scores["variance_z0"].real is None
 
 
-def test_scores_say_which_level_and_what_it_was_given(
-    stack: Stack, real: RealImages, judge: Judge
-) -> None:
-    found = by_key(level_scores(stack, real, judge, COUNT))
-    one, other = found["level0/frechet_joint"], found["level1/cond_independent"]
+def test_scores_say_which_level_and_what_it_was_given(random_scores: dict[str, Score]) -> None:
+    one, other = (random_scores[k] for k in ("level0/frechet_joint", "level1/cond_independent"))
     assert (one.metric, one.level, one.given, one.judge) == ("frechet", 0, "joint", "judge CNN")
     assert (other.metric, other.level, other.judge, other.n) == ("cond_nats", 1, SELF, COUNT)
     assert other.unit == "nats" and one.name == "Fréchet distance of ĥ_0 to h_0 (judge CNN, joint)"

@@ -36,23 +36,23 @@ def noise(count: int) -> np.ndarray:
 
 
 def test_another_judge_gets_no_scores_of_its_classes(inception: Inception, tmp_path: Path) -> None:
-    images = noise(16)
-    real, sets = tiny(images, 8), [Samples(images[8:], np.zeros(8, np.int64), 1)]
+    images = noise(12)
+    real, sets = tiny(images, 6), [Samples(images[6:], np.zeros(6, np.int64), 1)]
     found = measure(sets, real, inception, FeatureCache(tmp_path), reference=ALL, ema=True)
     assert [score.metric for score in found.scores] == ["is", *FIGURES]
     scores = {score.key: score for score in found.scores}
     for key in FIGURES:
-        score = scores[f"{key}_8"]
+        score = scores[f"{key}_6"]
         assert score.value == pytest.approx(score.real, rel=1e-6), key
-        assert (score.protocol["n_real"], score.protocol["ema"]) == (8, True)
-        assert (score.judge, score.n) == ("Inception", 8)
-    assert scores["is_8"].why == NO_LAST_LAYER and scores["is_8"].real is None
+        assert (score.protocol["n_real"], score.protocol["ema"]) == (6, True)
+        assert (score.judge, score.n) == ("Inception", 6)
+    assert scores["is_6"].why == NO_LAST_LAYER and scores["is_6"].real is None
 
 
 def test_sets_are_combined_and_told_of(inception: Inception, tmp_path: Path) -> None:
-    images = noise(24)
-    real, labels = tiny(images, 8), np.zeros(8, np.int64)
-    samples = [Samples(images[8:16], labels, 3), Samples(images[16:], labels, 4)]
+    images = noise(12)
+    real, labels = tiny(images, 4), np.zeros(4, np.int64)
+    samples = [Samples(images[4:8], labels, 3), Samples(images[8:], labels, 4)]
     said: list[tuple[str, int, int]] = []
     found = measure(
         samples,
@@ -64,10 +64,10 @@ def test_sets_are_combined_and_told_of(inception: Inception, tmp_path: Path) -> 
         told=lambda *one: said.append(one),
     )
     fid = found.scores[1]
-    assert fid.key == "fid_8" and fid.repeats == 2 and fid.sd is not None
+    assert fid.key == "fid_4" and fid.repeats == 2 and fid.sd is not None
     assert fid.protocol["seeds"] == [3, 4] and fid.real_sd is None  # its floor is one draw
     ours = [one for one in said if one[0] == "Inception, samples"]
-    assert ours == [("Inception, samples", 8, 16), ("Inception, samples", 16, 16)]
+    assert ours == [("Inception, samples", 4, 8), ("Inception, samples", 8, 8)]
 
 
 class Interrupted(Exception):
