@@ -25,10 +25,19 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.training.batches import TensorBatches
 
 POINTS = ("conv1", "conv2", "conv3", "fc")  # of the pyramid, where it can be cut
-BASE = {"batch": 16, "width": 16, "pixels": 32, "levels": 2, "classes": 10, "images": 10_000}
+BASE = {
+    "batch": 16,
+    "width": 100,  # % of the tables': levels.N.width
+    "encoder": 16,  # channels of E's first convolution: encoder.width
+    "pixels": 32,
+    "levels": 2,
+    "classes": 10,
+    "images": 10_000,
+}
 AXES = {
     "batch": (8, 16, 32, 64, 128),
-    "width": (8, 16, 32, 64),
+    "width": (25, 50, 100, 200),
+    "encoder": (8, 16, 32, 64),
     "pixels": (28, 32, 64, 128),
     "levels": (1, 2, 3, 4, 5),
     "classes": (2, 10, 100, 1000),
@@ -82,8 +91,8 @@ def stack_of(setting: dict[str, int]) -> StackConfig:
     pixels, levels = setting["pixels"], setting["levels"]
     image = ImageConfig(3, pixels, pixels, setting["classes"])
     cut = POINTS[len(POINTS) - levels + 1 :]
-    level = LevelConfig(batch_size=setting["batch"], reuse_fakes=True)
-    return StackConfig(image, EncoderConfig("pyramid", cut, setting["width"]), (level,) * levels)
+    level = LevelConfig(batch_size=setting["batch"], reuse_fakes=True, width=setting["width"] / 100)
+    return StackConfig(image, EncoderConfig("pyramid", cut, setting["encoder"]), (level,) * levels)
 
 
 def shortest(step: Callable[[int], object], seconds: float) -> float:

@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.report import ROOT
 from benchmarks.suite import SET, Entry
-from tests.project import Project
 
 pytestmark = pytest.mark.integration
 
@@ -42,13 +41,38 @@ def test_one_of_the_set_gives_its_rows(entry: Entry) -> None:
         assert row.cells()
 
 
-@pytest.mark.timeout(900)  # where no test before it has trained the project
-def test_recipe_ab_trains_a_level_of_a_project_and_keeps_its_row(
-    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def untrained(material: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory is a project with the small set, E, its features and the levels, none
+    of them trained."""
+    from pipeline import paths
+    from pipeline.params.compose import compose
+    from pipeline.params.loading import from_values
+    from sgan.training.assembly import independent
+    from sgan.weights import load_encoder
+
+    root = tmp_path / "project"
+    shutil.copytree(material["data"], root / paths.DATA)
+    for target, name in ((paths.ENCODER_WEIGHTS, "encoder"), (paths.FEATURES_FILE, "features")):
+        (root / target).parent.mkdir(parents=True)
+        shutil.copy(material[name], root / target)
+    small = ["data=mnist_small", "budget=smoke", "evaluate.judge_epochs=0.5"]
+    small += ["runtime.threads.judge=1"]
+    params = from_values(compose(small, root / paths.PARAMS, ROOT / "conf"))
+    encoder = load_encoder(root / paths.ENCODER_WEIGHTS)
+    config = params.stack_config(encoder.image)
+    (root / paths.level_weights(0)).parent.mkdir(parents=True)
+    for i in range(2):
+        task = independent(config, i, encoder.state_dict())
+        task.save(root / paths.level_weights(i), {})
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.mark.usefixtures("untrained")
+def test_recipe_ab_trains_a_level_and_keeps_its_row(tmp_path: Path) -> None:
     from benchmarks import recipe_ab
 
-    monkeypatch.chdir(trained.root)
     out = tmp_path / "ab.jsonl"
     size = ["--images", "200", "--seeds", "1", "--samples", "100", "--level", "1"]
     arguments = [*size, "--only", "base", "--out", str(out)]
@@ -82,19 +106,10 @@ def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -
     assert train_npz.main([*arguments, *small]) == 0
 
 
-def test_time_to_quality_measures_each_method_once(
-    material: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("untrained")
+def test_time_to_quality_measures_each_method_once(tmp_path: Path) -> None:
     from benchmarks import time_to_quality
-    from pipeline import paths
-    from pipeline.params.compose import compose
 
-    root = tmp_path / "prepared"
-    shutil.copytree(material["data"], root / paths.DATA)
-    small = ["data=mnist_small", "budget=smoke", "evaluate.judge_epochs=0.5"]
-    small += ["runtime.threads.judge=1"]
-    compose(small, root / paths.PARAMS, ROOT / "conf")
-    monkeypatch.chdir(root)
     arguments = ["--seeds", "1", "--samples", "200", "--threads", "1", "--out", str(tmp_path)]
     rows = time_to_quality.main([*arguments, "--minutes", "0.02"])
     rows = time_to_quality.main([*arguments, "--minutes", "0.01", "0.02", "--methods", "dcgan"])
