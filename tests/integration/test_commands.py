@@ -26,8 +26,14 @@ WIDTH = 58  # a picture of 28 pixels doubled, and the gap
 def lived(
     trained: Any, tmp_path_factory: pytest.TempPathFactory, stages_from: Callable[[str], list[str]]
 ) -> Any:
-    """A copy of the trained project, evaluated a second time with two sets of samples."""
+    """A copy of the trained project, evaluated a second time with two sets of samples.
+
+    Both times at one commit; the first results have the tag `first`.
+    """
     project = trained.copy(tmp_path_factory.mktemp("lived") / "sgan")
+    project.commit("results")
+    project.run("git", "tag", "first")
+    project.run("git", "reset", "--quiet", "HEAD~1")
     project.edit(evaluate={"seeds": [2, 3]})
     assert project.repro() == stages_from("evaluate")
     return project
@@ -53,6 +59,28 @@ def sgan(
 def names(project: Any) -> list[str]:
     """Both executions' names, the older one first."""
     return [run.info.run_name for run in project.runs(role="parent")]
+
+
+def test_an_edit_of_evaluate_trains_nothing(trained: Any, lived: Any) -> None:
+    parts = ("encoder", "level0", "level1", "joint")
+    assert [lived.keys(part) for part in parts] == [trained.keys(part) for part in parts]
+    for path in ("levels/level0", "levels/level1", "joint/stack", "encoder/encoder"):
+        name = f"artifacts/{path}.safetensors"
+        assert (lived.root / name).read_bytes() == (trained.root / name).read_bytes(), name
+    scores = "artifacts/evaluate/scores.json"
+    assert (lived.root / scores).read_bytes() != (trained.root / scores).read_bytes()
+    assert "judge: 100/" not in lived.log  # the judge is reused too
+
+    facts = json.loads((lived.root / "artifacts/evaluate/stages.json").read_text())
+    status = {fact["name"]: fact["status"] for fact in facts}
+    assert status.pop("evaluate") == "" and set(status.values()) == {"reused"}
+    assert all(fact["seconds"] is not None and fact["link"] for fact in facts)
+
+    metrics = json.loads(lived.run("dvc", "metrics", "diff", "first", "--json"))
+    assert metrics["metrics/evaluate.json"]["fid"]["new"] > 0
+    assert list(metrics) == ["metrics/evaluate.json"]
+    params = json.loads(lived.run("dvc", "params", "diff", "first", "--json"))
+    assert params["params.yaml"]["evaluate.seeds"] == {"old": "[1]", "new": "[2, 3]"}
 
 
 @pytest.mark.parametrize(
