@@ -94,18 +94,47 @@ def lpips() -> Lpips:
     return Lpips(state)
 
 
+@pytest.fixture(scope="session")
+def make_project(mnist_small: Path, mlflow_database: Path) -> Callable[[Path], None]:
+    """`make_project(folder)`: a project there whose data is prepared, by the real stage."""
+
+    def make(root: Path) -> None:
+        compose(["data=mnist_small", f"data.source={mnist_small}"], root / "params.yaml")
+        shutil.copy(ROOT / "dvc.yaml", root)
+        shutil.copy(mlflow_database, root / "mlflow.db")
+        with pytest.MonkeyPatch.context() as patch:
+            _enter(root, patch)
+            prepare.main()
+
+    return make
+
+
 @pytest.fixture
 def project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_small: Path, mlflow_database: Path
+    make_project: Callable[[Path], None],
+    once: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A project whose data is prepared: the real stage on 2,500 real digits."""
-    compose(["data=mnist_small", f"data.source={mnist_small}"], tmp_path / "params.yaml")
-    shutil.copy(ROOT / "dvc.yaml", tmp_path)
-    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    prepare.main()
+    """A project whose data is prepared, 2,500 real digits; a copy of the session's."""
+    shutil.copytree(once("prepared", make_project), tmp_path, dirs_exist_ok=True)
+    _enter(tmp_path, monkeypatch)
     return tmp_path
+
+
+@pytest.fixture
+def project_here(
+    make_project: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The same, prepared where it lies: what runs there next belongs to the same execution."""
+    make_project(tmp_path)
+    _enter(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def _enter(root: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("DVC_ROOT", str(root))
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
 
 
 @pytest.fixture

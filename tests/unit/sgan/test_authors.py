@@ -1,5 +1,6 @@
 """Which net a file of the authors holds, and what comes of several of them."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,12 @@ def as_lasagne(slots: list[lasagne.Slot]) -> list[np.ndarray]:
     return arrays
 
 
-@pytest.fixture(params=["mnist", "cifar10"])
-def published(request, tmp_path: Path) -> tuple[str, Stack, dict[str, Path]]:
+@pytest.fixture(scope="module", params=["mnist", "cifar10"])
+def written(
+    request, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Stack, dict[str, Path]]:
     """(architecture, the source, its files by what they hold)."""
-    stack = source(request.param)
+    stack, folder = source(request.param), tmp_path_factory.mktemp(request.param)
     slots = {"E": encoder_slots(stack.encoder)}
     with torch.no_grad():
         for i in (0, 1):
@@ -53,9 +56,16 @@ def published(request, tmp_path: Path) -> tuple[str, Stack, dict[str, Path]]:
         for name, part in slots.items():
             for slot in part:
                 slot.target.requires_grad_(False)
-            files[name] = tmp_path / f"{name}.npz"
+            files[name] = folder / f"{name}.npz"
             np.savez(files[name], *as_lasagne(part))
     return request.param, stack.eval(), files
+
+
+@pytest.fixture
+def published(written) -> tuple[str, Stack, dict[str, Path]]:
+    """The same, with a source of its own: a test may change it."""
+    architecture, stack, files = written
+    return architecture, copy.deepcopy(stack), files
 
 
 def test_each_file_is_told_by_its_shapes(published, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_all_before_follows_the_edges() -> None:
     assert all_before("unknown", waits_for) == set()
 
 
-def test_times_and_runs_of_what_lies_there(project: Path) -> None:
+def test_times_and_runs_of_what_lies_there(project_here: Path) -> None:
     with opened("evaluate") as stage:
         with stage.tracker.stage(EARLIER, "encoder", part_key="key") as made:
             pass
@@ -65,10 +65,10 @@ def test_times_and_runs_of_what_lies_there(project: Path) -> None:
         with stage.tracker.stage(EARLIER, "levels") as levels:
             levels.child("levels/level0", "never written here")
         encoder = Encoder(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)))
-        (project / paths.ENCODER).mkdir(parents=True)
-        save_encoder(project / paths.ENCODER_WEIGHTS, encoder, {"key": "key"})
-        write_json(project / paths.metrics_file("encoder"), {"seconds": 34.5})
-        write_json(project / paths.metrics_file("levels"), {"level1": {"seconds": 7}})
+        (project_here / paths.ENCODER).mkdir(parents=True)
+        save_encoder(project_here / paths.ENCODER_WEIGHTS, encoder, {"key": "key"})
+        write_json(project_here / paths.metrics_file("encoder"), {"seconds": 34.5})
+        write_json(project_here / paths.metrics_file("levels"), {"level1": {"seconds": 7}})
         with stage.run(None) as run:
             facts = {fact.name: fact for fact in facts_of(stage, run)}
         page = stage.tracker.run_page

@@ -13,10 +13,10 @@ from pipeline.scores.score import Score
 from pipeline.stages import evaluate
 
 
-def test_an_evaluate_that_fails_is_seen_as_failed(project: Path) -> None:
+def test_an_evaluate_that_fails_is_seen_as_failed(project_here: Path) -> None:
     with pytest.raises(UserError, match=r"stack\.safetensors does not exist; run `dvc repro`"):
         evaluate.main()
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    client = mlflow.MlflowClient(f"sqlite:///{project_here / 'mlflow.db'}")
     (experiment,) = client.search_experiments(filter_string="name = 'sgan'")
     runs = {
         run.data.tags.get("sgan.stage", "parent"): run
