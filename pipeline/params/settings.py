@@ -136,9 +136,10 @@ class EvaluateConfig:
 
 # Threads that the numerics run on, by the kind of part; for drawing and scoring samples; and for
 # what depends on real images only. It is what each has on two cores, on which levels train side by
-# side, real images are judged beside the last of them, and all else runs alone. Never the machine's
-# cores, on which the last bits would then depend.
-THREADS = {"encoder": 2, "level": 1, "joint": 2, "judge": 2, "reference": 1}
+# side, and real images are judged beside the last of them and beside joint training, whose small
+# batches gain nothing from a second thread. Never the machine's cores, on which the last bits would
+# then depend.
+THREADS = {"encoder": 2, "level": 1, "joint": 1, "judge": 2, "reference": 1}
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ def main() -> None:
 
     With joint.enabled = false the levels are stacked as they are, untrained further.
     """
+    from pipeline.execution.beforehand import beside_training
+
     with opened("joint") as stage:
         part = joint_part(stage)
         target = stage.path(paths.STACK_WEIGHTS)
         tags = {"sgan.data_digest": part.identity.inputs["data"]}
         with stage.run("joint", tags, part.key) as run:
             if stage.params.joint.enabled:
-                result = stage.train([part], {"joint": run})["joint"]
+                beside = beside_training(stage, "joint")
+                result = stage.train([part], {"joint": run}, beside=beside)["joint"]
                 stage.fetch_weights(part, target)
                 metrics, curve = _by_level(result), result["curve"]
             else:

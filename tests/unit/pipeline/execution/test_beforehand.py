@@ -25,7 +25,7 @@ def test_it_is_asked_for_until_it_is_done(project: Path, monkeypatch: pytest.Mon
         beside = beside_training(stage, "level")
         assert beside.cpus == stage.params.runtime.threads_of("reference") == 1
         assert beside.worth_a_ray()
-        assert not beside_training(stage, "joint").worth_a_ray()  # two threads leave no core
+        assert not beside_training(stage, "encoder").worth_a_ray()  # two threads leave no core
         found = of_real_images(stage)
         assert found is not None and set(found.inputs) == {"data"}
         work, data = found.errand, found.inputs["data"]
