@@ -132,3 +132,29 @@ def test_two_workers_train_a_trial_by_ray_train_inside_it(project):
     assert found["best"] is not None, told
     assert len(found["trials"][0]["looks"]) == 9
     assert Path(project.root / ".runs/level1" / found["trials"][0]["key"]).is_dir()
+
+
+def test_on_a_cluster_a_map_level_has_as_many_trials_at_once_as_nodes_have_cores(
+    project, nodes_apart, monkeypatch
+):
+    """Three nodes of a core each that share nothing: three trials of four begin at once."""
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    image, vector = (params["levels"][name] for name in "01")
+    project.edit(encoder={"cut": ["conv2", "fc"]})
+    project.put("levels.1", {**image, "total_images": 4000, "z_gain": 1.0, "precision": "float32"})
+    project.put("levels.2", vector)
+    project.put("tune.space.1", {"lr_g": {"loguniform": [1e-4, 1e-3]}, "width": {"choice": [0.5]}})
+    project.edit(tune={"samples": 500, "measurements": 9, "min_diversity": 0.0, "trials": 4})
+    for name, value in nodes_apart.environment().items():
+        monkeypatch.setenv(name, value)
+    project.repro("features")
+    told = project.sgan("tune", "1")
+    (state,) = (project.root / ".runs/tune").glob("*/ray/experiment_state-*.json")
+    trials = [json.loads(one) for _, one in json.loads(state.read_text())["trial_data"]]
+    began = sorted(one["start_time"] for one in trials)
+    first_end = min(one["last_result_time"] for one in trials)
+    assert began[2] < first_end <= began[3], (began, first_end)
+    found = json.loads((project.root / "artifacts/tune/level1.json").read_text())
+    assert found["best"] is not None and len(found["trials"]) == 4, told
+    changed = [trial["changes"] for trial in found["trials"] if trial["changes"]]
+    assert {one["width"] for one in changed} == {0.5}
