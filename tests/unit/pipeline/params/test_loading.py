@@ -231,7 +231,7 @@ IMPOSSIBLE = [
     (
         "levels.0.workers",
         3,
-        "levels.0.workers = 3: must be a divisor of batch_size (100) that leaves each worker 2 or "
+        "levels.0.workers = 3: must be a divisor of batch_size (32) that leaves each worker 2 or "
         "more of its images",
     ),
 ]
@@ -357,7 +357,7 @@ def test_batches_larger_than_the_shortened_set_are_listed_part_by_part(
     committed: dict[str, Any],
 ) -> None:
     with pytest.raises(UserError) as caught:
-        from_values(changed(committed, "data.max_train", 50))
+        from_values(changed(committed, "data.max_train", 20))
     fields = [line.split(" = ")[0] for line in str(caught.value).splitlines()]
     parts = ("encoder", "levels.0", "levels.1", "joint")
     assert fields == [f"params.yaml: {part}.batch_size" for part in parts]
