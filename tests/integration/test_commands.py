@@ -175,7 +175,7 @@ def test_a_run_s_report_has_its_curves_stages_and_parameters(lived: Any, tmp_pat
     assert all(len(points) > 1 for c in report.curves for points in c.series.values())
     names_of_all = ["prepare", "encoder", "features", "levels", "level1", "level0", "joint"]
     assert [stage.name for stage in report.stages] == [*names_of_all, "evaluate"]
-    assert report.params["levels"]["0"]["lambda_ent"] == "30.0"
+    assert report.params["levels"]["0"]["lambda_ent"] == "40.0"
     reused = runs.report(newer, tmp_path)
     assert [stage.name for stage in reused.stages] == [*names_of_all, "evaluate"]
     assert {curves.title for curves in reused.curves} == {c.title for c in report.curves}

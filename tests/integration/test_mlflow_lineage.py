@@ -89,9 +89,9 @@ def test_step_metrics_reach_the_last_image(trained, stages, levels, part, metric
 
 
 def test_levels_keep_their_own_settings(levels):
-    for name, other in (("level0", "level1"), ("level1", "level0")):
+    for name, other, z_dim in (("level0", "level1", "50"), ("level1", "level0", "100")):
         params = levels[name].data.params
-        assert params[f"{name}.z_dim"] == "50"
+        assert params[f"{name}.z_dim"] == z_dim
         assert not any(key.startswith(other) for key in params)
 
 

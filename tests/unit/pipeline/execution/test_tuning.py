@@ -47,6 +47,6 @@ def test_a_search_that_was_not_begun_cannot_go_on(project: Path) -> None:
 
 
 def test_a_space_of_one_setting_is_no_search(project: Path) -> None:
-    search(project, {"1": {"z_dim": {"choice": [50]}}})
+    search(project, {"1": {"z_dim": {"choice": [100]}}})
     with pytest.raises(UserError, match="holds nothing but level 1's present settings"):
         outcome(1)

@@ -181,8 +181,8 @@ def test_every_recipe_treats_all_levels_alike(data: str, recipe: str) -> None:
     assert levels[0].halve_d == (recipe != "paper")
     saturating = data == "cifar10" and recipe != "paper"
     assert levels[0].g_objective == ("saturating" if saturating else "non_saturating")
-    averaged = [i for i, level in enumerate(levels) if level.ema_half_life_images]
-    assert averaged == ([0] if recipe == "modern" else [])
+    averaged = [level.ema_half_life_images for level in levels]
+    assert averaged == {"fast": [3000] * 3, "modern": [5000, 3000, 3000]}.get(recipe, [0] * 3)
 
 
 def test_the_paper_s_budget_brings_its_recipe_unless_another_is_named() -> None:

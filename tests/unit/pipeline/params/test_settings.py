@@ -20,8 +20,8 @@ def test_storage_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_that_are_not_named_have_the_default_of_their_kind() -> None:
     some = RuntimeConfig(threads={"level": 4})
     kinds = ("encoder", "level", "joint", "judge", "reference")
-    assert [some.threads_of(kind) for kind in kinds] == [2, 4, 2, 2, 1]
-    assert [RuntimeConfig().threads_of(kind) for kind in kinds] == [2, 1, 2, 2, 1]
+    assert [some.threads_of(kind) for kind in kinds] == [2, 4, 1, 2, 1]
+    assert [RuntimeConfig().threads_of(kind) for kind in kinds] == [2, 1, 1, 2, 1]
 
 
 def test_the_choices_are_those_of_the_data_layer() -> None:

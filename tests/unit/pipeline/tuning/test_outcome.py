@@ -81,7 +81,7 @@ def test_where_settings_alone_do_not_make_them_the_line_has_the_changes_alone():
 def test_applying_changes_its_lines_of_params_yaml_and_no_other(tmp_path):
     path = tmp_path / "params.yaml"
     shutil.copy(ROOT / "params.yaml", path)
-    path.write_text(path.read_text().replace("    z_dim: 50", "    z_dim: 50  # mine"))
+    path.write_text(path.read_text().replace("    z_dim: 100", "    z_dim: 100  # mine"))
     before = path.read_text().splitlines()
     apply(path, 1, CHANGES)
     after = path.read_text().splitlines()
@@ -92,7 +92,7 @@ def test_applying_changes_its_lines_of_params_yaml_and_no_other(tmp_path):
         "    g_steps: [[0.5, 1], [0.0, 3]]",
         "    lr_d: 1e-05",
         "    lr_g: 0.000123",
-        "    z_dim: 16  # mine",
+        "    z_dim: 16   # mine",
     ]
     assert load(path).levels[1].z_dim == 16 and load(path).levels[0].z_dim == 50
 

@@ -33,7 +33,7 @@ def test_from_a_change_to_a_branch_that_a_fresh_clone_takes(
     assert "retrain: branch retrain/main pushed" in told
     assert "no pull request without GH_TOKEN" in told
     text = (checkout / "artifacts" / "retrain.md").read_text()
-    assert "| joint | trained | 30 s | 1.0 |" in text
+    assert "| joint | trained | 30 s | 0.5 |" in text
     assert "**No verdict**: " in text and "These are the first results." in text
 
     monkeypatch.setenv("GH_TOKEN", "right")
@@ -44,7 +44,7 @@ def test_from_a_change_to_a_branch_that_a_fresh_clone_takes(
     assert "branch retrain/main is there already" in told and "retrain: https://hub/pull/1" in told
     (pull,) = hub.pulls
     assert (pull["head"], pull["base"]) == ("retrain/main", "main")
-    assert "| joint | trained | 30 s | 1.0 |" in pull["body"]
+    assert "| joint | trained | 30 s | 0.5 |" in pull["body"]
     assert "right" not in told
 
     run("git", "fetch", "--quiet", "origin")

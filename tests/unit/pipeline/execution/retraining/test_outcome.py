@@ -56,11 +56,11 @@ def test_only_what_this_execution_made_is_counted(checkout: Path) -> None:
         ("report", "ran"),
     ]
     assert found.done[3].note == "abc-123"
-    # 90 s on one thread, 60 s and 30 s on two; report's time nobody noted.
-    assert found.core_minutes == (90 + 2 * 60 + 2 * 30) / 60
+    # 90 s and 60 s on one thread, 30 s on two; report's time nobody noted.
+    assert found.core_minutes == (90 + 60 + 2 * 30) / 60
     found.write(checkout, "7")
     noted = json.loads((checkout / LAST).read_text())
-    assert noted["version"] == "7" and noted["core_minutes"] == 4.5
+    assert noted["version"] == "7" and noted["core_minutes"] == 3.5
     assert noted["seconds"] == {"level1": 90.0, "level0": 240.0, "joint": 60.0, "evaluate": 30.0}
 
 
