@@ -24,7 +24,7 @@ def card(project: Path, evaluated: Any) -> str:
 def test_it_says_what_was_trained_on_what(card: str) -> None:
     assert card.startswith("# sgan-custom\n\nA Stacked GAN (Huang et al., CVPR 2017) of 2 levels")
     assert "28x28, 1 channel(s), 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)" in card
-    assert "| level 0 | 48,000 | z_0: 50 | λ 1, 1, 40, batch 32, seed " in card
+    assert "| level 0 | 56,000 | z_0: 50 | λ 1, 1, 40, batch 32, seed " in card
     assert "custom: 2,000 training images, SHA-256 " in card
 
 
