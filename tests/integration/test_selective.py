@@ -1,7 +1,6 @@
 """After an edit, exactly what depends on it is done again, and what can be reused is."""
 
 import hashlib
-import json
 import shutil
 
 import pytest
@@ -24,11 +23,10 @@ def weights(project) -> dict[str, str]:
     }
 
 
-def test_one_level_trains_again_and_the_other_is_reused(project):
+def test_one_level_trains_again_and_the_other_is_reused(project, stages_from):
     keys_before, weights_before = keys(project), weights(project)
     project.edit(levels={"1": {"lambda_ent": 5.0}})
-    assert project.repro("joint") == ["levels", "joint"]
-    assert "evaluate" in json.loads(project.run("dvc", "status", "--json"))
+    assert project.repro() == stages_from("levels")
     assert "levels: 2 levels, reused: level0," in project.log
     assert {part: len(found) for part, found in keys(project).items()} == {
         "encoder": 1,
