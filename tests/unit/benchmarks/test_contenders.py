@@ -1,11 +1,11 @@
 """The clock of `time_to_quality`: marks, and schedules that end when the time does."""
 
 import pickle
-import time
 
 import pytest
 import torch
 
+from benchmarks import contenders
 from benchmarks.contenders import CONTENDERS, Diverged, clocked, default_params, fit
 from benchmarks.dcgan import DCGAN
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
@@ -14,17 +14,33 @@ from sgan.training.adversarial import AdversarialTask
 from sgan.training.batch import Batch
 
 
-def test_the_clock_runs_in_steps_only_and_stops_at_each_mark() -> None:
+class Clock:
+    """Stands in for the module `time`: it goes on where a test says so, however busy the machine."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(contenders, "time", made)
+    return made
+
+
+def test_the_clock_runs_in_steps_only_and_stops_at_each_mark(clock: Clock) -> None:
     seen: list[tuple[int, float]] = []
 
     def step(index: int, progress: float) -> None:
         seen.append((index, progress))
-        time.sleep(0.01)
+        clock.now += 0.012
 
     found = []
     for spent, steps in clocked(step, [0.05, 0.1]):
         found.append((spent, steps, len(seen)))
-        time.sleep(0.2)  # scoring, say
+        clock.now += 0.2  # scoring, say
     (first, at_first, _), (last, at_last, in_all) = found
     assert 0.05 <= first < 0.1 <= last < 0.2
     assert 0 < at_first < at_last == in_all
@@ -36,13 +52,18 @@ def test_no_time_is_no_step() -> None:
     assert list(clocked(lambda index, progress: None, [0.0])) == [(0.0, 0)]
 
 
-def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up() -> None:
+def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up(clock: Clock) -> None:
     level = LevelConfig(batch_size=4, lr_schedule="linear", lr_g=1e-3, total_images=10**9)
     image = ImageConfig(1, 28, 28, 10)
     stack = Stack(StackConfig(image, EncoderConfig(), (level, level)), (1,))
     task = AdversarialTask(stack, stack.level_configs())
     batch = Batch({1: torch.rand(4, 256)}, torch.arange(4))
-    spent, images = fit(task, lambda index: batch, 0.5)
+
+    def made(_: int) -> Batch:
+        clock.now += 0.012
+        return batch
+
+    spent, images = fit(task, made, 0.5)
     assert 0.5 <= spent < 5 and images >= 8
     (group,) = task.optimizers["level1/g"].param_groups
     assert 0 < group["lr"] < 0.5e-3
