@@ -92,7 +92,7 @@ def run(
             load_levels_into(stack, stage.path(paths.level_weights(i)))
     stack.level(level).load_state_dict(task.stack.level(level).state_dict())
     stack.eval()
-    y = asked(np.bincount(real.train_labels).tolist(), 0, count)
+    y = asked(real.frequencies, 0, count)
     found = in_domain([draw(stack, y, settings.seed)], real, judge, lent.kept)
     assert found.real_diversity is not None
     scores = [*found.scores, *noise_diversity(stack, judge, found.real_diversity)]

@@ -25,8 +25,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS, Data, Diverged
 from pipeline import paths
@@ -92,7 +90,7 @@ def measured(
     that of the machine before and now: above 2 other work took its share."""
     assert data.real is not None
     marks = [60 * each for each in minutes]
-    y = asked(np.bincount(data.real.train_labels).tolist(), 0, count)
+    y = asked(data.real.frequencies, 0, count)
     load = os.getloadavg()[0]
     training = CONTENDERS[method].train(data, seed, marks)
     for each, state in zip(minutes, training, strict=True):

@@ -123,8 +123,7 @@ def drawn_sets(stack: Stack, settings: EvaluateConfig, real: RealImages) -> list
     """The stack's samples, a set for each seed, classes as often as in `real`'s training images.
     From here on the stack samples as `batch_norm` says."""
     set_batch_norm(stack, settings.batch_norm)
-    frequencies = np.bincount(real.train_labels, minlength=stack.config.image.num_classes)
-    y = asked(frequencies.tolist(), 0, settings.num_samples)
+    y = asked(real.frequencies, 0, settings.num_samples)
     return [draw(stack, y, seed) for seed in settings.seeds]
 
 

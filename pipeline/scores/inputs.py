@@ -33,6 +33,11 @@ class RealImages:
     digest: str
 
     @property
+    def frequencies(self) -> list[int]:
+        """Training images of each class, as `pipeline.scores.asked` takes them."""
+        return np.bincount(self.train_labels, minlength=len(self.classes)).tolist()
+
+    @property
     def identity(self) -> str:
         """What arrays that depend on these images are kept under."""
         return identity_of(self.digest, len(self.train_images), len(self.test_images))

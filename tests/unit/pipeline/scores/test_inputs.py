@@ -16,6 +16,13 @@ def test_identity_tells_cut_splits_apart(real: RealImages) -> None:
     assert real.identity == "mnist-small:2000:500" and cut.identity != real.identity
 
 
+def test_classes_are_as_frequent_as_in_training() -> None:
+    labels = np.array([2, 0, 2])
+    images = np.zeros((3, 8, 8, 1), np.uint8)
+    real = RealImages(images, labels, images, np.zeros(3, np.int64), ("a", "b", "c", "d"), "")
+    assert real.frequencies == [1, 0, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("sets", "said"),
     [
