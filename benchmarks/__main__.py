@@ -24,14 +24,14 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.report import ROOT, Row
 from benchmarks.suite import SET, Entry
+from pipeline.cluster.local import cores
 
 _CHILD = "--child"
 
 
 def run(entry: Entry, folder: Path, tiny: bool = False) -> list[Row]:
     """The rows of one benchmark, or one that says how it failed."""
-    needed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if entry.cores > (needed or 1):
+    if entry.cores > cores():
         return [Row(entry.name, f"left out: it needs {entry.cores} cores")]
     rows, log = folder / f"{entry.name}.json", folder / f"{entry.name}.log"
     rows.unlink(missing_ok=True)

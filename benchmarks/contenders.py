@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.dcgan import BATCH, DCGAN
+from benchmarks.dcgan import BATCH, CPU, DCGAN
+from benchmarks.report import ROOT
 from benchmarks.step_speed import PlainPort
 from pipeline.data.batches import batches
 from pipeline.data.encoding import encode_split
@@ -42,7 +43,6 @@ from sgan.weights import load_encoder, load_levels, save_encoder
 ENCODER, JOINT = 0.15, 0.15  # of the time; the default run's shares, the levels have the rest
 RESIDENT = 2**31
 _ENCODER, _FEATURES = "encoder.safetensors", "features.arrow"
-CPU = torch.device("cpu")
 
 
 class Diverged(RuntimeError):
@@ -138,8 +138,7 @@ def _encoded(encoder: Encoder, data: Data, folder: Path) -> float:
 
 def default_params(*overrides: str) -> Params:
     """What `make repro` trains by, of this checkout's conf/, with some choices changed."""
-    conf = Path(__file__).resolve().parents[1] / "conf"
-    return from_values(compose(overrides, conf=conf))
+    return from_values(compose(overrides, conf=ROOT / "conf"))
 
 
 def stacked(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:

@@ -14,13 +14,12 @@ batch is gathered from a set of so many in memory, which is all that their numbe
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from benchmarks.cost_model import batch_of, counted, task_of
+from benchmarks.cost_model import batch_of, counted, shortest, task_of
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.training.batches import TensorBatches
 
@@ -93,18 +92,6 @@ def stack_of(setting: dict[str, int]) -> StackConfig:
     cut = POINTS[len(POINTS) - levels + 1 :]
     level = LevelConfig(batch_size=setting["batch"], reuse_fakes=True, width=setting["width"] / 100)
     return StackConfig(image, EncoderConfig("pyramid", cut, setting["encoder"]), (level,) * levels)
-
-
-def shortest(step: Callable[[int], object], seconds: float) -> float:
-    """CPU seconds of the shortest of at least two steps, after one that is not counted."""
-    step(0)
-    best, spent, index = float("inf"), 0.0, 1
-    while index < 3 or spent < seconds:
-        began = time.process_time()
-        step(index)
-        took = time.process_time() - began
-        best, spent, index = min(best, took), spent + took, index + 1
-    return best
 
 
 def steps_of(setting: dict[str, int], seconds: float) -> dict[str, Step]:

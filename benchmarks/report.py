@@ -140,14 +140,14 @@ def machine() -> dict[str, Any]:
     """Processor, cores that this process may use, instructions, and the load on them now."""
     import torch
 
+    from pipeline.cluster.local import cores
     from pipeline.parts.device import record_of
 
     found = record_of(torch.device("cpu"), torch.get_num_threads(), "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     flags = _flags()
     return {
         "processor": found["processor"],
-        "cores": cores,
+        "cores": cores(),
         "instructions": found["instructions"],
         "flags": {name: name in flags for name in INSTRUCTIONS},
         "system": platform.platform(),

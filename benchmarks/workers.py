@@ -187,9 +187,9 @@ def work(options: argparse.Namespace) -> None:
     if comm.rank == 0:
         table = [header, *(one.cells() for one in found)]
         print("\n".join("".join(cell.ljust(12) for cell in cells) for cells in table))
-    if comm.rank == 0 and options.json:
-        told = [{**asdict(one), "strong_cpu": one.strong_cpu} for one in found]
-        options.json.write_text(json.dumps(told))
+        if options.json:
+            told = [{**asdict(one), "strong_cpu": one.strong_cpu} for one in found]
+            options.json.write_text(json.dumps(told))
     distributed.destroy_process_group()
 
 
