@@ -15,7 +15,7 @@ from sgan.training.batch import Batch
 
 
 class Clock:
-    """Stands in for the module `time`: it goes on where a test says so, however busy the machine."""
+    """In place of the module `time`: it goes on where a test says so."""
 
     now = 0.0
 
