@@ -1,5 +1,16 @@
 """`python -m pipeline`: the same as the console script `sgan`."""
 
-from pipeline.cli import main
+import sys
+
+from pipeline.interpreter import remedy
+
+try:
+    from pipeline.cli import main
+except ModuleNotFoundError as error:
+    told = remedy(error)
+    if told is None:
+        raise
+    print(f"error: {told}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 raise SystemExit(main())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import unforeseen
 from pipeline.errors import UserError, weights_told
+from pipeline.interpreter import remedy
 from pipeline.paths import owning_project
 from pipeline.stages import ORDER
 
@@ -127,6 +128,9 @@ def _handled(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and (told := remedy(error)):
+            print(f"error: {told}", file=sys.stderr)
+            return 2
         return unforeseen.tell(error, argv if argv is not None else sys.argv[1:])
 
 
