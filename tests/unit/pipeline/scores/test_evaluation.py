@@ -20,6 +20,7 @@ from pipeline.scores.evaluation import (
     draw,
     drawn_sets,
     judge_for,
+    published,
     sample_scores,
     stack_scores,
 )
@@ -163,3 +164,12 @@ def test_cas_over_two_sets_and_its_ceiling_from_the_cache(
 def test_a_published_judge_that_cannot_be_had(few: RealImages, lent: Means) -> None:
     with pytest.raises(UserError, match="no source answered"):
         judge_for(few, replace(SETTINGS, judge="resnet56"), lent)
+
+
+def test_inception_compares_with_all_training_images_or_with_as_many_as_asked(lent: Means) -> None:
+    def rows(settings: EvaluateConfig) -> list[int]:
+        found: list[int] = published(settings, lent)["reference"].train(2000, 100, 1).tolist()
+        return found
+
+    assert rows(SETTINGS) == list(range(2000))
+    assert rows(replace(SETTINGS, inception_images=300)) == list(range(300))
