@@ -144,6 +144,9 @@ class LevelConfig:
     instance_noise: float = 0.0  # σ of the Gaussian noise D adds to its inputs
     hidden_noise: float = 0.0  # σ of the noise inside CIFAR-10's D_1 (authors: 0.2, joint only)
     dropout: float = 0.0  # in D_0 (CIFAR-10: 0.1 independent, 0.3 joint)
+    # Of CIFAR-10's D_i (the others have no batch norm): as the authors, or plain layers instead.
+    # Real and fake images come in batches of their own, so batch norm hides contrast from D (ours)
+    d_norm: Literal["batch", "none"] = "batch"
     # (threshold, steps) pairs: as many G steps as the first pair whose threshold D's adversarial
     # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
     g_steps: tuple[tuple[float, int], ...] = ((0.0, 1),)

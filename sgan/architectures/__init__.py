@@ -74,6 +74,7 @@ def discriminator(config: StackConfig, level: int, settings: LevelConfig) -> Dis
         hidden_noise=settings.hidden_noise,
         dropout=settings.dropout,
         width=settings.width,
+        batch_norm=settings.d_norm == "batch",
     )
     table = _table(config.encoder)
     if table and level == 0:

@@ -76,7 +76,7 @@ class InstanceNoise(nn.Module):
 @dataclass(frozen=True)
 class HeadConfig:
     """What a level's settings ask of D_i: heads, noise σ at the input and inside, dropout
-    probability, and the trunk's width as a share of the table's."""
+    probability, the trunk's width as a share of the table's, and whether it has its batch norm."""
 
     logits: int
     z_dim: int
@@ -85,6 +85,7 @@ class HeadConfig:
     dropout: float
     hidden_noise: float = 0.0
     width: float = 1.0
+    batch_norm: bool = True
 
 
 class Discriminator(nn.Module):

@@ -5,6 +5,8 @@ SVHN's code was never released; with the same image shape and ten classes it tak
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from sgan.architectures.blocks import (
@@ -72,31 +74,32 @@ def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
         nn.Linear(features, units),
         nn.LeakyReLU(0.2),
         InstanceNoise(heads.hidden_noise),
-        nn.Linear(units, units, bias=False),
-        *relu_bn(units, leak=0.2),
+        nn.Linear(units, units, bias=not heads.batch_norm),
+        *(relu_bn(units, leak=0.2) if heads.batch_norm else [nn.LeakyReLU(0.2)]),
         InstanceNoise(heads.hidden_noise),
     )
     return dense_heads(trunk, units, heads)
 
 
-def _conv(inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
-    layer = nn.Conv2d(inputs, outputs, 3, stride, pad, bias=False)
-    return [layer, *relu_bn(outputs, spatial=True, leak=0.2)]
+def _conv(norm: bool, inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, 3, stride, pad, bias=not norm)
+    return [layer, *(relu_bn(outputs, spatial=True, leak=0.2) if norm else [nn.LeakyReLU(0.2)])]
 
 
 def image_discriminator(heads: HeadConfig) -> Discriminator:
     """D_0: nine layers down to a 6×6×192 map; D pools it, Q reads the whole map."""
     thin, wide = map(scaled(heads.width), (96, 192))
+    conv = partial(_conv, heads.batch_norm)
     trunk = nn.Sequential(
         InstanceNoise(heads.noise),
         nn.Conv2d(3, thin, 3, 1, 1),
         nn.LeakyReLU(0.2),
-        *_conv(thin, thin, stride=2),
+        *conv(thin, thin, stride=2),
         nn.Dropout(heads.dropout),
-        *_conv(thin, wide, stride=1),
-        *_conv(wide, wide, stride=2),
+        *conv(thin, wide, stride=1),
+        *conv(wide, wide, stride=2),
         nn.Dropout(heads.dropout),
-        *_conv(wide, wide, stride=1, pad=0),
+        *conv(wide, wide, stride=1, pad=0),
         nn.Conv2d(wide, wide, 1),
         nn.LeakyReLU(0.2),
     )

@@ -1,6 +1,8 @@
 """The authors' CIFAR-10 nets."""
 
+import pytest
 import torch
+from torch import nn
 
 from sgan.architectures import cifar10
 from sgan.architectures.blocks import HeadConfig, InstanceNoise
@@ -40,3 +42,19 @@ def test_d_1_is_noisy_in_three_places() -> None:
     heads = HeadConfig(10, 50, False, noise=0.1, dropout=0.0, hidden_noise=0.3)
     trunk = cifar10.feature_discriminator(256, heads).trunk
     assert [m.sigma for m in trunk if isinstance(m, InstanceNoise)] == [0.1, 0.3, 0.3]
+
+
+def test_d_without_batch_norm_sees_the_contrast_of_a_batch() -> None:
+    """With it, a batch of fakes that are all pale looks as a batch of vivid ones does."""
+    torch.manual_seed(1)
+    pale = 0.05 * torch.randn(8, 3, 32, 32)
+    maps = {}
+    for norm in (True, False):
+        heads = HeadConfig(1, 16, False, noise=0.0, dropout=0.0, width=0.5, batch_norm=norm)
+        net = cifar10.image_discriminator(heads).train()
+        assert any(isinstance(part, nn.BatchNorm2d) for part in net.modules()) == norm
+        maps[norm] = [net.trunk(images).std().item() for images in (pale, 5 * pale)]
+    assert maps[True][1] == pytest.approx(maps[True][0], rel=0.01)
+    assert maps[False][1] == pytest.approx(5 * maps[False][0], rel=0.01)
+    inner = cifar10.feature_discriminator(256, heads)
+    assert not any(isinstance(part, nn.BatchNorm1d) for part in inner.modules())
