@@ -86,7 +86,8 @@ UNKNOWN = [
         500,
         "evaluate.num_sample: unknown key; did you mean 'num_samples'? allowed: num_samples, "
         "seeds, batch_norm, judge, judge_epochs, judge_seed, neighbours, memory_images, cas, "
-        "cas_epochs, lpips, inception, inception_images, inception_weights, grid_columns, log_model",
+        "cas_epochs, lpips, inception, inception_images, inception_weights, grid_columns, "
+        "log_model",
     ),
     (
         "runtime.devices",
