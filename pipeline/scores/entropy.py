@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
     from sgan.stack import Stack
 
-_SAMPLES = 4000
 _AT_ONCE = 500  # as `Stack.sample_uint8`
 
 
-def entropy_scores(stack: Stack, seed: int = 0, count: int = _SAMPLES) -> list[Score]:
+def entropy_scores(stack: Stack, seed: int, count: int) -> list[Score]:
     """Of y, z_{N-1}, …, z_0 the bits that are left in the image (x̂ in whole grey values, through E,
     to the Q of every level), and of each z_i with i > 0 the bits in its own ĥ_i.
 

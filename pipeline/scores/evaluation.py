@@ -36,7 +36,7 @@ from sgan.stack import Stack
 if TYPE_CHECKING:
     from pipeline.params.settings import EvaluateConfig
 
-_LEVEL_IMAGES = 2000
+_LEVEL_IMAGES, _ENTROPY_SAMPLES = 2000, 4000  # at most
 _DRAWN = 500  # whose noise `Stack.sample_uint8` draws at once
 _SAMPLED = 100  # sampled at once on a CPU
 Weights = tuple[dict[str, Tensor], str]  # and where they come from
@@ -74,19 +74,20 @@ def stack_scores(
     found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
     assert found.real_diversity is not None
     means.told("the levels, one by one", 0, 0)
+    count = settings.num_samples
     studies = [
         [
             *noise_diversity(stack, judge, found.real_diversity, seed),
             *_tried("variance", partial(variance_scores, stack, real, seed)),
             *_tried(
                 "frechet",
-                partial(level_scores, stack, real, judge, _LEVEL_IMAGES, seed),
+                partial(level_scores, stack, real, judge, min(_LEVEL_IMAGES, count), seed),
                 level=0,
                 given="independent",
                 judge=judge.name,
                 space="features",
             ),
-            *entropy_scores(stack, seed),
+            *entropy_scores(stack, seed, min(_ENTROPY_SAMPLES, count)),
         ]
         for seed in settings.seeds
     ]

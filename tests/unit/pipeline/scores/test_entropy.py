@@ -18,7 +18,7 @@ def stack() -> Stack:
 
 
 def test_a_generator_that_ignores_its_noise_brings_nothing(stack: Stack) -> None:
-    found = {score.key: score for score in entropy_scores(stack, count=400)}
+    found = {score.key: score for score in entropy_scores(stack, 0, count=400)}
     assert list(found) == [
         "entropy_y", "level1/entropy", "entropy_z1", "entropy_z0"
     ]  # fmt: skip
@@ -43,7 +43,7 @@ def test_bits_that_lie_in_the_image_are_read_there_and_bits_on_the_way_where_the
     monkeypatch.setattr(stack.level(1), "generate", features)
     monkeypatch.setattr(stack.level(0).discriminator, "forward", lambda h: (None, h[:, 0, 0, :4]))
     monkeypatch.setattr(stack.level(1).discriminator, "forward", lambda h: (None, h[:, :3]))
-    found = {score.key: score.value or 0.0 for score in entropy_scores(stack, count=2000)}
+    found = {score.key: score.value or 0.0 for score in entropy_scores(stack, 0, count=2000)}
     grey = 4 * math.log2(256)  # all that 256 grey values can hold of four numbers
     assert grey - 6 < found["entropy_z0"] <= grey
     assert found["level1/entropy"] > 3 * 8

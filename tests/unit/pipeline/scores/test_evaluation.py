@@ -1,7 +1,6 @@
 """The entry of an evaluation: what it imports, what it draws, what is asked for and what is had."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from pipeline.params.settings import EvaluateConfig
 from pipeline.scores import diversity, evaluation, labels, levelwise
 from pipeline.scores.asked import asked
 from pipeline.scores.distribution import FIGURES
-from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.evaluation import (
     Means,
     averaging,
@@ -76,7 +74,6 @@ def test_every_score_of_a_stack(
     monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
     monkeypatch.setattr(levelwise, "_DRAWS", 5)
     monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
-    monkeypatch.setattr(evaluation, "entropy_scores", partial(entropy_scores, count=200))
     samples = drawn_sets(stack, SETTINGS, few)
     assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
     np.testing.assert_array_equal(samples[0].labels, asked([200, 200], 0, 100))
@@ -84,6 +81,8 @@ def test_every_score_of_a_stack(
     keys = [score.key for score in scores]
     assert len(keys) == len(set(keys)) == 41
     assert {score.level for score in scores if score.metric == "q_explained"} == {0, 1}
+    own = {score.n for score in scores if score.metric in ("entropy", "q_explained")}
+    assert own == {100}  # no more samples than were asked for
     assert {s.varies for s in scores if s.metric == "diversity"} == {"all z", "z_0", "z_1"}
     for score in scores:
         assert score.metric and score.unit and score.n, score.key
