@@ -167,14 +167,17 @@ class Cluster:
         """What a driver on the node that is not apart has to have in its environment."""
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
 
-    def start_head(self, *, apart: bool, dashboard: bool, port: int = 0) -> Node:
-        """The first node, which holds the cluster's own state."""
+    def start_head(self, *, apart: bool, dashboard: bool, port: int = 0, web: int = 0) -> Node:
+        """The first node, which holds the cluster's own state.
+
+        port, web: its ports of a life before, by which it is known; 0: free ones.
+        """
         host = "127.0.0.2" if apart else "127.0.0.1"
         port = port or free_port()
         self.address = f"{host}:{port}"
         options = ["--head", f"--port={port}", f"--temp-dir={self.folder}"]
         if dashboard:
-            self.dashboard = f"http://{host}:{(web := free_port())}"
+            self.dashboard = f"http://{host}:{(web := web or free_port())}"
             options += [f"--dashboard-host={host}", f"--dashboard-port={web}"]
             # Jobs go through the agent, whose usual port another cluster here may have.
             options.append(f"--dashboard-agent-listen-port={free_port()}")

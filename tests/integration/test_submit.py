@@ -1,6 +1,7 @@
 """`sgan submit` to a real cluster whose head has neither the project nor any of its files."""
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -221,3 +222,35 @@ def test_a_retraining_is_a_job_whose_results_come_to_a_branch(project, s3, tmp_p
     clone.run("git", "clone", "--quiet", "--branch", branch, str(tmp_path / "origin.git"), ".")
     clone.run("dvc", "pull")
     assert "Data and pipelines are up to date" in clone.run("dvc", "status")
+
+
+@pytest.mark.slow  # a head that dies, and another in its place
+def test_a_job_whose_head_dies_is_submitted_again_and_goes_on(
+    project, head, bucket, s3, until
+) -> None:
+    project.edit(encoder={"total_images": 150_000, "seed": 4}, runtime={"checkpoint_seconds": 2.0})
+    command = ("python", "-m", "pipeline", "submit", "--python", sys.executable, *ENCODER)
+    client = project.start(*command, log="../dying.log")
+    log = project.root.parent / "dying.log"
+    before = _checkpoints(s3)
+    until(lambda: _checkpoints(s3) - before, 120, "the encoder keeps a checkpoint")
+
+    (dead,) = head.nodes
+    head.kill(dead)
+    head.nodes.clear()
+    port, web = (int(where.rsplit(":", 1)[1]) for where in (head.address, head.dashboard))
+    head.start_head(apart=True, dashboard=True, port=port, web=web)
+    head.wait()
+
+    assert client.wait(240) == 0, log.read_text()
+    first, lost, second = log.read_text().partition(" was lost: ")
+    assert lost and "; submitted again\n" in second
+    assert "Running stage 'prepare'" in first and "Running stage 'prepare'" not in second
+    shown = re.findall(r"encoder: ([\d.]+)k/150k images", second)
+    assert shown and float(shown[0]) > 3, second  # not from its beginning
+    assert second.endswith(": SUCCEEDED\n")
+
+
+def _checkpoints(s3) -> set[str]:
+    kept = s3.list_objects_v2(Bucket="kept", Prefix="mnist/encoder/").get("Contents", [])
+    return {entry["Key"] for entry in kept if "step-" in entry["Key"]}
