@@ -28,11 +28,12 @@ from pipeline.data.batches import batches
 from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage, opened
 from pipeline.scores.asked import asked
-from pipeline.scores.evaluation import Means, draw, judge_for
+from pipeline.scores.evaluation import draw, judge_for
 from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
 from pipeline.scores.indomain import in_domain
 from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
+from pipeline.scores.lent import Means
 from pipeline.scores.levelwise import noise_diversity
 from pipeline.scores.means import means
 from pipeline.scores.prepared import real_images

@@ -30,11 +30,12 @@ from benchmarks.contenders import CONTENDERS, Data, Diverged
 from pipeline import paths
 from pipeline.execution.stage import opened
 from pipeline.scores.asked import asked
-from pipeline.scores.evaluation import Means, judge_for
+from pipeline.scores.evaluation import judge_for
 from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
 from pipeline.scores.indomain import in_domain
 from pipeline.scores.inputs import Samples
 from pipeline.scores.judge import Judge
+from pipeline.scores.lent import Means
 from pipeline.scores.means import means
 from pipeline.scores.prepared import real_images
 from pipeline.threads import on_threads

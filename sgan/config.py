@@ -144,8 +144,8 @@ class LevelConfig:
     instance_noise: float = 0.0  # σ of the Gaussian noise D adds to its inputs
     hidden_noise: float = 0.0  # σ of the noise inside CIFAR-10's D_1 (authors: 0.2, joint only)
     dropout: float = 0.0  # in D_0 (CIFAR-10: 0.1 independent, 0.3 joint)
-    # Of CIFAR-10's D_i (the others have no batch norm): as the authors, or plain layers instead.
-    # Real and fake images come in batches of their own, so batch norm hides contrast from D (ours)
+    # CIFAR-10's D_i (the others have none): as the authors; "none" (ours), since real and fake
+    # images come in batches of their own, whose contrast batch norm hides from D
     d_norm: Literal["batch", "none"] = "batch"
     # (threshold, steps) pairs: as many G steps as the first pair whose threshold D's adversarial
     # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
@@ -217,6 +217,7 @@ class JointConfig:
     total_images: int = 12_000_000
     batch_size: int = 100
     lower_weight: float = 0.0
+    encoder_share: float = 0.0  # of a batch whose conditions stay the encoder's h_{i+1} (ours)
     lr_g: float | None = None
     lr_d: float | None = None
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
@@ -233,7 +234,7 @@ class JointConfig:
     def __post_init__(self) -> None:
         require_number(self, "total_images", 1)
         require_number(self, "batch_size", 2)
-        require_number(self, "lower_weight", 0, 1)
+        require_number(self, "lower_weight encoder_share", 0, 1)
         for name in ("lr_g", "lr_d"):
             if getattr(self, name) is not None:
                 require_number(self, name, 0, 1, open_low=True)

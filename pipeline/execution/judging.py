@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline.execution.stage import Stage
 from pipeline.report.sheets import draw_sheets
 from pipeline.scores.beforehand import do_beforehand
-from pipeline.scores.evaluation import Means, drawn_sets, stack_scores
+from pipeline.scores.evaluation import drawn_sets, stack_scores
 from pipeline.scores.inputs import Told
+from pipeline.scores.lent import Means
 from pipeline.scores.means import means
 from pipeline.scores.prepared import real_images
 from pipeline.scores.score import Score

@@ -103,7 +103,9 @@ class EvaluateConfig:
     """What the evaluate stage measures and shows. Nothing here trains a part again."""
 
     num_samples: int = 10_000  # samples per seed that the scores are taken on
-    seeds: tuple[int, ...] = (1,)  # one set of samples each; scores are mean ± sd over them
+    seeds: tuple[int, ...] = (1, 2, 3)  # one set of samples each; scores are mean ± sd over them
+    # With how many of these CAS and the studies of the levels are done, which cost more
+    study_seeds: int = 1
     batch_norm: Literal["running", "batch"] = "running"  # G's statistics while sampling
     # cnn: a small network trained here on real images; the others: published CIFAR-10 classifiers
     judge: Literal["cnn", "resnet56", "vgg16_bn"] = "cnn"
@@ -123,7 +125,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, "num_samples inception_images", 100)
-        _at_least(self, "neighbours memory_images grid_columns", 1)
+        _at_least(self, "study_seeds neighbours memory_images grid_columns", 1)
         _above(self, "judge_epochs cas_epochs", 0)
         distinct = bool(self.seeds) and len(set(self.seeds)) == len(self.seeds)
         if not distinct or not all(0 <= seed <= _SEED_LIMIT for seed in self.seeds):

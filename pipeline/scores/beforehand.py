@@ -15,11 +15,12 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.scores import evaluation
+from pipeline.scores.cas import cas_ceiling
 from pipeline.scores.diversity import kept_reference
-from pipeline.scores.evaluation import Means
 from pipeline.scores.feature_cache import is_kept
 from pipeline.scores.indomain import spaces
 from pipeline.scores.inputs import RealImages, Sets
+from pipeline.scores.lent import Means
 from pipeline.scores.memory import usual_distances, usual_gap
 from pipeline.scores.ndb import real_bins
 from pipeline.scores.protocol import real_side
@@ -62,7 +63,8 @@ def _each(real: RealImages, settings: EvaluateConfig, means: Means) -> dict[str,
         with suppress(UserError):  # too few images for it, which the evaluation tells
             usual_gap(count, space, kept)
     if settings.cas:
-        evaluation.cas_ceiling(sets, real, settings, means)
+        some = replace(sets, seeds=sets.seeds[: settings.study_seeds])
+        cas_ceiling(some, real, settings, means)
     if settings.inception:
         with suppress(UserError):  # no weights, likewise
             trunk = evaluation.inception_for(settings, means)

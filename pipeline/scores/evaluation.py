@@ -7,7 +7,6 @@ from elsewhere, progress) is handed in as `Means`; `pipeline.scores.means` makes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,16 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.scores.asked import asked
+from pipeline.scores.cas import cas, cas_ceiling
 from pipeline.scores.cifar10_networks import published_judge
 from pipeline.scores.distribution import FIGURES
+from pipeline.scores.diversity import RealDiversity
 from pipeline.scores.entropy import entropy_scores
 from pipeline.scores.inception import Inception
 from pipeline.scores.indomain import in_domain
-from pipeline.scores.inputs import Kept, RealImages, Samples, Sets, Told, unheard
+from pipeline.scores.inputs import RealImages, Samples, Sets
 from pipeline.scores.judge import Judge, kept_judge
-from pipeline.scores.labels import classification_accuracy_score, trained_accuracy
+from pipeline.scores.lent import Means
 from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
 from pipeline.scores.naming import ALL_Z, not_measured
 from pipeline.scores.protocol import Reference, measure
@@ -39,25 +40,6 @@ if TYPE_CHECKING:
 _LEVEL_IMAGES, _ENTROPY_SAMPLES = 2000, 4000  # at most
 _DRAWN = 500  # whose noise `Stack.sample_uint8` draws at once
 _SAMPLED = 100  # sampled at once on a CPU
-Weights = tuple[dict[str, Tensor], str]  # and where they come from
-
-
-@dataclass(frozen=True)
-class Means:
-    """What an evaluation is lent. The weights' callables raise UserError where there are none.
-
-    kept: arrays that depend on real images; judges: the weights of judges trained here.
-    judge_weights: of a published judge by its kind; inception_weights: by path or address.
-    """
-
-    kept: Kept
-    judges: Kept
-    judge_weights: Callable[[str], Weights]
-    lpips_weights: Callable[[], Weights]
-    inception_weights: Callable[[str | None], Weights]
-    told: Told = unheard
-    device: str = "cpu"
-    precision: str = "auto"  # of the training of judges
 
 
 def stack_scores(
@@ -73,40 +55,61 @@ def stack_scores(
     lpips, missing = lpips_for(settings, means)
     found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
     assert found.real_diversity is not None
-    means.told("the levels, one by one", 0, 0)
-    count = settings.num_samples
-    studies = [
-        [
-            *noise_diversity(stack, judge, found.real_diversity, seed),
-            *_tried("variance", partial(variance_scores, stack, real, seed)),
-            *_tried(
-                "frechet",
-                partial(level_scores, stack, real, judge, min(_LEVEL_IMAGES, count), seed),
-                level=0,
-                given="independent",
-                judge=judge.name,
-                space="features",
-            ),
-            *entropy_scores(stack, seed, min(_ENTROPY_SAMPLES, count)),
-        ]
-        for seed in settings.seeds
-    ]
-    of_stack = [combine(list(same), seeds=settings.seeds) for same in zip(*studies, strict=True)]
-    costly = _costly(samples, real, settings, means)
+    of_stack = _studied(stack, samples, real, judge, found.real_diversity, settings, means)
+    standard = _standard(samples, real, settings, means)
     facts = {
         "batch_norm": settings.batch_norm,
         "ema": averaging(stack),
         "asked": "classes as often as in training",
     }
-    return [s.with_protocol(**facts) for s in (*found.scores, *missing, *of_stack, *costly)]
+    return [s.with_protocol(**facts) for s in (*found.scores, *missing, *of_stack, *standard)]
 
 
-def _tried(metric: str, study: Callable[[], list[Score]], **place: Any) -> list[Score]:
-    """A study's scores, or a row that says why the held-out images do not suffice for it."""
-    try:
-        return study()
-    except ValueError as error:  # of sgan.metrics: too few images, or none that differ
-        return [not_measured(metric, str(error), **place)]
+def _studied(
+    stack: Stack,
+    samples: Sequence[Samples],
+    real: RealImages,
+    judge: Judge,
+    diversity: RealDiversity,
+    settings: EvaluateConfig,
+    means: Means,
+) -> list[Score]:
+    """What is asked of the levels one by one, and CAS; side by side, each on a thread."""
+    count, some = settings.num_samples, settings.seeds[: settings.study_seeds]
+    images, space = min(_LEVEL_IMAGES, count), {"judge": judge.name, "space": "features"}
+    of_levels = partial(level_scores, stack, real, judge, images)
+    of_entropy = partial(entropy_scores, stack, count=min(_ENTROPY_SAMPLES, count))
+    studies: list[tuple[tuple[int, ...], Callable[[int], list[Score]]]] = [
+        (settings.seeds, partial(noise_diversity, stack, judge, diversity)),
+        (some, _tried("variance", partial(variance_scores, stack, real))),
+        (some, _tried("frechet", of_levels, level=0, given="independent", **space)),
+        (some, of_entropy),
+    ]
+    work: list[Callable[[], list[Score]]] = [partial(cas, samples, real, settings, means)]
+    work += [partial(study, seed) for seeds, study in studies for seed in seeds]
+    if settings.cas:  # before the threads: it is computed on a number of its own, and kept
+        cas_ceiling(Sets(count, some), real, settings, means)
+    means.told("the levels, one by one, and CAS", 0, 0)
+    of_samples, *done = side_by_side(lambda each: each(), work)
+    scores = []
+    for seeds, _ in studies:
+        each, done = done[: len(seeds)], done[len(seeds) :]
+        scores += [combine(list(same), seeds=seeds) for same in zip(*each, strict=True)]
+    return scores + of_samples
+
+
+def _tried(
+    metric: str, study: Callable[[int], list[Score]], **place: Any
+) -> Callable[[int], list[Score]]:
+    """A study whose scores are a row that says why, where the held-out images do not suffice."""
+
+    def scores(seed: int) -> list[Score]:
+        try:
+            return study(seed)
+        except ValueError as error:  # of sgan.metrics: too few images, or none that differ
+            return [not_measured(metric, str(error), **place)]
+
+    return scores
 
 
 def sample_scores(
@@ -117,7 +120,8 @@ def sample_scores(
     labelled = samples[0].labels is not None
     lpips, missing = lpips_for(settings, means) if labelled else (None, [])
     found = in_domain(samples, real, judge, means.kept, lpips=lpips, **_common(settings, means))
-    return [*found.scores, *missing, *_costly(samples, real, settings, means)]
+    costly = [*cas(samples, real, settings, means), *_standard(samples, real, settings, means)]
+    return [*found.scores, *missing, *costly]
 
 
 def drawn_sets(stack: Stack, settings: EvaluateConfig, real: RealImages) -> list[Samples]:
@@ -212,26 +216,16 @@ def lpips_for(settings: EvaluateConfig, means: Means) -> tuple[Lpips | None, lis
         return None, [not_measured("diversity", str(error), **place)]
 
 
-def _costly(
-    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
-) -> list[Score]:
-    """CAS (which needs labels) and the scores on the Inception trunk, as far as asked for."""
-    scores = []
-    if settings.cas and samples[0].labels is not None:
-        scores.append(_cas(samples, real, settings, means))
-    if settings.inception:
-        scores += _standard(samples, real, settings, means)
-    return scores
-
-
 def _standard(
     samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
 ) -> list[Score]:
-    """By Inception, against all training images as published FIDs are, or against the first
-    `inception_images`; or rows that say why not.
+    """By Inception where it is asked for, against all training images as published FIDs are, or
+    against the first `inception_images`; or rows that say why not.
 
     Cost on two cores: 14 to 20 images a second.
     """
+    if not settings.inception:
+        return []
     try:
         trunk = inception_for(settings, means)
     except UserError as error:
@@ -252,67 +246,3 @@ def published(settings: EvaluateConfig, means: Means) -> dict[str, Any]:
     told, neighbours = means.told, settings.neighbours
     reference = Reference(drawn=False, limit=settings.inception_images)
     return {"reference": reference, "neighbours": neighbours, "told": told}
-
-
-def _cas(
-    samples: Sequence[Samples], real: RealImages, settings: EvaluateConfig, means: Means
-) -> Score:
-    """CAS of each set, beside what as many real training images reach."""
-    sets = Sets.of(samples)
-    reached = cas_ceiling(sets, real, settings, means)
-    found = [
-        classification_accuracy_score(
-            one.images,
-            one.labels,
-            real.test_images,
-            real.test_labels,
-            real.classes,
-            ceiling=reached,
-            **_cas_training("CAS", index, sets, settings, means),
-        )
-        for index, one in enumerate(samples)
-        if one.labels is not None
-    ]
-    return combine(found, seeds=list(sets.seeds))
-
-
-def cas_ceiling(
-    sets: Sets, real: RealImages, settings: EvaluateConfig, means: Means
-) -> list[float]:
-    """The accuracy that as many real training images as samples reach, for each set; kept."""
-    count = sets.count
-    rows = np.random.default_rng(0).permutation(len(real.train_images))[:count]
-
-    def compute() -> dict[str, np.ndarray]:
-        images, labels = real.train_images[rows], real.train_labels[rows]
-        found = [
-            trained_accuracy(
-                images,
-                labels,
-                real.test_images,
-                real.test_labels,
-                len(real.classes),
-                **_cas_training("CAS, real images", index, sets, settings, means),
-            )[0]
-            for index in range(len(sets.seeds))
-        ]
-        return {"accuracy": np.array(found)}
-
-    code = classification_accuracy_score.__module__
-    recipe = f"{count}:{settings.cas_epochs}:{len(sets.seeds)}:{means.precision}"
-    name = f"cas:{real.identity}:{len(real.classes)}:{recipe}"
-    return means.kept(code, name, compute)["accuracy"].tolist()
-
-
-def _cas_training(
-    what: str, index: int, sets: Sets, settings: EvaluateConfig, means: Means
-) -> dict[str, Any]:
-    """How the classifier of the set `index` is trained."""
-    epochs = settings.cas_epochs
-    each = int(sets.count * epochs)
-
-    def heard(done: int, _: int, loss: float) -> None:
-        means.told(what, index * each + min(done, each), each * len(sets.seeds))
-
-    place = {"device": means.device, "precision": means.precision}
-    return {"epochs": epochs, "seed": index, "progress": heard, **place}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.scores.cifar10_weights import cifar10_state
-from pipeline.scores.evaluation import Means
 from pipeline.scores.feature_cache import FEATURES, FeatureCache, StoredCache
 from pipeline.scores.inception_weights import inception_state
 from pipeline.scores.inputs import Kept, Told, unheard
+from pipeline.scores.lent import Means
 from pipeline.scores.lpips_weights import lpips_state
 from pipeline.storage.store import Storage
 from pipeline.threads import on_threads_each

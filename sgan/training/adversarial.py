@@ -37,6 +37,8 @@ class AdversarialTask:
             lowest level's count.
         joint: h_{i+1} from the generator above instead of the encoder.
         lower_weight: share of level i's gradient that reaches G_{i+1} (joint only).
+        encoder_share: share of a batch that is conditioned by the encoder all the same (joint
+            only; not what batch norm's statistics are taken of in the end).
         device: where everything lives.
         comm: the other workers on this part.
     """
@@ -48,13 +50,14 @@ class AdversarialTask:
         *,
         joint: bool = False,
         lower_weight: float = 0.0,
+        encoder_share: float = 0.0,
         device: torch.device | None = None,
         comm: Comm | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
         self.comm = comm or Comm()
         self.settings = dict(settings)
-        self.joint, self.lower_weight = joint, lower_weight
+        self.joint, self.lower_weight, self.encoder_share = joint, lower_weight, encoder_share
         self.stack = stack.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.comm.broadcast_(t for t in stack.levels.state_dict().values())
         lowest = self.settings[stack.active[0]]
@@ -96,7 +99,7 @@ class AdversarialTask:
         torch.manual_seed(mix(self.seed, index, self.comm.rank))
         self._set_learning_rates(index)
         with precision.autocast(self.dtype, self.device):
-            fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
+            fakes = self._generate(batch)
             d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
         d_terms = self._minimise(d_terms, "loss_d", self.discriminators, "d")
 
@@ -106,12 +109,15 @@ class AdversarialTask:
             for k in range(count):
                 with precision.autocast(self.dtype, self.device):
                     if k or not self.reuse_fakes:
-                        fakes = step.generate(self.stack, batch, self.joint, self.lower_weight)
+                        fakes = self._generate(batch)
                     g_terms = step.generator_losses(self.stack, self.settings, fakes)
                 g_terms = self._minimise(g_terms, "loss_g", self.generators, "g")
         for average in self.averages.values():
             average.update(self.batch_size)
         return d_terms | g_terms
+
+    def _generate(self, batch: Batch) -> dict[int, step.Fake]:
+        return step.generate(self.stack, batch, self.joint, self.lower_weight, self.encoder_share)
 
     def _minimise(
         self, terms: Mapping[str, Tensor], total: str, nets: Iterable[nn.Module], role: str
@@ -185,7 +191,7 @@ class AdversarialTask:
             norm.momentum = None
         torch.manual_seed(mix(self.seed, 2**20, self.comm.rank))
         for batch in batches:
-            step.generate(self.stack, batch, self.joint, self.lower_weight)
+            step.generate(self.stack, batch, self.joint)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 

@@ -75,7 +75,13 @@ def joint(
         for i in stack.active:
             fill(stack.level(i), levels[i], f"the weights of level {i} do not fit this stack")
     return AdversarialTask(
-        stack, adapted, joint=True, lower_weight=settings.lower_weight, device=device, comm=comm
+        stack,
+        adapted,
+        joint=True,
+        lower_weight=settings.lower_weight,
+        encoder_share=settings.encoder_share,
+        device=device,
+        comm=comm,
     )
 
 

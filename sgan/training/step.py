@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from sgan import losses
@@ -35,11 +36,14 @@ def scale_gradient(h: Tensor, weight: float) -> Tensor:
     return h.detach() + weight * (h - h.detach())
 
 
-def generate(stack: Stack, batch: Batch, joint: bool, lower_weight: float = 0.0) -> dict[int, Fake]:
+def generate(
+    stack: Stack, batch: Batch, joint: bool, lower_weight: float = 0.0, encoder_share: float = 0.0
+) -> dict[int, Fake]:
     """ĥ_i of every active level, top down.
 
     Independent: each from the encoder's h_{i+1}. Joint: each from ĥ_{i+1} of the level above,
-    whose generator receives `lower_weight` of the gradient. The top level always takes y.
+    whose generator receives `lower_weight` of the gradient, but for the first `encoder_share` of
+    the batch, which takes the encoder's. The top level always takes y.
     """
     fakes: dict[int, Fake] = {}
     for i in reversed(stack.active):
@@ -48,6 +52,8 @@ def generate(stack: Stack, batch: Batch, joint: bool, lower_weight: float = 0.0)
             cond = batch.y
         elif joint:
             cond = scale_gradient(fakes[i + 1].h, lower_weight)
+            if own := round(encoder_share * len(cond)):
+                cond = torch.cat([batch.hidden[i + 1][:own].to(cond.dtype), cond[own:]])
         else:
             cond = batch.hidden[i + 1]
         z = level.draw_z(len(batch.y))

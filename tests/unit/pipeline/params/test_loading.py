@@ -78,16 +78,16 @@ UNKNOWN = [
         "joint.enable",
         True,
         "joint.enable: unknown key; did you mean 'enabled'? allowed: enabled, init, total_images, "
-        "batch_size, lower_weight, lr_g, lr_d, lr_schedule, dropout, instance_noise, hidden_noise, "
-        "precision, g_steps, reuse_fakes, seed, workers, batch_norm",
+        "batch_size, lower_weight, encoder_share, lr_g, lr_d, lr_schedule, dropout, "
+        "instance_noise, hidden_noise, precision, g_steps, reuse_fakes, seed, workers, batch_norm",
     ),
     (
         "evaluate.num_sample",
         500,
         "evaluate.num_sample: unknown key; did you mean 'num_samples'? allowed: num_samples, "
-        "seeds, batch_norm, judge, judge_epochs, judge_seed, neighbours, memory_images, cas, "
-        "cas_epochs, lpips, inception, inception_images, inception_weights, grid_columns, "
-        "log_model",
+        "seeds, study_seeds, batch_norm, judge, judge_epochs, judge_seed, neighbours, "
+        "memory_images, cas, cas_epochs, lpips, inception, inception_images, inception_weights, "
+        "grid_columns, log_model",
     ),
     (
         "runtime.devices",
@@ -190,6 +190,7 @@ IMPOSSIBLE = [
         ["fc", "conv2"],
         "encoder.cut = ['fc', 'conv2']: must be a subset, in order, of ['conv1', 'conv2', 'fc']",
     ),
+    ("joint.encoder_share", -0.1, "joint.encoder_share = -0.1: must be >= 0 and <= 1"),
     ("joint.lower_weight", 1.5, "joint.lower_weight = 1.5: must be >= 0 and <= 1"),
     ("joint.lr_g", 0, "joint.lr_g = 0: must be > 0 and <= 1"),
     ("joint.g_steps", [], f"joint.g_steps = []: must be {G_STEPS}"),

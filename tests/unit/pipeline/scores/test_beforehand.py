@@ -11,11 +11,14 @@ from pipeline.params.settings import EvaluateConfig
 from pipeline.scores.beforehand import do_beforehand, is_done
 from pipeline.scores.evaluation import sample_scores
 from pipeline.scores.inputs import RealImages, Samples, Told, unheard
-from pipeline.scores.means import Means, means
+from pipeline.scores.lent import Means
+from pipeline.scores.means import means
 from pipeline.storage.store import Storage
 from pipeline.threads import on_threads
 
-SETTINGS = EvaluateConfig(num_samples=100, judge_epochs=1.0, cas_epochs=1.0, memory_images=50)
+SETTINGS = EvaluateConfig(
+    num_samples=100, seeds=(1,), judge_epochs=1.0, cas_epochs=1.0, memory_images=50
+)
 
 
 def lent(folder: Path, told: Told = unheard) -> Means:

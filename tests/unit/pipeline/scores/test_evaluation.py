@@ -9,11 +9,10 @@ import torch
 from pipeline.code import closure
 from pipeline.errors import UserError
 from pipeline.params.settings import EvaluateConfig
-from pipeline.scores import diversity, evaluation, labels, levelwise
+from pipeline.scores import diversity, levelwise
 from pipeline.scores.asked import asked
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
-    Means,
     averaging,
     draw,
     drawn_sets,
@@ -24,6 +23,7 @@ from pipeline.scores.evaluation import (
 )
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages, Samples
+from pipeline.scores.lent import Means, Weights
 from pipeline.scores.similarity import Lpips
 from pipeline.threads import on_threads
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
@@ -36,7 +36,7 @@ MOVING = ("storage", "parts", "tracking", "report", "experiments", "execution", 
 OURS = ("feature_cache", "means", "prepared", "shown", "wheels", "headline", "studies")
 
 
-def none(*_: object) -> evaluation.Weights:
+def none(*_: object) -> Weights:
     raise UserError("no source answered")
 
 
@@ -132,32 +132,6 @@ def test_lpips_is_used_where_its_weights_are(few: RealImages, lent: Means, lpips
     rows = sample_scores(images, few, replace(SETTINGS, lpips=True), bring)
     score = next(row for row in rows if row.key == "diversity_lpips")
     assert score.judge == Lpips.name and score.protocol["weights"] == "a package"
-
-
-def test_cas_over_two_sets_and_its_ceiling_from_the_cache(
-    few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = replace(SETTINGS, cas=True, cas_epochs=3.0)
-    parts = [slice(0, 100), slice(100, 200)]
-    sets = [Samples(few.train_images[p], few.train_labels[p], i) for i, p in enumerate(parts)]
-    said: list[tuple[str, int, int]] = []
-    heard = replace(lent, told=lambda *one: said.append(one))
-    (score,) = evaluation._costly(sets, few, settings, heard)
-    assert score.key == "cas" and score.repeats == 2 and score.sd is not None
-    assert score.real is not None and score.real_sd is not None
-    assert score.value == pytest.approx(score.real, abs=0.2)
-    assert score.protocol["seeds"] == [0, 1] and score.n == 100
-    assert {what for what, *_ in said} == {"CAS, real images", "CAS"}
-    assert {total for *_, total in said} == {600}
-
-    trained: list[int] = []
-    train = labels.train_judge
-    monkeypatch.setattr(
-        labels, "train_judge", lambda *a, **k: trained.append(k["seed"]) or train(*a, **k)
-    )
-    (again,) = evaluation._costly(sets, few, settings, heard)
-    assert (again.value, again.real) == (score.value, score.real)
-    assert trained == [0, 1]  # the samples only
 
 
 def test_a_published_judge_that_cannot_be_had(few: RealImages, lent: Means) -> None:

@@ -44,6 +44,25 @@ def joint_fakes(stack: Stack, batch: Batch, weight: float, seed: int = 3) -> dic
     return step.generate(stack, batch, joint=True, lower_weight=weight)
 
 
+def test_a_share_of_joint_conditions_stays_the_encoder_s(make_stack, make_batch) -> None:
+    """Rows up to the share from E, which send no gradient up; the others from G_1. All of it from E
+    is a level's own training."""
+    stack = make_stack()
+    batch = make_batch(stack)
+    torch.manual_seed(3)
+    fakes = step.generate(stack, batch, joint=True, lower_weight=1.0, encoder_share=0.5)
+    half = len(batch.y) // 2
+    torch.testing.assert_close(fakes[0].cond[:half], batch.hidden[1][:half])
+    torch.testing.assert_close(fakes[0].cond[half:], fakes[1].h[half:])
+    (up,) = torch.autograd.grad(fakes[0].cond.square().sum(), fakes[1].h, retain_graph=True)
+    assert not up[:half].any() and up[half:].any()
+    fakes = {}
+    for joint in (True, False):
+        torch.manual_seed(3)
+        fakes[joint] = step.generate(stack, batch, joint, lower_weight=1.0, encoder_share=1.0)
+    torch.testing.assert_close(fakes[True][0].h, fakes[False][0].h, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("joint", [False, True])
 def test_a_d_phase_leaves_g_and_e_without_gradient(joint: bool, make_stack, make_batch) -> None:
     stack = make_stack()
