@@ -13,8 +13,6 @@ share the work between two processes.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,27 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.judged import SHOWN, Bench, append, fit, rows
 from pipeline import paths
-from pipeline.data.batches import batches
-from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage, opened
-from pipeline.scores.asked import asked
-from pipeline.scores.evaluation import draw, judge_for
-from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
-from pipeline.scores.indomain import in_domain
-from pipeline.scores.inputs import RealImages
-from pipeline.scores.judge import Judge
-from pipeline.scores.lent import Means
-from pipeline.scores.levelwise import noise_diversity
-from pipeline.scores.means import means
-from pipeline.scores.prepared import real_images
 from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training.assembly import independent
-from sgan.training.loop import Hooks, train
 from sgan.weights import load_encoder, load_levels_into
-
-SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_own_z", "seconds")
 
 
 def variants(images: int) -> dict[str, dict[str, Any]]:
@@ -66,47 +50,26 @@ def variants(images: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def run(
-    stage: Stage,
-    real: RealImages,
-    judge: Judge,
-    lent: Means,
-    level: int,
-    settings: LevelConfig,
-    count: int,
-) -> dict[str, float]:
+def run(stage: Stage, bench: Bench, level: int, settings: LevelConfig) -> dict[str, float]:
     """Train one level with `settings`, stack it with the other trained ones, judge samples."""
     encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS))
     config = stage.stack_config()
     levels = tuple(settings if i == level else old for i, old in enumerate(config.levels))
     config = replace(config, levels=levels)
     task = independent(config, level, encoder.state_dict())
-    upper, y = columns_of(stage.path(paths.FEATURES_FILE), task.hidden_needed)
-    data, here = str(stage.path(paths.DATA)), torch.device("cpu")
-    in_order = batches(task, data, upper, y, device=here, resident_bytes=2**31)
-    began = time.monotonic()
-    train(task, in_order, Hooks(report_every=100))
-    seconds = time.monotonic() - began
+    seconds = fit(stage, task)
     stack = Stack(config).set_encoder(encoder.state_dict())
     for i in stack.active:
         if i != level:
             load_levels_into(stack, stage.path(paths.level_weights(i)))
     stack.level(level).load_state_dict(task.stack.level(level).state_dict())
-    stack.eval()
-    y = asked(real.frequencies, 0, count)
-    found = in_domain([draw(stack, y, settings.seed)], real, judge, lent.kept)
-    assert found.real_diversity is not None
-    scores = [*found.scores, *noise_diversity(stack, judge, found.real_diversity)]
-    own_z = Headline("", "diversity", space="pixels", varies=f"z_{level}")
-    shown = {"fid_judge": FID, "gan_test": GAN_TEST, "diversity_pixels": DIVERSITY}
-    values = {name: one.value(scores) for name, one in shown.items()}
-    return {**values, "diversity_own_z": own_z.value(scores), "seconds": seconds}
+    return {**bench.values(stack.eval(), settings.seed, level), "seconds": seconds}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(found: list[dict[str, Any]]) -> str:
     """Markdown: a row per variant; mean ± sd, and the paired difference of FID to base."""
     by_variant: dict[str, dict[int, dict[str, float]]] = {}
-    for row in rows:
+    for row in found:
         by_variant.setdefault(row["variant"], {})[row["seed"]] = row["values"]
     base = by_variant.get("base", {})
     lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus base |"]
@@ -149,29 +112,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     changes = variants(arguments.images)
     ours = {"level": arguments.level, "images": arguments.images, "samples": arguments.samples}
     jobs = [(name, seed) for seed in arguments.seeds for name in arguments.only]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.touch()
     with opened(f"recipe-ab-{index}") as stage:
-        real, lent = real_images(stage.path(paths.DATA)), means(stage.storage(), threads=1)
-        judge = judge_for(real, stage.params.evaluate, lent)
+        bench = Bench.of(stage, arguments.samples)
         for number, (name, seed) in enumerate(jobs):
-            done = [(row["variant"], row["seed"]) for row in _rows(arguments.out, ours)]
+            done = [(row["variant"], row["seed"]) for row in rows(arguments.out, ours)]
             if number % parts != index or (name, seed) in done:
                 continue
             changed = changes[name] | {"seed": seed, "total_images": arguments.images}
             settings = replace(stage.params.levels[arguments.level], **changed)
-            values = run(stage, real, judge, lent, arguments.level, settings, arguments.samples)
-            with open(arguments.out, "a", encoding="utf-8") as file:
-                row = {**ours, "variant": name, "seed": seed, "values": values}
-                file.write(json.dumps(row) + "\n")
+            values = run(stage, bench, arguments.level, settings)
+            append(arguments.out, {**ours, "variant": name, "seed": seed, "values": values})
             print(f"{number + 1}/{len(jobs)} {name}, seed {seed}: {values}", flush=True)
-    print(table(_rows(arguments.out, ours)))
-
-
-def _rows(path: Path, wanted: dict[str, int]) -> list[dict[str, Any]]:
-    """The runs of the same level and size that the file holds."""
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    return [row for row in rows if wanted.items() <= row.items()]
+    print(table(rows(arguments.out, ours)))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
 from sgan.training.seeds import mix
+from sgan.training.step import Fake
 from sgan.training.terms import require_finite, total_loss
 
 # After averaging, batch-norm statistics are taken over this many batches.
@@ -116,7 +117,7 @@ class AdversarialTask:
             average.update(self.batch_size)
         return d_terms | g_terms
 
-    def _generate(self, batch: Batch) -> dict[int, step.Fake]:
+    def _generate(self, batch: Batch) -> dict[int, Fake]:
         return step.generate(self.stack, batch, self.joint, self.lower_weight, self.encoder_share)
 
     def _minimise(

@@ -1,5 +1,6 @@
 """Every benchmark runs, at the tiniest size: so that none rots. Their figures say nothing here."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -81,6 +82,25 @@ def test_recipe_ab_trains_a_level_and_keeps_its_row(tmp_path: Path) -> None:
     assert '"fid_judge"' in line
     recipe_ab.main(arguments)
     assert out.read_text().splitlines() == [line]
+
+
+@pytest.mark.usefixtures("untrained")
+def test_joint_ab_pairs_a_variant_with_levels_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks import joint_ab
+
+    out, half = tmp_path / "ab.jsonl", "half of h_{i+1} the encoder's"
+    size = ["--images", "100", "200", "--joint", "100", "--seeds", "1", "--samples", "100"]
+    arguments = [*size, "--only", half, "--out", str(out)]
+    joint_ab.main(arguments)
+    lines = out.read_text().splitlines()
+    assert [json.loads(line)["variant"] for line in lines] == [joint_ab.ALONE, half]
+    capsys.readouterr()
+    joint_ab.main(arguments)
+    assert out.read_text().splitlines() == lines
+    head, _, *table = capsys.readouterr().out.splitlines()
+    assert head.startswith("| variant | seeds |") and len(table) == 2
 
 
 def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
