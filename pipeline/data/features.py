@@ -78,7 +78,8 @@ def _open(path: str | Path) -> "pa.RecordBatch":
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Run `dvc repro features` first.") from None
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: truncated or damaged features ({error}). {REPAIR}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: truncated or damaged features ({reason}). {REPAIR}") from error
     return batch
 
 

@@ -1,6 +1,5 @@
 """The manifest of a sharded data set: what is in each shard, and what the data is."""
 
-import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +83,9 @@ class Manifest:
 
         try:
             return cls._from_table(pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False))
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{address}: damaged manifest ({error}). {REPAIR}") from error
+        except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{address}: damaged manifest ({reason}). {REPAIR}") from error
 
     @classmethod
     def _from_table(cls, table: "pa.Table") -> "Manifest":
@@ -98,7 +98,7 @@ class Manifest:
             splits.setdefault(row["split"], []).append(shard)
             added = np.asarray(row["class_counts"], dtype=np.int64)
             counts[row["split"]] = counts.get(row["split"], 0) + added
-        mean = np.frombuffer(base64.b64decode(about["mean_image"]), "<f4").reshape(shape)
+        mean = np.frombuffer(table["mean_image"][0].as_py(), "<f4").reshape(shape)
         return cls(
             name=about["name"],
             classes=tuple(json.loads(about["classes"])),

@@ -1,6 +1,5 @@
 """Writing the shards and their manifest: the same data, the same bytes, whatever its source."""
 
-import base64
 import hashlib
 import io
 import json
@@ -131,6 +130,8 @@ def to_parquet(
         for split, shards in manifest.splits.items()
         for shard, counts in zip(shards, class_counts[split], strict=True)
     ]
+    # A value of the table, not of its metadata, whose size is bounded: it grows with the pixels.
+    rows[0]["mean_image"] = manifest.mean.astype("<f4").tobytes()
     channels, height, width = manifest.image_shape
     about = {
         "name": manifest.name,
@@ -140,7 +141,6 @@ def to_parquet(
         "width": str(width),
         "data_digest": manifest.data_digest,
         "provenance": json.dumps(manifest.provenance, sort_keys=True),
-        "mean_image": base64.b64encode(manifest.mean.astype("<f4").tobytes()).decode(),
     }
     schema = pa.schema(
         [
@@ -149,6 +149,7 @@ def to_parquet(
             ("count", pa.int64()),
             ("sha256", pa.string()),
             ("class_counts", pa.list_(pa.int64())),
+            ("mean_image", pa.large_binary()),
         ],
         metadata=about,
     )

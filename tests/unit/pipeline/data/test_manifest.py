@@ -61,6 +61,17 @@ def test_the_mean_image_is_the_caller_s_own() -> None:
     assert MANIFEST.mean.max() == 1
 
 
+def test_what_grows_with_the_pixels_is_not_in_the_metadata(tmp_path: Path) -> None:
+    """Readers bound a Parquet file's metadata; a photo's mean image may be larger."""
+    import pyarrow.parquet as pq
+
+    mean = np.random.default_rng(0).random((3, 3000, 3000), dtype=np.float32)
+    large = replace(MANIFEST, image_shape=mean.shape, mean=mean)
+    to_parquet(large, PER_SHARD, tmp_path / FILE)
+    np.testing.assert_array_equal(Manifest.load(tmp_path).mean, mean)
+    assert pq.read_metadata(tmp_path / FILE).serialized_size < 10_000
+
+
 def test_a_manifest_that_is_not_there_says_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"manifest.parquet does not exist. Run `dvc repro prep"):
         Manifest.load(tmp_path)
@@ -69,8 +80,9 @@ def test_a_manifest_that_is_not_there_says_what_makes_it(tmp_path: Path) -> None
 @pytest.mark.parametrize("cut", [0, 4, 200])
 def test_a_damaged_manifest_says_how_to_mend_it(folder: Path, cut: int) -> None:
     (folder / FILE).write_bytes((folder / FILE).read_bytes()[:cut])
-    with pytest.raises(UserError, match=r"damaged manifest .* Run `dvc repro -f prepare`"):
+    with pytest.raises(UserError, match=r"damaged manifest .* Run `dvc repro -f prepare`") as told:
         Manifest.load(folder)
+    assert "\n" not in str(told.value)
 
 
 def test_a_parquet_file_of_something_else_is_damaged_too(tmp_path: Path) -> None:
