@@ -15,6 +15,7 @@ from sgan.architectures.blocks import (
     init_normal,
     scaled,
 )
+from sgan.architectures.grey import FromGrey, ToGrey
 from sgan.config import ImageConfig
 
 
@@ -25,7 +26,7 @@ def point_shapes(image: ImageConfig, width: int) -> dict[str, tuple[int, ...]]:
 
 def encoder_units(image: ImageConfig, width: int) -> list[tuple[str, nn.Sequential]]:
     """E: conv5 32, pool2, conv5 32, pool2, fc 256, fc K; valid convolutions, ReLU."""
-    conv1 = nn.Sequential(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2))
+    conv1 = nn.Sequential(FromGrey(32, 5), nn.ReLU(), nn.MaxPool2d(2))
     conv2 = nn.Sequential(nn.Conv2d(32, 32, 5), nn.ReLU(), nn.MaxPool2d(2))
     fc = nn.Sequential(nn.Flatten(), nn.Linear(32 * 4 * 4, 256), nn.ReLU())
     head = nn.Sequential(nn.Flatten(), nn.Linear(256, image.num_classes))
@@ -52,7 +53,7 @@ def image_generator(cond: int, z_dim: int, width: float = 1.0) -> ConditionedGen
         *deconv(wide, wide, stride=2),
         *deconv(wide, thin, stride=1),
         *deconv(thin, thin, stride=2),
-        nn.ConvTranspose2d(thin, 1, 5),
+        ToGrey(thin, 5),
         nn.Sigmoid(),
     )
     embed_z = nn.Sequential(*dense(z_dim, 128))
@@ -76,8 +77,11 @@ def image_discriminator(heads: HeadConfig) -> Discriminator:
     """D_0, Q_0: conv5 stride 2 of 32, 64, 128, fc 256, one dense layer per head."""
     layers: list[nn.Module] = [InstanceNoise(heads.noise)]
     first, second, third, units = map(scaled(heads.width), (32, 64, 128, 256))
-    for inputs, outputs in ((1, first), (first, second), (second, third)):
-        layers += [nn.Conv2d(inputs, outputs, 5, 2, 2), nn.LeakyReLU(0.2)]
-        layers += [nn.Dropout(heads.dropout)]
+    for layer in (
+        FromGrey(first, 5, 2, 2),
+        nn.Conv2d(first, second, 5, 2, 2),
+        nn.Conv2d(second, third, 5, 2, 2),
+    ):
+        layers += [layer, nn.LeakyReLU(0.2), nn.Dropout(heads.dropout)]
     layers += [nn.Flatten(), nn.Linear(third * 4 * 4, units), nn.LeakyReLU(0.2)]
     return dense_heads(nn.Sequential(*layers), units, heads)
