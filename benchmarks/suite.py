@@ -4,6 +4,7 @@ The budgets are at most ten minutes together, and stand for two cores without ot
 benchmark takes about a third of its own. Left out, because they take longer or need more:
 
     recipe_ab           trains a level of a trained project for each row: a minute or more each
+    joint_ab            trains whole stacks for each seed: some minutes each
     time_to_quality     trains four methods thirteen times for each seed: an hour each
     train_npz           trains a whole stack: on a GPU, in minutes to hours
 """

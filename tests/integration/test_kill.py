@@ -16,7 +16,7 @@ from pipeline.processes import is_alive
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 BATCH = 100
-LEVELS = {"level0": 16_000, "level1": 50_000}  # images; some 8 s and more on a core each
+LEVELS = {"level0": 16_000, "level1": 60_000}  # images; some 8 s and more on a core each
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:

@@ -9,7 +9,7 @@ from benchmarks.__main__ import run
 from benchmarks.report import ROOT
 from benchmarks.suite import SET
 
-OWN = {"__main__", "report", "suite", "contenders", "dcgan"}  # no scripts
+OWN = {"__main__", "report", "suite", "contenders", "dcgan", "judged"}  # no scripts
 
 
 def test_the_budgets_are_ten_minutes_together() -> None:
