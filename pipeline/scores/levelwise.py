@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _GROUPS_PER_CLASS = 4
 _DRAWS = 25
 _SHARES_DRAWS = 8
+_AT_ONCE = 100
 SELF = "E, Q of the stack itself (self-consistency only)"
 
 
@@ -46,7 +48,7 @@ def level_scores(
     y = torch.from_numpy(real.test_labels[:count]).to(device)
     generator = torch.Generator(device).manual_seed(seed)
     h = _encode(stack, pixels)
-    sampled = stack.sample_hidden(y, generator=generator)
+    sampled = _above(stack, y, generator)
     other = _encode(stack, torch.from_numpy(real.train_images[: len(y)]).permute(0, 3, 1, 2))
     seen = [judge.features(x) for x in (real.test_images[:count], real.train_images[: len(y)])]
     h_judge, other_judge = (torch.from_numpy(features) for features in seen)
@@ -60,8 +62,7 @@ def level_scores(
             conditions["joint"] = sampled[i + 1]
         for source, cond in conditions.items():
             z = stack.level(i).draw_z(len(y), generator)
-            with torch.no_grad():
-                fake = stack.level(i).generate(cond, z)
+            fake = _by_parts(stack.level(i).generate, cond, z)
             scores += _recovered(stack, i, source, cond, z, fake, h, facts, by_e)
             if i > 0:
                 sets, by, said, space = (h[i], other[i], fake), SELF, by_e, ""
@@ -81,6 +82,25 @@ def level_scores(
     return scores
 
 
+def _above(stack: Stack, y: Tensor, generator: torch.Generator) -> dict[int, Tensor]:
+    """ĥ_i of every level above the lowest, from the top down."""
+    sampled: dict[int, Tensor] = {}
+    cond = y
+    for i in sorted(stack.active, reverse=True)[:-1]:
+        z = stack.level(i).draw_z(len(y), generator)
+        sampled[i] = cond = _by_parts(stack.level(i).generate, cond, z)
+    return sampled
+
+
+def _by_parts(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    """`work` of the rows, so many at once that their maps stay in a processor's cache."""
+    import torch
+
+    with torch.no_grad():
+        parts = zip(*(each.split(_AT_ONCE) for each in rows), strict=True)
+        return torch.cat([work(*part) for part in parts])
+
+
 def _pixels(stack: Stack, h0: Tensor) -> np.ndarray:
     images: np.ndarray = stack.encoder.to_pixels(h0).permute(0, 2, 3, 1).cpu().numpy()
     return images
@@ -98,13 +118,10 @@ def _recovered(
     by_e: dict[str, Any],
 ) -> list[Score]:
     """Q_i's recovery of z_i, and E_i's of the condition; beside the latter E_i's on real h_i."""
-    import torch
-
     from sgan.metrics.recovery import label_recovery, recovery_error
 
-    with torch.no_grad():
-        _, z_recovered = stack.level(i).discriminator(fake)
-        recovered, of_real = (stack.encoder.blocks[i](x) for x in (fake, h[i]))
+    z_recovered = _by_parts(lambda x: stack.level(i).discriminator(x)[1], fake)
+    recovered, of_real = (_by_parts(stack.encoder.blocks[i], x) for x in (fake, h[i]))
     place: dict[str, Any] = {"level": i, "given": source, "judge": SELF, "n": len(z)}
     explained = recovery_error(z_recovered, z).explained
     if stack.level(i).is_top:
@@ -163,7 +180,7 @@ def hierarchy(
         drawn = stack.level(i).draw_z(own, generator)
         z[i] = drawn if i == level else drawn.repeat_interleave(count, dim=0)
     groups = torch.arange(len(y)).repeat_interleave(count)
-    images = stack.sample_uint8(y.to(device).repeat_interleave(count), z)
+    images = stack.sample_uint8(y.to(device).repeat_interleave(count), z, batch_size=_AT_ONCE)
     return images.cpu().numpy(), groups.numpy()
 
 

@@ -287,10 +287,10 @@ def test_ablations_reuse_what_is_trained_and_go_on(project: Any) -> None:
     assert not (project.root / "artifacts" / "evaluate" / "none").exists()
     stored = json.loads((project.root / "docs" / "ablations-mnist_small.json").read_text())
     row = stored["table"][0]
-    assert (row["setting"], row["seeds"], row["images_of_g0"]) == ("no_joint", 1, 3000)
+    assert (row["setting"], row["seeds"], row["images_of_g0"]) == ("no_joint", 1, 4800)
     assert 0 <= row["GAN-test ↑"]["mean"] <= 1
     text = (project.root / "docs" / "ablations-mnist_small.md").read_text()
-    assert "| no joint stage | 1 | 3,000 |" in text
+    assert "| no joint stage | 1 | 4,800 |" in text
     project.commit("a commit in between")
     said = project.sgan("ablations", *options)
     assert "ablations: 1 done, 0 not yet" in said

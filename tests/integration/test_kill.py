@@ -15,7 +15,7 @@ from pipeline.processes import is_alive
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
-BATCH = 100
+BATCH = {"level0": 32, "level1": 100}
 LEVELS = {"level0": 16_000, "level1": 60_000}  # images; some 8 s and more on a core each
 
 
@@ -47,7 +47,7 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
         "nothing runs any more",
     )
 
-    reached = {name: max(project.checkpoint_steps(name)) * BATCH for name in LEVELS}
+    reached = {name: max(project.checkpoint_steps(name)) * BATCH[name] for name in LEVELS}
     assert all(0 < reached[name] < total for name, total in LEVELS.items())
     killed_ms = time.time() * 1000
     assert project.repro("levels") == ["levels"]

@@ -72,7 +72,7 @@ def test_tags_say_which_code_data_and_part(trained, parent, stages, levels):
     ("part", "metric", "images"),
     [
         ("encoder", "encoder/loss", 20_000),
-        ("level0", "level0/loss_g_adv", 3000),
+        ("level0", "level0/loss_g_adv", 4800),
         ("level1", "level1/loss_g_adv", 50_000),
         ("joint", "level0/loss_g_adv", 1500),
     ],
@@ -170,7 +170,7 @@ def test_runs_are_linked_downwards_too(parent, stages, levels):
 @pytest.mark.parametrize(
     ("part", "key", "last"),
     [
-        ("level0", "samples", 3000),
+        ("level0", "samples", 4800),
         ("level1", "features", 50_000),
         ("joint", "samples", 1500),
     ],
