@@ -1,5 +1,7 @@
 """Level-wise scores: at their floor where G returns real features, else far from it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -59,20 +61,34 @@ def encoded(stack: Stack, images: np.ndarray) -> list[Tensor]:
         return stack.encoder.encode(stack.encoder.to_h0(pixels))
 
 
+def in_turn(rows: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """A `generate` that gives these rows one after the other, from the first again at their end."""
+    given = 0
+
+    def generate(cond: Tensor, z: Tensor) -> Tensor:
+        nonlocal given
+        start = given % len(rows)
+        given += len(cond)
+        assert start + len(cond) <= len(rows)
+        return rows[start : start + len(cond)]
+
+    return generate
+
+
 def test_generators_that_return_real_features_are_at_the_floor(
     stack: Stack, real: RealImages, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training images in place of samples: every distance equals its own floor."""
     h = encoded(stack, real.train_images[:COUNT])
     for i in (0, 1):
-        monkeypatch.setattr(stack.level(i), "generate", lambda cond, z, i=i: h[i][: len(cond)])
+        monkeypatch.setattr(stack.level(i), "generate", in_turn(h[i]))
     scores = by_key(level_scores(stack, real, judge, COUNT))
     assert set(scores) == KEYS
     for key in (key for key in KEYS if "frechet" in key):
         assert scores[key].value == pytest.approx(scores[key].real, rel=1e-3), key
     own = encoded(stack, real.test_images[:COUNT])
     for i in (0, 1):
-        monkeypatch.setattr(stack.level(i), "generate", lambda cond, z, i=i: own[i][: len(cond)])
+        monkeypatch.setattr(stack.level(i), "generate", in_turn(own[i]))
     same = by_key(level_scores(stack, real, judge, COUNT))
     for key in (key for key in KEYS if "frechet" in key):
         assert same[key].value == pytest.approx(0, abs=1e-3), key
