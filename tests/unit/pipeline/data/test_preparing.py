@@ -66,7 +66,8 @@ def test_too_few_samples_for_the_classes_are_refused_before_decoding(tmp_path) -
 def test_batches_of_more_images_than_there_are_are_told_at_once(tmp_path) -> None:
     people.write("wrapped-folder", tmp_path / "data")  # 36 to train on, 4 held out
     said: list[str] = []
-    chosen = custom(tmp_path / "data", "nets=pyramid", "data.image_size=32", "joint.enabled=false")
+    small = ("nets=pyramid", "data.image_size=32", "joint.enabled=false")
+    chosen = custom(tmp_path / "data", *small, "levels.0.batch_size=100")
     made = prepare(chosen, tmp_path / "out", told=said.append)
     assert made.manifest.rows("train") == 36
     (line,) = (line for line in said if "batch_size" in line)

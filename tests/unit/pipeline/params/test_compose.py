@@ -36,7 +36,7 @@ ODD = [
 
 def test_compose_writes_a_file_that_says_what_it_is(tmp_path: Path) -> None:
     out = tmp_path / "params.yaml"
-    values = compose(["data=svhn", "stack=three_level"], out, conf=CONF)
+    values = compose(["data=svhn", "stack=three_level", "recipe=authors"], out, conf=CONF)
     assert out.read_text().startswith(HEADER)
     assert "g_steps: [[0.65, 1], [0.5, 3], [0.3, 5], [0.0, 7]]\n" in out.read_text()
     assert load(out).raw == from_values(values).raw
