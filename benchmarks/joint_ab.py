@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.judged import SHOWN, Bench, append, fit, rows
+from benchmarks.judged import SHOWN, Bench, append, by_variant, fit, rows, spread
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
 from sgan.config import JointConfig
@@ -91,26 +91,19 @@ class Pairs:
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Markdown: a row per variant; mean ± sd, the paired difference of FID to ALONE, and p."""
-    by_variant: dict[str, dict[int, dict[str, float]]] = {}
-    for row in found:
-        by_variant.setdefault(row["variant"], {})[row["seed"]] = row["values"]
-    alone = by_variant.get(ALONE, {})
+    by_name = by_variant(found)
+    alone = by_name.get(ALONE, {})
     lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus {ALONE} | p |"]
     lines.append("|---" * (len(SHOWN) + 4) + "|")
     for name in (ALONE, *VARIANTS):
-        runs = by_variant.get(name, {})
+        runs = by_name.get(name, {})
         if not runs:
             continue
-        cells = [_spread([run[key] for run in runs.values()]) for key in SHOWN]
+        cells = [spread([run[key] for run in runs.values()]) for key in SHOWN]
         paired = [runs[s]["fid_judge"] - alone[s]["fid_judge"] for s in runs if s in alone]
-        judged = [_spread(paired, "+"), _p(paired)] if paired and name != ALONE else ["", ""]
+        judged = [spread(paired, "+"), _p(paired)] if paired and name != ALONE else ["", ""]
         lines.append(f"| {name} | {len(runs)} | {' | '.join([*cells, *judged])} |")
     return "\n".join(lines)
-
-
-def _spread(values: Sequence[float], sign: str = "") -> str:
-    sd = np.std(values, ddof=1) if len(values) > 1 else 0.0
-    return f"{np.mean(values):{sign}.3f} ± {sd:.3f}"
 
 
 def _p(differences: Sequence[float]) -> str:

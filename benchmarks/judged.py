@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline import paths
@@ -88,3 +90,17 @@ def append(path: Path, row: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def by_variant(found: Sequence[dict[str, Any]]) -> dict[str, dict[int, dict[str, float]]]:
+    """The values of runs by their variant and seed."""
+    runs: dict[str, dict[int, dict[str, float]]] = {}
+    for row in found:
+        runs.setdefault(row["variant"], {})[row["seed"]] = row["values"]
+    return runs
+
+
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """mean ± sd, for a table; `sign` "+" shows the mean's."""
+    sd = np.std(values, ddof=1) if len(values) > 1 else 0.0
+    return f"{np.mean(values):{sign}.3f} ± {sd:.3f}"

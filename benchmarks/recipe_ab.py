@@ -18,10 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from benchmarks.judged import SHOWN, Bench, append, fit, rows
+from benchmarks.judged import SHOWN, Bench, append, by_variant, fit, rows, spread
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
 from sgan.config import LevelConfig
@@ -68,24 +67,17 @@ def run(stage: Stage, bench: Bench, level: int, settings: LevelConfig) -> dict[s
 
 def table(found: list[dict[str, Any]]) -> str:
     """Markdown: a row per variant; mean ± sd, and the paired difference of FID to base."""
-    by_variant: dict[str, dict[int, dict[str, float]]] = {}
-    for row in found:
-        by_variant.setdefault(row["variant"], {})[row["seed"]] = row["values"]
-    base = by_variant.get("base", {})
+    by_name = by_variant(found)
+    base = by_name.get("base", {})
     lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus base |"]
     lines.append("|---" * (len(SHOWN) + 3) + "|")
     for name in variants(0):
-        runs = by_variant.get(name)
+        runs = by_name.get(name)
         if not runs:
             continue
-        cells = []
-        for key in SHOWN:
-            values = np.array([run[key] for run in runs.values()])
-            spread = values.std(ddof=1) if len(values) > 1 else 0.0
-            cells.append(f"{values.mean():.3f} ± {spread:.3f}")
+        cells = [spread([run[key] for run in runs.values()]) for key in SHOWN]
         paired = [runs[s]["fid_judge"] - base[s]["fid_judge"] for s in runs if s in base]
-        spread = np.std(paired, ddof=1) if len(paired) > 1 else 0.0
-        change = f"{np.mean(paired):+.3f} ± {spread:.3f}" if paired and name != "base" else ""
+        change = spread(paired, "+") if paired and name != "base" else ""
         lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} | {change} |")
     return "\n".join(lines)
 

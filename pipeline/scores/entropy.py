@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.scores.levelwise import SELF
+from pipeline.scores.levelwise import AT_ONCE, SELF
 from pipeline.scores.naming import scored
 from pipeline.scores.score import Score
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sgan.stack import Stack
-
-_AT_ONCE = 100  # whose maps stay in a processor's cache
 
 
 def entropy_scores(stack: Stack, seed: int, count: int) -> list[Score]:
@@ -38,8 +36,8 @@ def entropy_scores(stack: Stack, seed: int, count: int) -> list[Score]:
     y = (torch.arange(count) // 2 % stack.config.image.num_classes).to(device)
     z = {i: stack.level(i).draw_z(count, generator) for i in top_down}
     parts = []
-    for start in range(0, count, _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
+    for start in range(0, count, AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
         parts.append(_read(stack, y[rows], {i: noise[rows] for i, noise in z.items()}))
     read = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     facts: dict[str, Any] = {"judge": SELF, "n": count}

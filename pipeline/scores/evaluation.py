@@ -26,7 +26,7 @@ from pipeline.scores.indomain import in_domain
 from pipeline.scores.inputs import RealImages, Samples, Sets
 from pipeline.scores.judge import Judge, kept_judge
 from pipeline.scores.lent import Means
-from pipeline.scores.levelwise import level_scores, noise_diversity, variance_scores
+from pipeline.scores.levelwise import AT_ONCE, level_scores, noise_diversity, variance_scores
 from pipeline.scores.naming import ALL_Z, not_measured
 from pipeline.scores.protocol import Reference, measure
 from pipeline.scores.score import Score, combine
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _LEVEL_IMAGES, _ENTROPY_SAMPLES = 2000, 4000  # at most
 _DRAWN = 500  # whose noise `Stack.sample_uint8` draws at once
-_SAMPLED = 100  # sampled at once on a CPU
 
 
 def stack_scores(
@@ -155,10 +154,10 @@ def _side_by_side(stack: Stack, y: Tensor, generator: torch.Generator) -> Tensor
     noise = {i: torch.cat(parts) for i, parts in z.items()}
 
     def images(start: int) -> Tensor:
-        rows = slice(start, start + _SAMPLED)
+        rows = slice(start, start + AT_ONCE)
         return stack.sample_uint8(y[rows], {i: drawn[rows] for i, drawn in noise.items()})
 
-    return torch.cat(list(side_by_side(images, range(0, len(y), _SAMPLED))))
+    return torch.cat(list(side_by_side(images, range(0, len(y), AT_ONCE))))
 
 
 def set_batch_norm(stack: Stack, mode: str) -> None:

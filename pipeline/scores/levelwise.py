@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _GROUPS_PER_CLASS = 4
 _DRAWS = 25
 _SHARES_DRAWS = 8
-_AT_ONCE = 100
+AT_ONCE = 100  # sampled at once on a CPU, in whose cache their maps then stay
 SELF = "E, Q of the stack itself (self-consistency only)"
 
 
@@ -97,7 +97,7 @@ def _by_parts(work: Callable[..., Tensor], *rows: Tensor) -> Tensor:
     import torch
 
     with torch.no_grad():
-        parts = zip(*(each.split(_AT_ONCE) for each in rows), strict=True)
+        parts = zip(*(each.split(AT_ONCE) for each in rows), strict=True)
         return torch.cat([work(*part) for part in parts])
 
 
@@ -180,7 +180,7 @@ def hierarchy(
         drawn = stack.level(i).draw_z(own, generator)
         z[i] = drawn if i == level else drawn.repeat_interleave(count, dim=0)
     groups = torch.arange(len(y)).repeat_interleave(count)
-    images = stack.sample_uint8(y.to(device).repeat_interleave(count), z, batch_size=_AT_ONCE)
+    images = stack.sample_uint8(y.to(device).repeat_interleave(count), z, batch_size=AT_ONCE)
     return images.cpu().numpy(), groups.numpy()
 
 
