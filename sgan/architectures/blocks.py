@@ -17,10 +17,14 @@ def scaled(width: float) -> Callable[[int], int]:
     return lambda count: max(1, round(count * width))
 
 
-def relu_bn(features: int, spatial: bool = False, leak: float = 0.0) -> list[nn.Module]:
-    """Batch norm before a (leaky) ReLU, decay 0.9, eps 1e-6 (authors' nn.py)."""
-    norm = nn.BatchNorm2d if spatial else nn.BatchNorm1d
+def relu_bn(
+    features: int, spatial: bool = False, leak: float = 0.0, normed: bool = True
+) -> list[nn.Module]:
+    """Batch norm, where `normed`, before a (leaky) ReLU; decay 0.9, eps 1e-6 (authors' nn.py)."""
     activation = nn.LeakyReLU(leak) if leak else nn.ReLU()
+    if not normed:
+        return [activation]
+    norm = nn.BatchNorm2d if spatial else nn.BatchNorm1d
     return [norm(features, eps=1e-6, momentum=0.1), activation]
 
 

@@ -75,15 +75,15 @@ def feature_discriminator(features: int, heads: HeadConfig) -> Discriminator:
         nn.LeakyReLU(0.2),
         InstanceNoise(heads.hidden_noise),
         nn.Linear(units, units, bias=not heads.batch_norm),
-        *(relu_bn(units, leak=0.2) if heads.batch_norm else [nn.LeakyReLU(0.2)]),
+        *relu_bn(units, leak=0.2, normed=heads.batch_norm),
         InstanceNoise(heads.hidden_noise),
     )
     return dense_heads(trunk, units, heads)
 
 
-def _conv(norm: bool, inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
-    layer = nn.Conv2d(inputs, outputs, 3, stride, pad, bias=not norm)
-    return [layer, *(relu_bn(outputs, spatial=True, leak=0.2) if norm else [nn.LeakyReLU(0.2)])]
+def _conv(normed: bool, inputs: int, outputs: int, stride: int, pad: int = 1) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, 3, stride, pad, bias=not normed)
+    return [layer, *relu_bn(outputs, spatial=True, leak=0.2, normed=normed)]
 
 
 def image_discriminator(heads: HeadConfig) -> Discriminator:
