@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.world import TRAINED, Round, World
+from tests.chaos.world import TRAINED, Round, World, parts_of
 from tests.cluster_rig import Node
 
 # What a fault did; "" where its target is not there (yet).
@@ -221,7 +221,7 @@ def notice(world: World, round_: Round, rng: random.Random) -> str:
         return ""
     node_ = rng.choice(nodes)
     world.told = node_.named(*TRAINED)
-    names = sorted({p.cmdline()[0].split()[0] for p in world.told})
+    names = sorted(parts_of(world.told))
     for process in reversed(node_.processes()):
         try:
             process.terminate()

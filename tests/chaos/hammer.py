@@ -9,7 +9,7 @@ from pipeline.stages import ORDER
 from tests.chaos import checks, faults
 from tests.chaos.faults import Fault
 from tests.chaos.record import Kill, Record
-from tests.chaos.world import DONE, Round, World
+from tests.chaos.world import DONE, Round, World, parts_of
 
 STOP_S = 10.0
 _LONGEST_S = 1800.0
@@ -92,6 +92,8 @@ class Hammer:
         kill = Kill(fault.name, "", f"{round_.number} {round_.storage}", "")
         deadline = time.monotonic() + 30
         while not kill.what:
+            if fault.stops:
+                self._going(round_)
             reached, stages = round_.reached(), round_.stages()
             kill.moment = _moment(reached, stages)
             kill.what = fault.act(self.world, round_, self.rng)
@@ -110,6 +112,18 @@ class Hammer:
         self._mend(round_, fault)
         self._recover(round_, kill, reached, stages, began)
         return kill
+
+    def _going(self, round_: Round) -> None:
+        """Wait until all that trains has saved: what has only just started has nothing to save."""
+        first = round_.reached()
+
+        def saved() -> bool:
+            now = round_.reached()
+            parts = parts_of(self.world.training())
+            grown = all(now.get(part, 0) > first.get(part, 0) for part in parts)
+            return (bool(parts) and grown) or round_.ended() is not None
+
+        self._until(saved, 20)
 
     def _mend(self, round_: Round, fault: Fault) -> None:
         if fault.after:

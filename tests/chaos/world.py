@@ -124,6 +124,15 @@ class World:
         return [p for node in nodes or self.cluster.nodes for p in node.named(*TRAINED)]
 
 
+def parts_of(processes: list[psutil.Process]) -> set[str]:
+    """The parts that these train."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.Error):
+            found.add(process.cmdline()[0].split()[0].removeprefix("ray::"))
+    return found
+
+
 def _nodes() -> Cluster:
     return Cluster(cpus=1, object_store_mb=200, pin=False)
 
