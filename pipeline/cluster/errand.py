@@ -146,7 +146,8 @@ def performed(
         num_returns="streaming",
         max_retries=retries,
     )
-    return task.remote(errand, where, files, objects, packed())
+    kept = session.storage if session is not None else ""
+    return task.remote(errand, where, files, objects, packed(kept, *where.values()))
 
 
 def _paths(inputs: Mapping[str, Bundle]) -> dict[str, str]:

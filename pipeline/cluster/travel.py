@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 from pipeline.storage.s3_client import as_variables
 
 PACKAGES = ("pipeline", "sgan")
+S3 = "s3://"
 # What a worker imports, beside the two packages.
 NEEDED = ("boto3", "numpy", "pillow", "pyarrow", "ray", "safetensors", "torch", "webdataset")
 _SAME = ("python", "ray", "torch")
@@ -85,10 +86,16 @@ class Luggage:
         return f"Luggage({len(self.environment)} variables)"
 
 
-def packed() -> Luggage:
-    """What this process gives to the tasks that it starts."""
+def packed(*addresses: object) -> Luggage:
+    """What this process gives to the tasks that it starts.
+
+    Args:
+        addresses: where those read and write. The keys of this machine's own ~/.aws travel only
+            where one of these is on S3.
+    """
     carried = {name: value for name, value in os.environ.items() if _CARRIED.fullmatch(name)}
-    if files := as_variables():  # a profile's name means nothing elsewhere
+    on_s3 = any(str(address).startswith(S3) for address in addresses)
+    if on_s3 and (files := as_variables()):  # a profile's name means nothing elsewhere
         carried = {name: value for name, value in carried.items() if name not in _PROFILE} | files
     return Luggage(carried, expected_versions())
 

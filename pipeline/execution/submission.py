@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pipeline import paths
-from pipeline.cluster.travel import packed
+from pipeline.cluster.travel import S3, packed
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
@@ -182,7 +182,7 @@ def tracked_at(storage: str) -> str:
 def travelling() -> dict[str, str]:
     """This process's variables that a job is given: those that travel to workers, less those that
     name files of this machine or are said anew."""
-    carried = packed().environment
+    carried = packed(S3).environment  # a job reads and writes whatever a run does
     return {name: value for name, value in carried.items() if name not in _STAY}
 
 

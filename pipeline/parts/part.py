@@ -150,6 +150,11 @@ class Placement:
     checkpoint_seconds: float = 20.0
     resident_bytes: int = 2**31
 
+    @property
+    def addresses(self) -> tuple[object, ...]:
+        """Where its worker reads and writes."""
+        return (self.storage, *self.inputs.values())
+
 
 @dataclass(frozen=True)
 class Part:

@@ -111,7 +111,8 @@ def train(
     """
     import ray
 
-    head, hub, luggage = Head(), Hub(on_report), packed()
+    head, hub = Head(), Hub(on_report)
+    luggage = packed(*(where for part in parts for where in part.placement.addresses))
     begun = {_submit(part, hub.actor, luggage): part for part in parts}
     results: dict[str, dict[str, Any]] = {}
     pending = list(begun)

@@ -122,7 +122,7 @@ def _trainable(search: Search, part: Part, follower: _Following) -> Any:
         least=search.settings.min_diversity,
         sender=ActorSender(follower.hub.actor),
         bell=follower.bell,
-        luggage=packed(),
+        luggage=packed(*part.placement.addresses),
     )
     each = dict(need(part).each) if part.workers == 1 else {}
     held = {kind: amount for kind, amount in each.items() if amount} or _NEXT_TO_NOTHING

@@ -55,6 +55,16 @@ def test_variables_travel_by_an_allow_list_and_are_never_shown(monkeypatch, tmp_
     assert {name: os.environ[name] for name in here} == here
 
 
+def test_keys_of_a_file_travel_only_where_something_is_on_s3(monkeypatch, tmp_path) -> None:
+    keys = tmp_path / "credentials"
+    keys.write_text("[default]\naws_access_key_id = me\naws_secret_access_key = sesame\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    assert "sesame" not in travel.packed("/storage", "object:abc").environment.values()
+    there = travel.packed("/storage", "s3://bucket/inputs").environment
+    assert there["AWS_SECRET_ACCESS_KEY"] == "sesame"
+
+
 def test_a_variable_that_names_a_file_counts_where_the_file_is(monkeypatch, tmp_path) -> None:
     there = tmp_path / "bundle.pem"
     there.touch()
