@@ -53,7 +53,7 @@ def read_images(
     images = np.empty((len(files), height, width, channels), np.uint8)
     for row, path in enumerate(files):
         try:
-            image = decode_image(path.read_bytes())
+            image = decode_image(path.read_bytes(), side=height if resize else None)
         except (OSError, BadImage) as error:
             raise UserError(
                 f"{shown(path)}: cannot be read as an image ({reason(error)})"

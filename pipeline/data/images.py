@@ -4,6 +4,7 @@ import io
 import warnings
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ _FORMATS = (
     "PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "TGA", "PCX",
     "SGI", "ICO", "DDS", "AVIF",
 )  # fmt: skip
+# A photo that is made smaller may be read at an eighth, a quarter or half of its size where that is
+# still so many times the side that it is made to: what is lost there does not show.
+_GAP = 4
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
@@ -39,30 +43,36 @@ class BadImage(ValueError):
 
 
 def decode_image(
-    content: bytes, look: Callable[[tuple[int, int]], None] = lambda _: None
+    content: bytes,
+    look: Callable[[tuple[int, int]], None] = lambda _: None,
+    side: int | None = None,
 ) -> "Image.Image":
     """An encoded image as PIL's L (grey) or RGB: the first frame of an animation, turned as its
     EXIF says, on white where it is transparent, of 16 bits the upper eight.
 
     look: is told (width, height) before the pixels are decoded, and may refuse them.
+    side: to which `centre_resize` makes it; a JPEG photo much larger than that comes smaller, by
+        the same factor both ways, so that its memory and time go by `side`.
     Raises BadImage for what cannot be read, and for other types of pixels.
     """
     from PIL import Image
 
     try:
         try:
-            return _decoded(content, look)
+            return _decoded(content, look, side)
         except ValueError as error:
             if "MAX_TEXT" not in str(error):
                 raise
-            return _decoded(_without_text(content), look)
+            return _decoded(_without_text(content), look, side)
     except BadImage:
         raise
     except (*DAMAGED, Image.DecompressionBombError) as error:
         raise BadImage(_reason(content, error)) from error
 
 
-def _decoded(content: bytes, look: Callable[[tuple[int, int]], None]) -> "Image.Image":
+def _decoded(
+    content: bytes, look: Callable[[tuple[int, int]], None], side: int | None
+) -> "Image.Image":
     from PIL import Image
 
     with warnings.catch_warnings():  # of large images, on which the bound below decides
@@ -74,6 +84,8 @@ def _decoded(content: bytes, look: Callable[[tuple[int, int]], None]) -> "Image.
             raise BadImage(
                 f"{image.width}x{image.height} pixels; at most {MOST_PIXELS:,} are decoded"
             )
+        if side is not None:
+            image.draft(None, (_GAP * side, _GAP * side))
         image.load()
         if image.mode in _DEEP:
             return _upright(_eight_bits(image))
@@ -82,7 +94,8 @@ def _decoded(content: bytes, look: Callable[[tuple[int, int]], None]) -> "Image.
                 f"pixel type {image.mode!r}; only grey and colour of 8 or 16 bits are supported"
             )
         mode = "L" if image.mode in _GREY else "RGB"
-        return _opaque(_upright(image)).convert(mode)
+        opaque = _opaque(_upright(image))
+        return opaque if opaque.mode == mode else opaque.convert(mode)
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
@@ -143,7 +156,7 @@ class ImageCollector:
         kept, another size than the first image's, unless skipping; and for a full disk.
         """
         try:
-            image = decode_image(content, lambda size: self._look(size, name))
+            image = decode_image(content, lambda size: self._look(size, name), self.image_size)
         except BadImage as error:
             if self.on_bad_image == "skip":
                 self.skipped += 1
@@ -248,10 +261,9 @@ def _upright(image: "Image.Image") -> "Image.Image":
     """The image as viewers show it: turned as its EXIF says, where that can be read."""
     from PIL import ImageOps
 
-    try:
-        return ImageOps.exif_transpose(image)
-    except DAMAGED:
-        return image
+    with suppress(*DAMAGED):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _opaque(image: "Image.Image") -> "Image.Image":
@@ -274,7 +286,8 @@ def centre_resize(image: "Image.Image", size: int) -> "Image.Image":
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
     # Not resize(box=...): its filter reaches beyond the box.
-    return image.crop(box).resize((size, size), Image.Resampling.LANCZOS)
+    square = image if box == (0, 0, *image.size) else image.crop(box)
+    return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data.images import ImageCollector
+from pipeline.data.images import ImageCollector, centre_resize, decode_image
 from pipeline.errors import UserError
 
 
@@ -55,3 +55,20 @@ def test_transparent_pixels_are_white_whatever_they_hide(mode, recwarn):
 def test_why_an_image_cannot_be_used(content, reason):
     with pytest.raises(UserError, match=rf"^photo: cannot use this image \({reason}"):
         collect(content)
+
+
+@pytest.mark.parametrize(
+    ("side", "size"), [(None, (1000, 800)), (100, (500, 400)), (50, (250, 200))]
+)
+def test_a_photo_to_be_made_smaller_is_read_smaller_and_shows_the_same(side, size):
+    across, down = np.meshgrid(np.linspace(0, 6, 1000), np.linspace(0, 5, 800))
+    waves = np.stack([np.sin(across), np.cos(down), np.sin(across * down)], 2)
+    content = io.BytesIO()
+    Image.fromarray(np.uint8(127 + 120 * waves)).save(content, "JPEG")
+    seen = []
+    image = decode_image(content.getvalue(), seen.append, side)
+    assert (image.size, seen) == (size, [(1000, 800)])
+    if side is not None:
+        whole = decode_image(content.getvalue())
+        small, exact = (np.asarray(centre_resize(each, side)) for each in (image, whole))
+        assert np.abs(small.astype(int) - exact).mean() < 1.5
