@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from pipeline.errors import UserError
 
 # A socket's path has 107 bytes at most, of which Ray takes up to 66 behind the temporary folder.
 _LONGEST = 40
+# Bytes of sockets, logs and small objects; a Ray without them starts for half a minute, and fails.
+_ROOM = 10_000_000
 
 
 def options(cpus: int | None) -> dict[str, Any]:
@@ -19,12 +22,13 @@ def options(cpus: int | None) -> dict[str, Any]:
         cpus: cores that it may hand out; by default as many as `cores` finds.
 
     Raises:
-        UserError: no temporary folder is short enough for Ray's sockets.
+        UserError: no temporary folder is short enough for Ray's sockets, or its disk is full.
     """
     ensure_token()
     # Without "local" it would join whatever Ray another person started here.
     found = {"address": "local", "num_cpus": cpus or cores(), "include_dashboard": False}
     folder = _sockets()
+    _check_room(folder or os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
     return found if folder is None else {**found, "_temp_dir": folder}
 
 
@@ -64,3 +68,16 @@ def _sockets() -> str | None:
         f"TMPDIR={usual}: Ray's sockets lie there, whose paths allow for {_LONGEST} characters; "
         "name a folder with a shorter path"
     )
+
+
+def _check_room(folder: str) -> None:
+    """Raises UserError where the disk below Ray's temporary folder is all but full."""
+    place = Path(folder)
+    while not place.is_dir():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < _ROOM:
+        raise UserError(
+            f"{folder}: {free / 1e6:,.1f} MB are free on that disk, and Ray, whose sockets and "
+            f"logs lie there, needs {_ROOM / 1e6:,.0f}: make room, or name another folder (TMPDIR)"
+        )

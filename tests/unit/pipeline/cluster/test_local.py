@@ -66,3 +66,13 @@ def test_sockets_lie_in_a_folder_whose_path_is_short(monkeypatch, tmp_path: Path
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(UserError, match=r"TMPDIR=.*longlong.*: Ray's sockets lie there"):
         local.options(1)
+
+
+def test_a_full_disk_is_told_before_ray_waits_for_it(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")
+    assert local.options(1)["num_cpus"] == 1
+    monkeypatch.setattr(local, "_ROOM", 10**18)
+    with pytest.raises(UserError, match=rf"{tmp_path}: [\d,.]+ MB are free .*needs .*TMPDIR"):
+        local.options(1)
