@@ -109,7 +109,7 @@ def _child(step: str, source: Path, folder: Path) -> None:
 
     os.environ["SGAN_CACHE"] = str(folder / "cache")
     torch.set_num_threads(1)
-    peak, data, images = _Peak(), folder / "data", 0
+    peak, data, images = Peak(), folder / "data", 0
     began = time.monotonic()
     if step == "prepare":
         settings = DataConfig("custom", str(source), shard_images=1000, block_images=100)
@@ -130,7 +130,7 @@ def _child(step: str, source: Path, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "images": images, "megabytes": peak.megabytes()}))
 
 
-class _Peak(threading.Thread):
+class Peak(threading.Thread):
     """Watches what memory this process has of its own (RssAnon of /proc/self/status)."""
 
     def __init__(self) -> None:
