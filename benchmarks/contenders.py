@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.dcgan import BATCH, CPU, DCGAN
+from benchmarks.dcgan import CPU, DCGAN, TUNED, Settings
 from benchmarks.report import ROOT
 from benchmarks.step_speed import PlainPort
 from pipeline.data.batches import batches
@@ -219,12 +219,14 @@ def authors(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:
     yield Trained(spent, images, drawing(stack))
 
 
-def dcgan(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:
+def dcgan(
+    data: Data, seed: int, marks: Sequence[float], settings: Settings = TUNED
+) -> Iterator[Trained]:
     """The conditional DCGAN of tutorials. Its quality knows no end of a schedule: one run."""
     torch.set_num_threads(data.threads)
-    gan = DCGAN(data.image, seed)
-    columns = {0: _pixels(data)}
-    made = TensorBatches(columns, _labels(data), lambda pixels: pixels / 255, BATCH, seed)
+    gan = DCGAN(data.image, seed, settings)
+    columns, size = {0: _pixels(data)}, settings.batch
+    made = TensorBatches(columns, _labels(data), lambda pixels: pixels / 255, size, seed)
 
     def step(index: int, _: float) -> None:
         batch = made(index)
@@ -234,7 +236,7 @@ def dcgan(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:
         return Samples(gan.sample(torch.from_numpy(labels), of).numpy(), labels, of)
 
     for spent, steps in clocked(step, marks):
-        yield Trained(spent, {"images": steps * BATCH}, drawn)
+        yield Trained(spent, {"images": steps * size}, drawn)
 
 
 def drawing(stack: Stack) -> Callable[[np.ndarray, int], Samples]:

@@ -6,6 +6,7 @@ benchmark takes about a third of its own. Left out, because they take longer or 
     recipe_ab           trains a level of a trained project for each row: a minute or more each
     joint_ab            trains whole stacks for each seed: some minutes each
     time_to_quality     trains four methods thirteen times for each seed: an hour each
+    tune_dcgan          half an hour of one of time_to_quality's methods
     train_npz           trains a whole stack: on a GPU, in minutes to hours
 """
 
@@ -197,6 +198,19 @@ def larger_than_memory(arguments: Sequence[str]) -> list[Row]:
     return [Row("larger_than_memory", what, own, "MB", "the set", size, limit=Limit(60.0))]
 
 
+def reading(arguments: Sequence[str]) -> list[Row]:
+    """`prepare` on small PNGs beside Pillow's loop; what large photos take of memory."""
+    from benchmarks import reading
+
+    (plain, ours), own = reading.main(arguments)
+    rates = ours.rate, "PNGs/s", "Pillow alone", plain.rate, True
+    rows = [Row("reading", f"a folder of {ours.images:,} PNGs prepared", *rates)]
+    for size, megabytes in own.items():
+        what = f"memory of prepare for photos of {size:g} MP"
+        rows.append(Row("reading", what, float(megabytes), "MB"))
+    return rows
+
+
 def _bfloat16() -> bool:
     import torch
 
@@ -243,4 +257,5 @@ SET = (
         40,
         ("--gigabytes", "0.01", "--steps", "imports", "prepare"),
     ),
+    Entry(reading, (), 60, ("--pngs", "40", "--photos", "20", "--megapixels", "0.1")),
 )

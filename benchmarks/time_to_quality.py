@@ -21,7 +21,8 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,25 +191,42 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     return rows
 
 
-def _train(jobs: list[tuple[str, int]], options: argparse.Namespace, kept: Path) -> None:
+def about_here() -> Row:
+    """The machine, the versions and the commit, as each row tells them."""
     facts = report.about()
     about = {name: facts[name] for name in ("commit", "dirty", "date", "versions")}
-    about |= {name: facts["machine"][name] for name in ("processor", "cores", "instructions")}
+    return about | {name: facts["machine"][name] for name in ("processor", "cores", "instructions")}
+
+
+@contextmanager
+def yardstick(threads: int) -> Iterator[tuple[Data, Callable[[Samples], tuple[Row, Row]]]]:
+    """The project's data for trainings of so many threads, and what gives samples their `scores`
+    by the project's judge."""
     with opened("time-to-quality") as stage:
         folder = stage.path(paths.DATA)
         real, lent = real_images(folder), means(stage.storage(), threads=1)
         manifest = stage.manifest()
         image = stage.params.image_config(manifest.image_shape, len(manifest.classes))
-        data, settings = Data(real, folder, image, options.threads), stage.params.evaluate
+        data = Data(real, folder, image, threads)
+
+        def score(drawn: Samples) -> tuple[Row, Row]:
+            with on_threads(stage.params.runtime.threads["judge"]):
+                judge = judge_for(real, stage.params.evaluate, lent)
+                return scores(drawn, data, judge, lent)
+
+        yield data, score
+
+
+def _train(jobs: list[tuple[str, int]], options: argparse.Namespace, kept: Path) -> None:
+    about = about_here()
+    with yardstick(options.threads) as (data, score):
         for method, seed in jobs:
             wanted = missing(rows_of(kept, options.samples), method, seed, options.minutes)
             for marks in trainings(method, wanted):
                 training = measured(method, seed, marks, data, options.samples)
                 try:
                     for found, drawn in training:
-                        with on_threads(stage.params.runtime.threads["judge"]):
-                            judge = judge_for(real, settings, lent)
-                            values, floor = scores(drawn, data, judge, lent)
+                        values, floor = score(drawn)
                         row = {**found, "samples": options.samples, "values": values}
                         _keep(kept, {**row, "real": floor, **about})
                 except Diverged as error:  # no row: it is trained again next time
@@ -222,15 +240,15 @@ def _keep(file: Path, row: Row) -> None:
     print(f"{row['method']}, seed {row['seed']}, {row['minutes']:g} minutes: {told}", flush=True)
 
 
-def _again_with_passive_threads() -> None:
+def again_with_passive_threads(module: str) -> None:
     """As `sgan` has it: else two threads, of which one has to share its core, wait for each other
     by spinning, and a step takes ten times as long. Read as torch is loaded, so: once more."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        command = [sys.executable, "-m", "benchmarks.time_to_quality", *sys.argv[1:]]
+        command = [sys.executable, "-m", module, *sys.argv[1:]]
         os.execv(sys.executable, command)
 
 
 if __name__ == "__main__":
-    _again_with_passive_threads()
+    again_with_passive_threads("benchmarks.time_to_quality")
     main()

@@ -128,7 +128,7 @@ def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -
 
 @pytest.mark.usefixtures("untrained")
 def test_time_to_quality_measures_each_method_once(tmp_path: Path) -> None:
-    from benchmarks import time_to_quality
+    from benchmarks import time_to_quality, tune_dcgan
 
     arguments = ["--seeds", "1", "--samples", "200", "--threads", "1", "--out", str(tmp_path)]
     rows = time_to_quality.main([*arguments, "--minutes", "0.02"])
@@ -141,5 +141,11 @@ def test_time_to_quality_measures_each_method_once(tmp_path: Path) -> None:
         assert row["real"]["fid"] < row["values"]["fid"]
     kept = (tmp_path / "rows.jsonl").read_text()
     assert time_to_quality.main([*arguments, "--minutes", "0.02"]) == rows
+
+    tries = ["--minutes", "0.01", "0.02", "--samples", "100", "--candidates", "2"]
+    tries += ["--out", str(tmp_path / "tried.jsonl")]
+    tried = tune_dcgan.main(tries)
+    assert [row["minutes"] for row in tried] == [0.01, 0.01, 0.02, 0.02]
+    assert tune_dcgan.main(tries) == tried
     assert (tmp_path / "rows.jsonl").read_text() == kept
     assert (tmp_path / "plot.png").is_file()

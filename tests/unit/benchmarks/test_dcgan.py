@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.dcgan import DCGAN, NOISE
+from benchmarks.dcgan import DCGAN, NOISE, Settings
 from sgan.config import ImageConfig
 
 GREY = ImageConfig(1, 28, 28, 10)
@@ -18,8 +18,10 @@ def test_the_nets_take_and_give_images_of_the_data(image: ImageConfig) -> None:
     assert gan.d(images, y).shape == (4,)
 
 
-def test_both_nets_see_the_label() -> None:
-    gan, z = DCGAN(GREY, 1), torch.randn(2, NOISE)
+@pytest.mark.parametrize("head", ["map", "projection"])
+def test_both_nets_see_the_label(head: str) -> None:
+    settings = Settings(features=8, head=head)  # type: ignore[arg-type]
+    gan, z = DCGAN(GREY, 1, settings), torch.randn(2, NOISE)
     gan.g.eval()
     gan.d.eval()
     twice = torch.cat([z[:1], z[:1]])
@@ -51,3 +53,17 @@ def test_a_seed_decides_the_samples_and_labels_come_in_turn() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert gan.g.training
+
+
+def test_an_averaged_g_draws_what_g_was_over_the_last_steps() -> None:
+    gan = DCGAN(GREY, 1, Settings(features=8, ema=0.5))
+    x, y = torch.rand(4, *GREY.shape), torch.arange(4)
+    assert gan.averaged is not None
+    for _ in range(2):
+        gan.step(x, y)
+        averaged, own = (next(net.parameters()).detach().clone() for net in (gan.averaged, gan.g))
+    assert not torch.equal(averaged, own)
+    drawn = gan.sample(y, 1)
+    with torch.no_grad():
+        next(gan.g.parameters()).zero_()
+    assert torch.equal(gan.sample(y, 1), drawn)
