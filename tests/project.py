@@ -1,5 +1,7 @@
 """A project folder for a test: a copy of this checkout's code in a git repository of its own."""
 
+import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -24,6 +26,7 @@ UNWANTED = shutil.ignore_patterns("*.egg-info")  # compiled modules save each pr
 LITTLE = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
 LITTLE += ["encoder.total_images=4000", "levels.0.total_images=1000", "levels.1.total_images=10000"]
 LITTLE += ["joint.total_images=500", "evaluate.cas=false", "evaluate.judge_epochs=1.0"]
+RESULTS = ("encoder", "features", "levels", "joint")
 REPRO_S = 800  # it takes a minute; on a machine that others use too, many
 
 
@@ -136,6 +139,22 @@ class Project:
         """Steps of the checkpoints that storage holds of a part, ascending."""
         found = (self.root / ".runs" / part).glob("*/step-*.pt")
         return sorted(int(path.stem.removeprefix("step-")) for path in found)
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file that a training or an encoding left, and of the sheets."""
+        results = [self.root / "artifacts" / name for name in RESULTS]
+        files = [path for folder in results for path in sorted(folder.iterdir())]
+        files += sorted((self.root / "artifacts/evaluate").glob("*.png"))
+        content = ((str(p.relative_to(self.root)), p.read_bytes()) for p in files)
+        return {name: hashlib.sha256(found).hexdigest() for name, found in content}
+
+    def records(self) -> dict[str, dict]:
+        """What every part's newest result says of what it ran on."""
+        paths = (self.root / ".runs").glob("*/*/result.json")
+        return {
+            path.parts[-3]: json.loads(path.read_text())["record"]
+            for path in sorted(paths, key=lambda path: path.stat().st_mtime)
+        }
 
     def mlflow(self) -> Any:
         """A client of the project's own MLflow database."""

@@ -129,3 +129,27 @@ def test_a_head_that_dies_ends_the_stage_in_one_line(far, make_part):
     kept = Checkpoints(Storage(part.placement.storage), part.folder)
     assert kept.newest() > 0
     ray.shutdown()  # a stage's process would end here
+
+
+@pytest.mark.slow  # three nodes, and 15 s until a head counts as dead
+def test_a_head_on_another_machine_that_dies_ends_dvc_in_one_line(project, until):
+    """What trained on a machine that is left has kept its checkpoints, and MLflow knows the end."""
+    project.edit(
+        levels={"0": {"total_images": 500_000}},
+        runtime={"checkpoint_seconds": 1.0, "progress": "plain"},
+    )
+    log = project.root.parent / "repro.log"
+    with cluster(nodes=3, cpus=1, driver="node") as nodes, open(log, "w") as out:
+        head, own, _ = nodes.nodes
+        command = own.here("dvc", "repro", "--single-item", "levels", cwd=project.root)
+        environment = {**project.environment(), **nodes.environment()}
+        repro = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        until(lambda: project.checkpoint_steps("level0"), 120, "level 0 keeps a checkpoint")
+        head.kill()
+        assert repro.wait(3 * HEAD_AWAY_S) != 0
+    told = log.read_text()
+    assert "Traceback" not in told, told
+    (line,) = [line for line in told.splitlines() if line.startswith("error: ")]
+    assert "has not answered for 15 s" in line
+    assert project.checkpoint_steps("level0")
+    assert {run.info.status for run in project.runs(stage="levels")} == {"FINISHED", "FAILED"}

@@ -22,26 +22,11 @@ from tests.servers import S3Server
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-RESULTS = ("encoder", "features", "levels", "joint")
-
-
-def digests(root: Path) -> dict[str, str]:
-    """SHA-256 of every file that a training or an encoding left, and of the sheets."""
-    files = [p for name in RESULTS for p in sorted((root / "artifacts" / name).iterdir())]
-    files += sorted((root / "artifacts/evaluate").glob("*.png"))
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
 
 def scores(root: Path) -> dict[str, tuple[float | None, str | None]]:
     """Every score's value, and the digest of its judge."""
     found = json.loads((root / "artifacts/evaluate/scores.json").read_text())
     return {s["key"]: (s["value"], s["protocol"].get("judge_sha256")) for s in found}
-
-
-def records(root: Path) -> dict[str, dict]:
-    """What every part's result says of what it ran on."""
-    results = (root / ".runs").glob("*/*/result.json")
-    return {path.parts[-3]: json.loads(path.read_text())["record"] for path in results}
 
 
 @pytest.mark.slow  # a whole `dvc repro` on three nodes of one core
@@ -55,8 +40,8 @@ def test_the_whole_pipeline_with_storage_on_the_driver_s_disk(
     for name, value in nodes_apart.environment().items():
         monkeypatch.setenv(name, value)
     assert project.repro() == trained.ran
-    assert records(project.root) == records(trained.root)
-    assert digests(project.root) == digests(trained.root)
+    assert project.records() == trained.records()
+    assert project.digests() == trained.digests()
     assert scores(project.root) == scores(trained.root)
     assert len(list((project.root / ".runs/judge").iterdir())) == 1, "brought to the driver's disk"
     assert not list((project.root / ".runs").glob(".tmp-*-*"))

@@ -74,3 +74,20 @@ def test_a_rank_is_killed_and_the_part_ends_with_the_bits_of_a_quiet_run(
     expected = Checkpoints(Storage(tmp_path / "quiet"), part.folder).result()
     assert results["level1"]["weights_sha256"] == expected["weights_sha256"]
     assert results["level1"]["metrics"] == expected["metrics"]
+
+
+@pytest.mark.slow  # all trainings twice
+def test_every_part_with_two_ranks_on_two_nodes_and_on_one(project, nodes_apart, monkeypatch):
+    """From E to joint training, by `dvc repro`: the same bits from nodes that share no files."""
+    for section in ("encoder", "joint"):
+        project.edit(**{section: {"workers": 2}})
+    project.edit(levels={level: {"workers": 2} for level in ("0", "1")})
+    project.commit("two ranks")
+    here = project.copy(project.root.parent / "here")
+    ran = ["encoder", "features", "levels", "joint"]
+    assert here.repro("joint") == ran
+    for name, value in nodes_apart.environment().items():
+        monkeypatch.setenv(name, value)
+    assert project.repro("joint") == ran
+    assert project.records() == here.records()
+    assert project.digests() == here.digests()
