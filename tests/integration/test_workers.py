@@ -13,7 +13,7 @@ from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.supplying import supplied
 from pipeline.storage.store import Storage
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 def one_rank(rank: int, part: Any, meeting: Path) -> None:
