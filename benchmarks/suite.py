@@ -231,7 +231,7 @@ SET = (
     Entry(
         growth,
         ("--seconds", "0.2", "--axes", "pixels", "--values", "128"),
-        80,
+        70,
         ("--seconds", "0", "--axes", "pixels", "images", "--values", "64", "--batch", "2"),
     ),
     Entry(
@@ -248,14 +248,14 @@ SET = (
         ("--pace", "0", "--steps", "6", "--images", "2000"),
     ),
     Entry(
-        serving, ("--rates", "20", "60", "--seconds", "5"), 60, ("--rates", "5", "--seconds", "1")
+        serving, ("--rates", "20", "60", "--seconds", "5"), 50, ("--rates", "5", "--seconds", "1")
     ),
-    Entry(same_loss, (), 60, ("--only", "level1")),
+    Entry(same_loss, (), 50, ("--only", "level1")),
     Entry(
         larger_than_memory,
         ("--gigabytes", "0.2", "--steps", "imports", "prepare"),
         40,
         ("--gigabytes", "0.01", "--steps", "imports", "prepare"),
     ),
-    Entry(reading, (), 60, ("--pngs", "40", "--photos", "20", "--megapixels", "0.1")),
+    Entry(reading, (), 30, ("--pngs", "40", "--photos", "20", "--megapixels", "0.1")),
 )
