@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from pipeline.data.survey.bounds import require_ratio
+from pipeline.data.survey.bounds import MOST_XZ_BYTES, require_ratio
 from pipeline.data.survey.damage import DAMAGED, reason
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
 from pipeline.storage.atomic import is_full
 
 _TAR_END = 1024
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,24 +71,23 @@ def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
     stream.seek(0)
     head = stream.read(6)
     stream.seek(0)
-    opener: Any = None
+    pieces: Iterator[bytes] | None = None
     if head.startswith(b"\x1f\x8b"):
-        opener = gzip.open
+        pieces = _pieces(gzip.GzipFile(fileobj=stream))
     elif head.startswith(b"BZh"):
-        opener = bz2.open
+        pieces = _pieces(bz2.BZ2File(stream))
     elif head.startswith(b"\xfd7zXZ\0"):
-        opener = lzma.open
-    if opener is None:
+        pieces = _from_xz(stream)
+    if pieces is None:
         if head.startswith(b"\x28\xb5\x2f\xfd"):
             raise UserError(f"{where}: packed by Zstandard, which is not read: unzstd {name}")
         return stream
     cache_dir().mkdir(parents=True, exist_ok=True)
     target = tempfile.TemporaryFile(dir=cache_dir())
     try:
-        with opener(stream) as packed:
-            while piece := packed.read(1 << 20):
-                target.write(piece)
-                require_ratio(packed_size, target.tell(), where)
+        for piece in pieces:
+            target.write(piece)
+            require_ratio(packed_size, target.tell(), where)
     except DAMAGED as error:
         if isinstance(error, OSError) and is_full(error):
             raise UserError(
@@ -99,6 +99,28 @@ def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
         ) from error
     target.seek(0)
     return target
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """All of a stream."""
+    while piece := stream.read(_PIECE):
+        yield piece
+
+
+def _from_xz(stream: IO[bytes]) -> Iterator[bytes]:
+    """What an .xz of one or several streams unpacks to. Raises LZMAError where that takes more
+    memory than `MOST_XZ_BYTES`, which lzma.open does not bound, and EOFError for one cut off."""
+    rest = b""
+    while rest := (rest or stream.read(_PIECE)):
+        if not (rest := rest.lstrip(b"\0")):  # padding behind a stream
+            continue
+        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ_BYTES)
+        while not decoder.eof:
+            if decoder.needs_input and not rest and not (rest := stream.read(_PIECE)):
+                raise EOFError("it ends in the middle of a stream")
+            yield decoder.decompress(rest, _PIECE)
+            rest = b""
+        rest = decoder.unused_data
 
 
 def require_whole(stream: IO[bytes], where: str) -> None:

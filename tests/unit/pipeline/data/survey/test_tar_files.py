@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import lzma
+import random
 import tarfile
 
 import pytest
@@ -18,6 +20,21 @@ def test_compressed_shards_are_unpacked_whatever_their_name(tmp_path, made) -> N
         tar_files.unpacked(io.BytesIO(gzip.compress(b"x" * 1000)[:20]), "a", "a")
     with pytest.raises(UserError, match=r"a\.tar\.zst: packed by Zstandard"):
         tar_files.unpacked(io.BytesIO(b"\x28\xb5\x2f\xfdx"), "a.tar.zst", "a.tar.zst")
+
+
+def test_an_xz_of_several_streams_with_padding_is_read_and_memory_is_bounded() -> None:
+    content = random.Random(0).randbytes(3_000_000)
+    first, second = lzma.compress(content[:10]), lzma.compress(content[10:])
+    packed = first + bytes(8) + second + bytes(4)
+    assert tar_files.unpacked(io.BytesIO(packed), "a.tar", "a").read() == content
+    with pytest.raises(UserError, match=r"a: truncated .* in the middle of a stream"):
+        tar_files.unpacked(io.BytesIO(packed[:2_000_000]), "a.tar", "a")
+    with pytest.raises(UserError, match="a: truncated or damaged"):
+        tar_files.unpacked(io.BytesIO(first + b"else"), "a.tar", "a")
+    wide = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 28}]
+    hostile = io.BytesIO(lzma.compress(content[:100], filters=wide))
+    with pytest.raises(UserError, match=r"a: .*\(Memory usage limit exceeded\)"):
+        tar_files.unpacked(hostile, "a.tar", "a")
 
 
 def test_a_shard_that_breaks_off_is_named() -> None:
