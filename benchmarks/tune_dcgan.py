@@ -3,8 +3,8 @@
     python -m benchmarks.tune_dcgan
 
 Run in a project with prepared data (`dvc repro prepare`), on two cores that nothing else uses. Each
-of the candidates trains for a minute, the four best by FID for four more (from their start, by
-another seed): 12 and 16 minutes. Each finished row is a line of OUT at once, and is not trained
+of the candidates trains for a minute, the four best by FID for four (from their start, by another
+seed): 15 and 16 minutes. Each finished row is a line of OUT at once, and is not trained
 again. The best one is what benchmarks/dcgan.py has as TUNED.
 """
 
@@ -35,6 +35,10 @@ CANDIDATES = (
     Settings(5e-4, 5e-4, batch=64, ema=0.995),
     Settings(5e-4, 5e-4, features=32, ema=0.995),
     Settings(5e-4, 5e-4, features=32, head="projection", ema=0.995),
+    # after the first twelve
+    Settings(2e-3, 2e-3, head="projection", ema=0.995),
+    Settings(1e-3, 1e-3, features=32, head="projection", ema=0.995),
+    Settings(1e-3, 1e-3, batch=64, head="projection", ema=0.995),
 )
 BEST = 4
 FIRST, SECOND = 1.0, 4.0  # minutes

@@ -128,7 +128,7 @@ class AdversarialTask:
         optimizers = [o for name, o in self.optimizers.items() if name.endswith(f"/{role}")]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        total_loss(terms, total).backward()
+        self.comm.backward(total_loss(terms, total))
         means = self.comm.average_gradients(nets, terms)
         require_finite(means, total)
         for optimizer in optimizers:

@@ -100,7 +100,7 @@ class EncoderTask:
         accuracy = (logits.argmax(1) == batch.y).float().mean()
         terms = {"encoder/loss": loss, "encoder/train_accuracy": accuracy}
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.comm.backward(loss)
         terms = self.comm.average_gradients([self.encoder], terms)
         require_finite(terms, "loss")
         self.optimizer.step()

@@ -23,10 +23,15 @@ class Comm:
     rank = 0
     world_size = 1
 
+    def backward(self, loss: Tensor) -> None:
+        """A backward pass of this rank's share of the mean loss: what the ranks' gradients, once
+        they are added up, are of. Scaled here, no pass over the gradients has to."""
+        loss.backward()
+
     def average_gradients(
         self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """After a backward pass: each parameter's gradient becomes its mean over ranks.
+        """After `backward`: each parameter's gradient becomes that of the mean loss over ranks.
 
         Args:
             nets: those whose gradients there are; the same on every rank.
@@ -60,10 +65,15 @@ class TorchComm(Comm):
         self.device = device
         self._buffers: dict[tuple[int, torch.dtype], Tensor] = {}
 
+    def backward(self, loss: Tensor) -> None:
+        """Of loss / world_size; exact where that is a power of two."""
+        loss.backward(loss.new_tensor(1 / self.world_size))
+
     def average_gradients(
         self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """One all-reduce of everything; afterwards the gradients are views of its buffer."""
+        """One all-reduce of everything; afterwards the gradients are views of its buffer, which
+        has the sum of the ranks' shares."""
         own = [p for net in nets for p in net.parameters() if p.grad is not None]
         gradients = [p.grad for p in own if p.grad is not None]
         size = sum(p.numel() for p in own)
@@ -75,10 +85,9 @@ class TorchComm(Comm):
         torch._foreach_copy_(means, gradients)
         flat[size:] = torch.stack([term.detach() for term in terms.values()])
         distributed.all_reduce(flat)
-        flat /= self.world_size
         for parameter, mean in zip(own, means, strict=True):
             parameter.grad = mean
-        return dict(zip(terms, flat[size:].clone(), strict=True))
+        return dict(zip(terms, flat[size:] / self.world_size, strict=True))
 
     def sum_over_ranks(self, tensor: Tensor) -> Tensor:
         """An all-reduce, and one for the gradient."""

@@ -127,7 +127,7 @@ def _flat(state: dict) -> dict[str, torch.Tensor]:
 
 
 def exchange(comm: TorchComm) -> dict:
-    """Means of gradients of two layouts, beside a parameter without one, and of losses."""
+    """Sums of gradients of two layouts, beside a parameter without one, and of losses."""
     rank = comm.rank
     nets = [nn.Conv2d(3, 2, 2, bias=False).to(memory_format=torch.channels_last), nn.Linear(2, 2)]
     conv, (weight, bias) = nets[0].weight, nets[1].parameters()
@@ -177,13 +177,13 @@ def through_norm(norm: nn.Module, x: torch.Tensor, weights: torch.Tensor, comm: 
     score = weights * y.square()
     (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     loss = score.mean() + 0.1 * slope.square().mean()  # as R1 is made
-    loss.backward()
+    comm.backward(loss)
     means = comm.average_gradients([net], {"loss": loss})
     state = net.state_dict()
     affine = [parameter.grad.tolist() for parameter in net.parameters()]
     seen = {
         "y": y.tolist(),
-        "x": (x.grad / comm.world_size).tolist(),  # of the mean over ranks
+        "x": x.grad.tolist(),  # of the mean over ranks
         "affine": affine,
         "loss": means["loss"].item(),
         "running": [state["0.running_mean"].tolist(), state["0.running_var"].tolist()],

@@ -9,9 +9,9 @@ from sgan.training.comm import Comm
 def test_means_sums_broadcasts_and_numbers(workers: list[dict]) -> None:
     first, second = (w["exchange"] for w in workers)
     assert first == second
-    assert first["conv"] == (torch.arange(24.0).view(2, 3, 2, 2) * 1.5).tolist()
+    assert first["conv"] == (torch.arange(24.0).view(2, 3, 2, 2) * 3).tolist()
     assert first["channels_last"]
-    assert first["weight"] == [[0.5] * 2] * 2
+    assert first["weight"] == [[1.0] * 2] * 2
     assert first["bias"]  # has no gradient
     assert first["terms"] == {"a": pytest.approx(0.6, abs=1e-7), "b": 0.5}
     assert first["summed"] == [3.0, 3.0]  # 1 of rank 0, 2 of rank 1
