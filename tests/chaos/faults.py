@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+import pipeline.cluster.notice
 from tests.chaos.world import TRAINED, Round, World, parts_of
 from tests.cluster_rig import Node
 
@@ -215,13 +217,17 @@ def _signal_group(world: World, round_: Round, number: int) -> str:
 
 
 def notice(world: World, round_: Round, rng: random.Random) -> str:
-    """SIGTERM to all processes of a node that trains, as a spot machine's end begins."""
+    """A node that trains ends in order, as a spot machine does: what trains is told by the program
+    that Kubernetes and aws.yaml run for it, and then every process of the node gets SIGTERM."""
     nodes = [node_ for node_ in _busy(world) if world.training([node_])]
     if not nodes:
         return ""
     node_ = rng.choice(nodes)
     world.told = node_.named(*TRAINED)
     names = sorted(parts_of(world.told))
+    done = node_.run(sys.executable, "-c", Path(pipeline.cluster.notice.__file__).read_text())
+    if done.returncode:
+        return f"{node_.name}: {done.stderr.strip()}"
     for process in reversed(node_.processes()):
         try:
             process.terminate()
