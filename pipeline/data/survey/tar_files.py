@@ -101,7 +101,7 @@ def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
     return target
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+def _pieces(stream: io.BufferedIOBase) -> Iterator[bytes]:
     """All of a stream."""
     while piece := stream.read(_PIECE):
         yield piece
