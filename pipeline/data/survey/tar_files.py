@@ -73,7 +73,7 @@ def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:
     stream.seek(0)
     pieces: Iterator[bytes] | None = None
     if head.startswith(b"\x1f\x8b"):
-        pieces = _pieces(gzip.GzipFile(fileobj=stream))
+        pieces = _pieces(gzip.GzipFile(fileobj=stream, mode="rb"))
     elif head.startswith(b"BZh"):
         pieces = _pieces(bz2.BZ2File(stream))
     elif head.startswith(b"\xfd7zXZ\0"):

@@ -1,5 +1,6 @@
 """A tar as a stream: unpacked where it is packed, whole, in sections."""
 
+import bz2
 import gzip
 import io
 import lzma
@@ -35,6 +36,13 @@ def test_an_xz_of_several_streams_with_padding_is_read_and_memory_is_bounded() -
     hostile = io.BytesIO(lzma.compress(content[:100], filters=wide))
     with pytest.raises(UserError, match=r"a: .*\(Memory usage limit exceeded\)"):
         tar_files.unpacked(hostile, "a.tar", "a")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_stream_is_read_whatever_it_says_of_its_mode(pack) -> None:
+    stream = io.BytesIO(pack(b"tar"))
+    stream.mode = "w+b"  # as of a file that was written and is read again
+    assert tar_files.unpacked(stream, "a.tar", "a").read() == b"tar"
 
 
 def test_a_shard_that_breaks_off_is_named() -> None:
