@@ -13,7 +13,6 @@ import re
 import signal
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,14 +25,17 @@ _METADATA = "http://169.254.169.254/latest"
 _ASK_AGAIN_S = 5.0
 
 
+def part_of(process: psutil.Process) -> str:
+    """The part that a process trains, by the title that Ray gives it; "" for none."""
+    with suppress(psutil.Error, IndexError):
+        if title := _TRAINING.match(process.cmdline()[0]):
+            return title[1]
+    return ""
+
+
 def training() -> dict[int, str]:
     """The parts that train on this node, by process id."""
-    found = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, IndexError):
-            if title := _TRAINING.match(process.cmdline()[0]):
-                found[process.pid] = title[1]
-    return found
+    return {process.pid: part for process in psutil.process_iter() if (part := part_of(process))}
 
 
 def let_save(seconds: float) -> list[str]:
@@ -52,7 +54,7 @@ def let_save(seconds: float) -> list[str]:
 def wait_for_aws() -> None:
     """Return once this machine's metadata say that it will be taken away (two minutes ahead)."""
     while True:
-        with suppress(urllib.error.URLError):  # 404 until then
+        with suppress(OSError):  # 404 until then; slow or away for a moment
             lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
             token = _asked("/api/token", lifetime, "PUT")
             _asked("/meta-data/spot/instance-action", {"X-aws-ec2-metadata-token": token})
@@ -62,7 +64,8 @@ def wait_for_aws() -> None:
 
 def _asked(path: str, headers: dict[str, str], method: str = "GET") -> str:
     request = urllib.request.Request(f"{_METADATA}{path}", headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=2) as answer:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=2) as answer:
         return answer.read(1000).decode()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from pipeline.cluster.notice import part_of
 from tests.cluster_rig import Cluster, Node, end_tree
 from tests.fault_proxy import FaultProxy
 from tests.project import Project
@@ -126,11 +127,7 @@ class World:
 
 def parts_of(processes: list[psutil.Process]) -> set[str]:
     """The parts that these train."""
-    found = set()
-    for process in processes:
-        with suppress(psutil.Error):
-            found.add(process.cmdline()[0].split()[0].removeprefix("ray::"))
-    return found
+    return set(map(part_of, processes)) - {""}
 
 
 def _nodes() -> Cluster:

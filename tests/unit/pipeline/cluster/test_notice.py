@@ -100,6 +100,7 @@ def test_aws_is_asked_until_it_gives_notice(monkeypatch) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(notice, "_METADATA", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setattr(notice, "_ASK_AGAIN_S", 0.01)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # is not for this machine's metadata
     notice.wait_for_aws()
     server.shutdown()
     server.server_close()
