@@ -2,12 +2,12 @@
 
 import os
 import secrets
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.storage.atomic import free_bytes
 
 # A socket's path has 107 bytes at most, of which Ray takes up to 66 behind the temporary folder.
 _LONGEST = 40
@@ -72,10 +72,7 @@ def _sockets() -> str | None:
 
 def _check_room(folder: str) -> None:
     """Raises UserError where the disk below Ray's temporary folder is all but full."""
-    place = Path(folder)
-    while not place.is_dir():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    free = free_bytes(Path(folder))
     if free < _ROOM:
         raise UserError(
             f"{folder}: {free / 1e6:,.1f} MB are free on that disk, and Ray, whose sockets and "

@@ -91,11 +91,16 @@ def refusal(error: OSError, path: Path, needed: int | None = None) -> str:
     return f"{next(above, path)} is a file, where a folder belongs. Move it away, {_AGAIN}"
 
 
-def no_room(error: OSError, folder: Path, needed: int | None = None) -> str:
-    """The reason and the remedy where the disk below a folder is full."""
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk on which a folder lies, or will."""
     while not folder.is_dir():
         folder = folder.parent
-    room = f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on that disk"
+    return shutil.disk_usage(folder).free
+
+
+def no_room(error: OSError, folder: Path, needed: int | None = None) -> str:
+    """The reason and the remedy where the disk below a folder is full."""
+    room = f"{free_bytes(folder) / 1e6:,.1f} MB are free on that disk"
     if needed is not None:
         room += f", {needed / 1e6:,.1f} MB are needed"
     return f"{error.strerror} ({room}). Make room there, {_AGAIN}"
