@@ -135,10 +135,10 @@ class DCGAN:
         self.optimizers = [
             torch.optim.Adam(net.parameters(), rate, BETAS, fused=True) for net, rate in rates
         ]
-        decay = get_ema_multi_avg_fn(settings.ema)
-        self.averaged = (
-            AveragedModel(self.g, multi_avg_fn=decay, use_buffers=True) if settings.ema else None
-        )
+        self.averaged: AveragedModel | None = None
+        if settings.ema:
+            decay = get_ema_multi_avg_fn(settings.ema)
+            self.averaged = AveragedModel(self.g, multi_avg_fn=decay, use_buffers=True)
         self.dtype = precision.resolve(PRECISION, CPU)
 
     def step(self, x: Tensor, y: Tensor) -> None:

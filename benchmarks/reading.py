@@ -105,7 +105,8 @@ def _child(how: str, source: Path, size: int) -> None:
     if how == "pillow":
         for path in source.rglob("*.*"):
             with Image.open(path) as image:
-                images += np.asarray(image).ndim > 1
+                np.asarray(image)
+            images += 1
     elif how == "prepare":
         settings = DataConfig("custom", str(source), image_size=size or None)
         dataset, provenance = sources.load(settings)

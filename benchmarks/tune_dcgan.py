@@ -11,13 +11,13 @@ again. The best one is what benchmarks/dcgan.py has as TUNED.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks import judged
 from benchmarks.contenders import Diverged, dcgan
 from benchmarks.dcgan import Settings
 from benchmarks.time_to_quality import about_here, again_with_passive_threads, yardstick
@@ -77,9 +77,7 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     parser.add_argument("--samples", type=int, default=10_000, help="judged for each row")
     parser.add_argument("--out", type=Path, default=Path(".runs/tune-dcgan.jsonl"))
     options = parser.parse_args(argv)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = options.out.read_text("utf-8").splitlines() if options.out.exists() else []
-    rows: list[Row] = [json.loads(line) for line in kept]
+    rows: list[Row] = judged.rows(options.out, {"samples": options.samples})
     first, second = options.minutes
     _try(list(CANDIDATES[: options.candidates]), first, 1, rows, options)
     chosen = [Settings(**row["settings"]) for row in best(rows, first)[:BEST]]
@@ -112,9 +110,9 @@ def _try(
                 continue
             values, _ = score(state.draw(y, seed))
             row = {"settings": asdict(settings), "minutes": minutes, "seed": seed, "values": values}
-            rows.append({**row, "images": state.images["images"], **about})
-            with open(options.out, "a", encoding="utf-8") as out:
-                out.write(json.dumps(rows[-1]) + "\n")
+            row |= {"samples": options.samples, "images": state.images["images"]}
+            rows.append({**row, **about})
+            judged.append(options.out, rows[-1])
             print(f"{minutes:g} minutes, FID {values['fid']:.3f}: {settings}", flush=True)
 
 
