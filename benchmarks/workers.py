@@ -7,8 +7,8 @@ Two processes, each held to one core and one thread, exchange gradients by gloo 
 Blocks alternate: rank 0 alone while rank 1 sleeps, both on one batch between them (strong scaling:
 the recipe stays), both on a batch each (weak scaling: the batch doubles). Ratios are medians over
 neighbouring blocks. CPU times are of all threads of a process, the exchange's among them: where
-other programs share the cores, these still say what the work is. `exchange` is the time of the
-all-reduces by themselves, of buffers as large.
+other programs share the cores, these still say what the work is. `exchange` is the time of a step's
+exchanges by themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from pipeline.memory import keep_freed
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.training import precision
@@ -105,18 +106,23 @@ def measure(
     return blocks
 
 
-def exchange(comm: TorchComm, active: Sequence[int], repeats: int = 20) -> Block:
-    """The all-reduces of one step by themselves: one of D's gradients, one of G's."""
+def exchange(
+    comm: TorchComm, active: Sequence[int], dtype: torch.dtype, repeats: int = 20
+) -> Block:
+    """The exchanges of one step by themselves: one of D's gradients, one of G's, packing
+    included."""
     level = LevelConfig()
-    levels = Stack(StackConfig(MNIST, EncoderConfig(), (level, level)), active).levels
-    sizes = [0, 0]
-    for name, parameter in levels.named_parameters():
-        sizes["generator" in name] += parameter.numel()
-    buffers = [torch.zeros(size) for size in sizes]
+    stack = Stack(StackConfig(MNIST, EncoderConfig(), (level, level)), active)
+    every = [stack.level(i) for i in active]
+    phases = [[one.discriminator for one in every], [one.generator for one in every]]
+    zeros = {p: torch.zeros_like(p) for p in stack.levels.parameters()}
+    terms = {"loss": torch.zeros(())}
 
     def both() -> None:
-        for buffer in buffers:
-            distributed.all_reduce(buffer)
+        for nets in phases:
+            for parameter in (p for net in nets for p in net.parameters()):
+                parameter.grad = zeros[parameter]
+            comm.average_gradients(nets, terms, dtype)
 
     both()
     comm.barrier()
@@ -170,6 +176,7 @@ def work(options: argparse.Namespace) -> None:
     """One rank; rank 0 prints the table, and writes it."""
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[options.rank]})
     torch.set_num_threads(1)
+    keep_freed()  # as `pipeline.parts.worker` does
     distributed.init_process_group(
         "gloo",
         init_method=f"tcp://127.0.0.1:{options.port}",
@@ -180,8 +187,9 @@ def work(options: argparse.Namespace) -> None:
     header = ["", "1 ms", "strong ms", "weak ms", "strong", "weak"]
     header += ["1 cpu", "strong cpu", "weak cpu", "strong", "weak", "exchange ms/cpu"]
     found: list[Scaling] = []
+    dtype = precision.resolve(options.precision, comm.device)
     for part in options.parts:
-        blocks, exchanged = measure(options, comm, PARTS[part]), exchange(comm, PARTS[part])
+        blocks, exchanged = measure(options, comm, PARTS[part]), exchange(comm, PARTS[part], dtype)
         if comm.rank == 0:
             found.append(scaling(part, blocks, options.workers, exchanged))
     if comm.rank == 0:

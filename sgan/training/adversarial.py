@@ -129,7 +129,7 @@ class AdversarialTask:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         self.comm.backward(total_loss(terms, total))
-        means = self.comm.average_gradients(nets, terms)
+        means = self.comm.average_gradients(nets, terms, self.dtype)
         require_finite(means, total)
         for optimizer in optimizers:
             optimizer.step()

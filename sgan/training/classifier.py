@@ -101,7 +101,7 @@ class EncoderTask:
         terms = {"encoder/loss": loss, "encoder/train_accuracy": accuracy}
         self.optimizer.zero_grad(set_to_none=True)
         self.comm.backward(loss)
-        terms = self.comm.average_gradients([self.encoder], terms)
+        terms = self.comm.average_gradients([self.encoder], terms, self.dtype)
         require_finite(terms, "loss")
         self.optimizer.step()
         return terms

@@ -1,10 +1,12 @@
-"""What several workers on one part say to each other: one flat all-reduce a phase, no DDP wrapper.
+"""What several workers on one part say to each other: one flat exchange a phase, no DDP wrapper.
 
 A GAN's two phases use different parts of the graph, which DDP's wrapper does not take well. Here
-each phase packs its gradients and its losses into one buffer, of the gradients' dtype (float32, as
-parameters are in bfloat16 training too), and adds it up over the ranks in one exchange. Every rank
-receives the same bits, as each sum is made on one rank and handed on; on one kind of machine the
-order of the sum follows from rank, number of ranks and size, so a run that is repeated, or resumed,
+each phase packs its gradients and its losses into one buffer and adds it up over the ranks in one
+exchange: an all-reduce in float32, or, where up to four ranks compute in bfloat16, each to each,
+large gradients in bfloat16. Such a one is that of autocast's copy of its parameter: nothing is
+rounded, and half the bytes travel; sums are in float32 all the same. Every rank has the same bits,
+as each sum is made on one rank and handed on, or on each in the order of the ranks; on one kind of
+machine they follow from rank, number of ranks and size, so a run that is repeated, or resumed,
 repeats its bits.
 """
 
@@ -15,6 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, distributed, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+_EACH_TO_EACH = 4  # ranks; among more, an all-reduce in float32 moves less
+_LARGE = 4096  # values; the small layers at a grey image cast their weights at each call
 
 
 class Comm:
@@ -29,13 +34,17 @@ class Comm:
         loss.backward()
 
     def average_gradients(
-        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+        self,
+        nets: Iterable[nn.Module],
+        terms: Mapping[str, Tensor],
+        computed: torch.dtype = torch.float32,
     ) -> dict[str, Tensor]:
         """After `backward`: each parameter's gradient becomes that of the mean loss over ranks.
 
         Args:
             nets: those whose gradients there are; the same on every rank.
             terms: scalars by name, on every rank the same names in the same order.
+            computed: what the nets' matrix work ran in.
 
         Returns:
             The mean of each term over ranks, the same bits on each: fit to steer control flow.
@@ -70,24 +79,48 @@ class TorchComm(Comm):
         loss.backward(loss.new_tensor(1 / self.world_size))
 
     def average_gradients(
-        self, nets: Iterable[nn.Module], terms: Mapping[str, Tensor]
+        self,
+        nets: Iterable[nn.Module],
+        terms: Mapping[str, Tensor],
+        computed: torch.dtype = torch.float32,
     ) -> dict[str, Tensor]:
-        """One all-reduce of everything; afterwards the gradients are views of its buffer, which
-        has the sum of the ranks' shares."""
-        own = [p for net in nets for p in net.parameters() if p.grad is not None]
+        """One exchange of everything; afterwards the gradients are views of its buffer, which has
+        the sum of the ranks' shares."""
+        named = [item for net in nets for item in net.named_parameters()]
+        narrow = {p: _is_narrow(name, p) for name, p in named if p.grad is not None}
+        own = sorted(narrow, key=narrow.__getitem__)
         gradients = [p.grad for p in own if p.grad is not None]
-        size = sum(p.numel() for p in own)
-        flat = self._buffer(size + len(terms), gradients[0].dtype)
-        means = [
-            flat.as_strided(p.size(), p.stride(), offset)
-            for p, offset in zip(own, _offsets(own), strict=True)
-        ]
-        torch._foreach_copy_(means, gradients)
-        flat[size:] = torch.stack([term.detach() for term in terms.values()])
-        distributed.all_reduce(flat)
-        for parameter, mean in zip(own, means, strict=True):
+        values = [torch.stack([term.detach() for term in terms.values()]), *gradients]
+        flat = self._buffer(sum(value.numel() for value in values), gradients[0].dtype)
+        if computed == torch.bfloat16 and self.world_size <= _EACH_TO_EACH:
+            self._each_to_each(flat, values, len(values) - sum(narrow.values()))
+        else:
+            torch._foreach_copy_(_views(flat, values), values)
+            distributed.all_reduce(flat)
+        means = _views(flat, values)
+        for parameter, mean in zip(own, means[1:], strict=True):
             parameter.grad = mean
-        return dict(zip(terms, flat[size:] / self.world_size, strict=True))
+        return dict(zip(terms, means[0] / self.world_size, strict=True))
+
+    def _each_to_each(self, flat: Tensor, values: list[Tensor], wide: int) -> None:
+        """flat becomes the sum of every rank's values, of which those behind the first `wide`
+        travel in bfloat16."""
+        exact = sum(value.numel() for value in values[:wide])
+        size = 2 * exact + len(flat) - exact
+        every = self._buffer(self.world_size * (size + size % 2), torch.bfloat16)
+        mine = self._buffer(size + size % 2, torch.bfloat16)
+        torch._foreach_copy_(
+            _views(mine[: 2 * exact].view(flat.dtype), values[:wide]), values[:wide]
+        )
+        torch._foreach_copy_(_views(mine[2 * exact : size], values[wide:]), values[wide:])
+        distributed.all_gather_single(every, mine)
+        rows = every.view(self.world_size, -1)
+        heads = [row[: 2 * exact].view(flat.dtype) for row in rows]
+        tails = [row[2 * exact : size] for row in rows]
+        for total, shares in ((flat[:exact], heads), (flat[exact:], tails)):
+            total.copy_(shares[0])
+            for share in shares[1:]:
+                total.add_(share.to(total.dtype))  # of two dtypes it would take three times as long
 
     def sum_over_ranks(self, tensor: Tensor) -> Tensor:
         """An all-reduce, and one for the gradient."""
@@ -135,13 +168,22 @@ class _Sum(torch.autograd.Function):
         return summed
 
 
-def _offsets(tensors: Sequence[Tensor]) -> list[int]:
-    """Where each tensor begins when they lie one behind the other."""
-    starts, end = [], 0
-    for tensor in tensors:
-        starts.append(end)
-        end += tensor.numel()
-    return starts
+def _is_narrow(name: str, parameter: Tensor) -> bool:
+    """Whether its gradient is one of a bfloat16 copy, as far as its place says: spectral norm's
+    weights are divided in float32 before they are copied."""
+    direct = "parametrizations" not in name.split(".")
+    return direct and parameter.dim() > 1 and parameter.numel() >= _LARGE
+
+
+def _views(flat: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
+    """Pieces of a buffer, one behind the other, as the values lie in memory."""
+    views, start = [], 0
+    for value in values:
+        views.append(
+            flat[start:].as_strided(value.size(), value.stride(), flat[start:].storage_offset())
+        )
+        start += value.numel()
+    return views
 
 
 def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:

@@ -155,6 +155,35 @@ def exchange(comm: TorchComm) -> dict:
     }
 
 
+def narrow(comm: TorchComm) -> dict:
+    """Level 0's nets in bfloat16, twice from one start: with what comm makes of that, and with an
+    all-reduce in float32."""
+
+    class Wide(TorchComm):
+        def average_gradients(self, nets, terms, computed=torch.float32):
+            return super().average_gradients(nets, terms)
+
+    level = LevelConfig(
+        z_dim=5, batch_size=8, reuse_fakes=True, precision="bfloat16", ema_half_life_images=30
+    )
+    source = torch.Generator().manual_seed(2)
+    x, h1 = torch.rand(8, 1, 28, 28, generator=source), torch.rand(8, 256, generator=source)
+    mine = slice(comm.rank, None, comm.world_size)
+    batch = Batch({0: x[mine], 1: h1[mine]}, torch.arange(8)[mine])
+    seen: dict[str, list] = {"end": [], "terms": []}
+    for each in (comm, Wide(torch.device("cpu"))):
+        torch.manual_seed(0)
+        stack = Stack(StackConfig(MNIST, EncoderConfig(), (level, level)), [0])
+        task = AdversarialTask(stack, {0: level}, comm=each)
+        terms = [task.step(index, batch) for index in range(3)][-1]
+        seen["end"].append(digest(stack.levels.state_dict()))
+        seen["terms"].append({name: value.item() for name, value in terms.items()})
+    sent = [
+        b.numel() * b.element_size() for b in comm._buffers.values() if b.dtype != torch.float32
+    ]
+    return seen | {"wires": len(sent)}
+
+
 def norm_case(spatial: bool) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     """A batch norm, and values far from 0 with the weights of their loss, for a global batch."""
     source = torch.Generator().manual_seed(3)
@@ -291,6 +320,7 @@ def main(rank: str, world_size: str, meeting: str, out: str) -> None:
     comm = TorchComm(torch.device("cpu"))
     results = {
         "exchange": exchange(comm),
+        "narrow": narrow(comm),
         "train": train(comm, 6),
         "broken": train(comm, 6, broken=True),
         "long": train(comm, 200, batch_norm="synchronised"),

@@ -50,6 +50,14 @@ def test_gradients_are_those_of_one_process_with_the_same_batch(workers: list[di
             assert seen["losses"] < 1e-6, case  # in float32
 
 
+def test_gradients_that_travel_in_bfloat16_are_the_same_bits(workers: list[dict]) -> None:
+    """They are gradients of bfloat16 copies of the weights, however many times D was asked."""
+    first, second = (w["narrow"] for w in workers)
+    assert first == second and first["wires"]
+    assert first["end"][0] == first["end"][1]
+    assert first["terms"][0] == first["terms"][1]
+
+
 def test_a_loss_that_is_not_finite_on_one_worker_stops_all(workers: list[dict]) -> None:
     first, second = (w["broken"] for w in workers)
     assert first["error"] == second["error"] == "level1/loss_d_adv is nan"
