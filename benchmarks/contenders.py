@@ -26,6 +26,7 @@ from benchmarks.step_speed import PlainPort
 from pipeline.data.batches import batches
 from pipeline.data.encoding import encode_split
 from pipeline.data.features import columns_of
+from pipeline.memory import keep_freed
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values
 from pipeline.scores.evaluation import draw
@@ -113,6 +114,12 @@ def _batches(task: Task, data: Data, features: Path | None = None) -> Callable[[
     return batches(task, str(data.folder), upper, y, device=CPU, resident_bytes=RESIDENT)
 
 
+def _on(threads: int) -> None:
+    """As the pipeline sets up a process that trains."""
+    torch.set_num_threads(threads)
+    keep_freed()
+
+
 def _seeded(config: StackConfig, seed: int) -> StackConfig:
     encoder = replace(config.encoder, seed=seed)
     return replace(
@@ -122,7 +129,7 @@ def _seeded(config: StackConfig, seed: int) -> StackConfig:
 
 def _encoder(config: StackConfig, data: Data, seconds: float) -> tuple[Encoder, float, int]:
     """E, trained for so long on all threads; the seconds, and the images that it saw."""
-    torch.set_num_threads(data.threads)
+    _on(data.threads)
     task = pretraining(config.image, config.encoder)
     spent, images = fit(task, _batches(task, data), seconds)
     return task.encoder.eval(), spent, images
@@ -164,7 +171,7 @@ def stacked(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:
             levels |= load_levels(folder / f"level{i}.safetensors")
         spent += max(took for took, _ in trained)
         images |= {f"level{i}": count for i, (_, count) in enumerate(trained)}
-        torch.set_num_threads(data.threads)
+        _on(data.threads)
         settings = replace(params.joint, seed=seed)
         task = joint(config, settings, encoder.state_dict(), levels)
         made = _batches(task, data, folder / _FEATURES)
@@ -176,7 +183,7 @@ def _level(
     config: StackConfig, level: int, data: Data, folder: Path, seconds: float
 ) -> tuple[float, int]:
     """One level in a process of its own, its weights to `folder`; seconds, images seen."""
-    torch.set_num_threads(1)
+    _on(1)
     task = independent(config, level, load_encoder(folder / _ENCODER).state_dict())
     found = fit(task, _batches(task, data, folder / _FEATURES), seconds)
     task.save(folder / f"level{level}.safetensors", {})
@@ -223,7 +230,7 @@ def dcgan(
     data: Data, seed: int, marks: Sequence[float], settings: Settings = TUNED
 ) -> Iterator[Trained]:
     """The conditional DCGAN of tutorials. Its quality knows no end of a schedule: one run."""
-    torch.set_num_threads(data.threads)
+    _on(data.threads)
     gan = DCGAN(data.image, seed, settings)
     columns, size = {0: _pixels(data)}, settings.batch
     made = TensorBatches(columns, _labels(data), lambda pixels: pixels / 255, size, seed)

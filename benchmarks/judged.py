@@ -16,6 +16,7 @@ from pipeline import paths
 from pipeline.data.batches import batches
 from pipeline.data.features import columns_of
 from pipeline.execution.stage import Stage
+from pipeline.memory import keep_freed
 from pipeline.scores.asked import asked
 from pipeline.scores.evaluation import draw, judge_for
 from pipeline.scores.headline import DIVERSITY, FID, GAN_TEST, Headline
@@ -35,6 +36,7 @@ SHOWN = ("fid_judge", "gan_test", "diversity_pixels", "diversity_own_z", "second
 
 def fit(stage: Stage, task: AdversarialTask) -> float:
     """Train it on the project's images and features; returns the seconds that it took."""
+    keep_freed()
     upper, y = columns_of(stage.path(paths.FEATURES_FILE), task.hidden_needed)
     data, here = str(stage.path(paths.DATA)), torch.device("cpu")
     in_order = batches(task, data, upper, y, device=here, resident_bytes=2**31)

@@ -17,6 +17,7 @@ from pipeline.cluster.supply import Bundle, Sent, copied, opened
 from pipeline.cluster.travel import Luggage, packed
 from pipeline.data import opening
 from pipeline.errors import UserError, weights_told
+from pipeline.memory import keep_freed
 from pipeline.storage import s3
 from pipeline.storage.atomic import TEMPORARY_PREFIX
 from pipeline.threads import on_threads
@@ -74,6 +75,7 @@ def with_need(errand: Errand, device: str, cpus: float | None, gpus: float | Non
 
 def run_here(errand: Errand, inputs: Mapping[str, Bundle], out: Path, told: Told) -> Any:
     """Do it in this process; returns what the work does."""
+    keep_freed()
     with on_threads(errand.threads):
         return errand.work(_paths(inputs), out, told, **errand.settings)
 
@@ -226,6 +228,7 @@ def _perform(
             import torch
 
             try:
+                keep_freed()
                 torch.set_num_threads(errand.threads)
                 with opened(objects), weights_told():
                     where = dict(inputs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.cluster.supply import opened
 from pipeline.data import opening
 from pipeline.errors import UserError, weights_told
+from pipeline.memory import keep_freed
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.curve import Curve
 from pipeline.parts.device import device_of, record_of
@@ -101,6 +102,7 @@ class _Training:
         placement = part.placement
         self.device = device_of(placement.device)
         if self.device.type == "cpu":
+            keep_freed()
             torch.set_num_threads(placement.threads)
         self.task = self.recipe.task(part, self.device, comm)
         self.curve = Curve(part.identity.total_images)
