@@ -7,8 +7,10 @@ was kept here, and computes what was not.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ from pipeline.scores.lent import Means
 from pipeline.scores.memory import usual_distances, usual_gap
 from pipeline.scores.ndb import real_bins
 from pipeline.scores.protocol import real_side
+from pipeline.threads import at_once
 
 if TYPE_CHECKING:
     from pipeline.params.settings import EvaluateConfig
@@ -52,19 +55,25 @@ def _each(real: RealImages, settings: EvaluateConfig, means: Means) -> dict[str,
     judge = evaluation.judge_for(real, settings, means)
     how = {"neighbours": settings.neighbours, "told": told}
     seen = real_side(sets, real, judge, kept, **how)  # type: ignore[arg-type]
-    told("bins of real images", 0, 0)
-    real_bins(sets, real, kept)
-    told("diversity of real images", 0, 0)
-    kept_reference(real, judge, kept, evaluation.lpips_for(settings, means)[0])
-    told("nearest neighbours of real images", 0, 0)
-    count = min(settings.memory_images, sets.count)
-    for space in spaces(real, judge, seen):
-        usual_distances(count, space, kept)
-        with suppress(UserError):  # too few images for it, which the evaluation tells
-            usual_gap(count, space, kept)
-    if settings.cas:
-        some = replace(sets, seeds=sets.seeds[: settings.study_seeds])
-        cas_ceiling(some, real, settings, means)
+    some = replace(sets, seeds=sets.seeds[: settings.study_seeds])
+    ceiling = partial(cas_ceiling, some, real, settings, means)
+    # On a thread of its own, where there is a core for it; not beside the floors, which seed torch.
+    with ThreadPoolExecutor(1) as beside:
+        early = beside.submit(ceiling) if settings.cas and at_once() > 1 else None
+        told("bins of real images", 0, 0)
+        real_bins(sets, real, kept)
+        told("diversity of real images", 0, 0)
+        kept_reference(real, judge, kept, evaluation.lpips_for(settings, means)[0])
+        told("nearest neighbours of real images", 0, 0)
+        count = min(settings.memory_images, sets.count)
+        for space in spaces(real, judge, seen):
+            usual_distances(count, space, kept)
+            with suppress(UserError):  # too few images for it, which the evaluation tells
+                usual_gap(count, space, kept)
+        if early is not None:
+            early.result()
+        elif settings.cas:
+            ceiling()
     if settings.inception:
         with suppress(UserError):  # no weights, likewise
             trunk = evaluation.inception_for(settings, means)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ class Shown:
         self._what = ""
         self._bar: TrainingProgress | None = None
         self._speed = _Speed()
+        self._one = threading.RLock()  # work may go on side by side
 
     def __enter__(self) -> Shown:
         return self
@@ -29,6 +31,10 @@ class Shown:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """`done` of `total` images of a piece of work; a step that counts none has 0 of 0."""
+        with self._one:
+            self._tell(what, done, total)
+
+    def _tell(self, what: str, done: int, total: int) -> None:
         if total == 0:
             self._end()
             print(f"evaluate: {what}", flush=True)
