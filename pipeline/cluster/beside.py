@@ -29,11 +29,14 @@ class Aside:
         errand: what is done, and what it takes of a node. It writes no files.
         inputs: what it reads, by name.
         otherwise: who does what it leaves undone, for messages.
+        in_portions: ends of the names of pieces that are kept bit by bit; of another one all is
+            lost when it is ended.
     """
 
     errand: Errand
     inputs: Mapping[str, Bundle]
     otherwise: str
+    in_portions: tuple[str, ...] = ()
 
 
 class Beside:
@@ -71,15 +74,17 @@ class Beside:
             self._hear(0.0)
 
     def finish(self, should_stop: Callable[[], bool]) -> None:
-        """The other work is done: a piece that is more than half done may be ended, but takes no
-        longer than it took so far (or five seconds); then `end`."""
+        """The other work is done: a piece that is more than half done, and not kept in portions,
+        may be ended, but takes no longer than it took so far (or five seconds); then `end`."""
         piece = self._piece
+        in_portions = self._aside.in_portions if self._aside else ()
         until = time.monotonic() + max(_LEAST_S, piece.seconds)
         with _Excused(self):
             while (
                 self._answers is not None
                 and self._piece.what == piece.what
                 and piece.is_mostly_done
+                and not piece.what.endswith(in_portions)
                 and time.monotonic() < until
                 and not should_stop()
             ):

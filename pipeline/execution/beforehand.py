@@ -55,6 +55,7 @@ def of_real_images(stage: Stage) -> "Aside | None":
     from pipeline.parts.supplying import data_bundle
     from pipeline.scores.beforehand import is_done
     from pipeline.scores.inputs import identity_of
+    from pipeline.scores.protocol import SPLITS_TOLD
 
     settings, manifest, where = stage.params.evaluate, stage.manifest(), place(stage)
     identity = identity_of(manifest.data_digest, manifest.rows("train"), manifest.rows("test"))
@@ -62,4 +63,4 @@ def of_real_images(stage: Stage) -> "Aside | None":
         return None
     work = Errand("real images", done_beforehand, {"settings": settings, **where}, where["threads"])
     inputs = {"data": data_bundle(stage.path(paths.DATA), ["train", "test"])}
-    return Aside(work, inputs, "evaluate")
+    return Aside(work, inputs, "evaluate", in_portions=SPLITS_TOLD)

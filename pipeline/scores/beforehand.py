@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -59,7 +60,9 @@ def _each(real: RealImages, settings: EvaluateConfig, means: Means) -> dict[str,
     ceiling = partial(cas_ceiling, some, real, settings, means)
     # On a thread of its own, where there is a core for it; not beside the floors, which seed torch.
     with ThreadPoolExecutor(1) as beside:
-        early = beside.submit(ceiling) if settings.cas and at_once() > 1 else None
+        early = (
+            beside.submit(copy_context().run, ceiling) if settings.cas and at_once() > 1 else None
+        )
         told("bins of real images", 0, 0)
         real_bins(sets, real, kept)
         told("diversity of real images", 0, 0)

@@ -253,6 +253,9 @@ class _Bench:
         return [(_known(value), _known(sd)) for value, sd in pairs]
 
 
+SPLITS_TOLD = (", train", ", test")  # ends of the names by which `real_outputs` tells of itself
+
+
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 

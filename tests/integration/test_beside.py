@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_a_piece_that_is_mostly_done_is_ended_and_no_other_begun(tmp_path: Path)
     run.beside.finish(lambda: False)
     assert run.left == ["0"]
     assert run.said == ["aside: evaluate does the rest"]
+
+
+def test_a_piece_that_is_kept_in_portions_is_not_waited_for(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.aside is not None
+    run.aside = replace(run.aside, in_portions=("e 0", ", test"))
+    run.look_until(lambda: ("piece 0", 2, 4) in run.told)
+    began = time.monotonic()
+    run.beside.finish(lambda: False)
+    assert time.monotonic() - began < 0.5 and run.left == []
 
 
 def test_a_piece_that_has_just_begun_is_given_up_at_once(tmp_path: Path) -> None:

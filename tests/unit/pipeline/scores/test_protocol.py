@@ -14,7 +14,7 @@ from pipeline.scores.inception import NO_LAST_LAYER, Inception
 from pipeline.scores.inception_network import InceptionTrunk
 from pipeline.scores.inputs import RealImages, Samples
 from pipeline.scores.judge import Judge
-from pipeline.scores.protocol import Reference, measure, real_outputs
+from pipeline.scores.protocol import SPLITS_TOLD, Reference, measure, real_outputs
 
 ALL = Reference(drawn=False)
 
@@ -96,6 +96,7 @@ def test_an_interrupted_run_goes_on_from_the_last_portion(
         inception, "outputs", lambda part, told: computed.append(len(part)) or outputs(part, told)
     )
     found, logits = real_outputs("train", 5, real, inception, kept, lambda *one: said.append(one))
+    assert said[0][0].endswith(SPLITS_TOLD)
     np.testing.assert_allclose(found, whole, atol=1e-5)
     assert computed == [2, 1] and logits is None  # not the first two images
     assert said[0] == ("Inception, train", 2, 5) and said[-1] == ("Inception, train", 5, 5)
