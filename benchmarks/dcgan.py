@@ -47,7 +47,7 @@ class Settings:
     ema: float = 0.0
 
 
-TUNED = Settings()
+TUNED = Settings(1e-3, 1e-3, batch=64, ema=0.995)
 
 
 class Generator(nn.Module):
