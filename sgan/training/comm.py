@@ -106,17 +106,19 @@ class TorchComm(Comm):
         """flat becomes the sum of every rank's values, of which those behind the first `wide`
         travel in bfloat16."""
         exact = sum(value.numel() for value in values[:wide])
-        size = 2 * exact + len(flat) - exact
-        every = self._buffer(self.world_size * (size + size % 2), torch.bfloat16)
-        mine = self._buffer(size + size % 2, torch.bfloat16)
-        torch._foreach_copy_(
-            _views(mine[: 2 * exact].view(flat.dtype), values[:wide]), values[:wide]
-        )
-        torch._foreach_copy_(_views(mine[2 * exact : size], values[wide:]), values[wide:])
+        large = len(flat) - exact
+        size = 2 * exact + large + large % 2  # even, so that each rank's float32 are aligned
+        every = self._buffer(self.world_size * size, torch.bfloat16)
+        mine = self._buffer(size, torch.bfloat16)
+
+        def parts(row: Tensor) -> tuple[Tensor, Tensor]:
+            return row[: 2 * exact].view(flat.dtype), row[2 * exact : 2 * exact + large]
+
+        for part, own in zip(parts(mine), (values[:wide], values[wide:]), strict=True):
+            for place, value in zip(_views(part, own), own, strict=True):
+                place.copy_(value)
         distributed.all_gather_single(every, mine)
-        rows = every.view(self.world_size, -1)
-        heads = [row[: 2 * exact].view(flat.dtype) for row in rows]
-        tails = [row[2 * exact : size] for row in rows]
+        heads, tails = zip(*map(parts, every.view(self.world_size, -1)), strict=True)
         for total, shares in ((flat[:exact], heads), (flat[exact:], tails)):
             total.copy_(shares[0])
             for share in shares[1:]:

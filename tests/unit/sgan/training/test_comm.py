@@ -56,6 +56,8 @@ def test_gradients_that_travel_in_bfloat16_are_the_same_bits(workers: list[dict]
     assert first == second and first["wires"]
     assert first["end"][0] == first["end"][1]
     assert first["terms"][0] == first["terms"][1]
+    sums = [pytest.approx(2 / 3, abs=1e-7)]
+    assert first["small"] == {"weight": sums, "bias": sums}
 
 
 def test_a_loss_that_is_not_finite_on_one_worker_stops_all(workers: list[dict]) -> None:
