@@ -17,7 +17,6 @@ number of minutes.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -26,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import judged, report
 from benchmarks.contenders import CONTENDERS, Data, Diverged
 from pipeline import paths
 from pipeline.execution.stage import opened
@@ -67,9 +66,7 @@ def scores(samples: Samples, data: Data, judge: Judge, lent: Means) -> tuple[Row
 
 def rows_of(path: Path, samples: int) -> list[Row]:
     """The kept rows that were judged on so many samples, in the order of their making."""
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in lines if line.strip()]
-    return [row for row in rows if row["samples"] == samples]
+    return judged.rows(path, {"samples": samples})
 
 
 def missing(rows: Sequence[Row], method: str, seed: int, minutes: Sequence[float]) -> list[float]:
@@ -234,8 +231,7 @@ def _train(jobs: list[tuple[str, int]], options: argparse.Namespace, kept: Path)
 
 
 def _keep(file: Path, row: Row) -> None:
-    with open(file, "a", encoding="utf-8") as out:
-        out.write(json.dumps(row) + "\n")
+    judged.append(file, row)
     told = ", ".join(f"{name} {value:.3f}" for name, value in row["values"].items())
     print(f"{row['method']}, seed {row['seed']}, {row['minutes']:g} minutes: {told}", flush=True)
 
