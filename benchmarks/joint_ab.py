@@ -6,13 +6,16 @@
 Each seed trains its levels once. Every variant of joint training starts from them; their opponent,
 "levels alone", saw the images of joint training at the levels instead, in one schedule. Prints the
 means, the paired difference in FID, and the p of a one-sided paired t test that a variant's is the
-lower one. Runs that `--out` already holds are not run again; `--part 0/2` and `--part 1/2` share
-the seeds between two processes.
+lower one. Runs that `--out` already holds are not run again, and levels that `--keep` holds are not
+trained again (for another `--images` of one of them, or a further variant); `--part 0/2` and
+`--part 1/2` share the seeds between two processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +27,22 @@ import torch
 from benchmarks.judged import SHOWN, Bench, append, by_variant, fit, rows, spread
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
-from sgan.config import JointConfig
+from pipeline.scores.extractor import weights_digest
+from sgan.config import JointConfig, StackConfig, to_dict
 from sgan.stack import Stack
 from sgan.training.assembly import independent, joint
-from sgan.weights import load_encoder
+from sgan.weights import load_encoder, load_levels, save_levels
 
-ALONE = "levels alone"
+ALONE, START = "levels alone", "what joint training starts from"
 VARIANTS: dict[str, dict[str, Any]] = {
+    START: {},
     "joint": {},
     "half of h_{i+1} the encoder's": {"encoder_share": 0.5},
+    "half of h_{i+1} the encoder's, five times the rates": {
+        "encoder_share": 0.5,
+        "lr_g": 0.0001,
+        "lr_d": 0.0003,
+    },
     "lower weight 1": {"lower_weight": 1.0},
     "five times the rates": {"lr_g": 0.0001, "lr_d": 0.0003},
     "constant rates": {"lr_schedule": "constant"},
@@ -46,10 +56,14 @@ class Pairs:
     Args:
         images: of each level, by i.
         more: images of joint training.
+        keep: folder that trained levels are kept in; None: nowhere.
     """
 
-    def __init__(self, stage: Stage, images: Sequence[int], more: int, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, images: Sequence[int], more: int, seed: int, keep: Path | None = None
+    ) -> None:
         self._stage, self._images, self._more, self._seed = stage, images, more, seed
+        self._keep = keep
         self._encoder = load_encoder(stage.path(paths.ENCODER_WEIGHTS)).state_dict()
         self._config = stage.stack_config()
         self._start: States | None = None
@@ -61,6 +75,8 @@ class Pairs:
             return self._whole(levels), seconds
         if self._start is None:
             self._start, _ = self._levels(0)
+        if variant == START:
+            return self._whole(self._start), 0.0
         settings = replace(self._joint(), **VARIANTS[variant])
         task = joint(self._config, settings, self._encoder, self._start)
         seconds = fit(self._stage, task)
@@ -77,10 +93,25 @@ class Pairs:
             chosen = {"seed": self._seed, "total_images": images + more}
             levels = [replace(c, **chosen) for c in self._config.levels]  # type: ignore[arg-type]
             config = replace(self._config, levels=tuple(levels))
+            kept = self._kept_at(config, i)
+            if kept and kept.exists():
+                found |= load_levels(kept)
+                continue
             task = independent(config, i, self._encoder)
             seconds += fit(self._stage, task)
             found[i] = task.stack.level(i).state_dict()
+            if kept:
+                save_levels(kept, task.stack, {})
         return found, seconds
+
+    def _kept_at(self, config: StackConfig, level: int) -> Path | None:
+        """Named by all that its training depends on but the code; E stands for the data too."""
+        if self._keep is None:
+            return None
+        recipe = {"config": to_dict(config.levels[level]), "encoder": weights_digest(self._encoder)}
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        self._keep.mkdir(parents=True, exist_ok=True)
+        return self._keep / f"level{level}-{digest[:20]}.safetensors"
 
     def _whole(self, levels: States) -> Stack:
         stack = Stack(self._config).set_encoder(self._encoder)
@@ -112,7 +143,8 @@ def _p(differences: Sequence[float]) -> str:
 
     if len(differences) < 2 or np.ptp(differences) == 0:
         return ""
-    return f"{ttest_1samp(differences, 0.0, alternative='less').pvalue:.3f}"
+    p = ttest_1samp(differences, 0.0, alternative="less").pvalue
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _missing(options: argparse.Namespace, ours: dict[str, int]) -> Iterator[tuple[int, list[str]]]:
@@ -140,6 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", default=names, choices=names)
     parser.add_argument("--part", default="0/1", help="I/N: this process's share of the seeds")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder to keep trained levels in")
     parser.add_argument("--out", type=Path, default=Path(".runs/joint-ab.jsonl"))
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
@@ -149,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ours |= {f"level{i}": count for i, count in enumerate(images)}
         bench = Bench.of(stage, options.samples)
         for seed, left in _missing(options, ours):
-            pairs = Pairs(stage, images, options.joint, seed)
+            pairs = Pairs(stage, images, options.joint, seed, options.keep)
             for name in left:
                 stack, seconds = pairs.stack(name)
                 values = {**bench.values(stack, seed), "seconds": seconds}

@@ -103,6 +103,26 @@ def test_joint_ab_pairs_a_variant_with_levels_alone(
     assert head.startswith("| variant | seeds |") and len(table) == 2
 
 
+@pytest.mark.usefixtures("untrained")
+def test_joint_ab_trains_only_the_levels_that_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import joint_ab
+
+    trained = []
+    fit = joint_ab.fit
+    monkeypatch.setattr(joint_ab, "fit", lambda *a: (trained.append(a[1].stack.active), fit(*a))[1])
+    common = ["--joint", "100", "--seeds", "1", "--samples", "100", "--only", joint_ab.START]
+    common += ["--keep", str(tmp_path / "kept"), "--out", str(tmp_path / "ab.jsonl")]
+    joint_ab.main(["--images", "100", "200", *common])
+    assert sorted(trained) == [(0,), (0,), (1,), (1,)]
+    trained.clear()
+    joint_ab.main(["--images", "100", "300", *common])  # level 1 with 300, and 300 + 100
+    assert sorted(trained) == [(1,), (1,)]
+    found = [json.loads(line) for line in (tmp_path / "ab.jsonl").read_text().splitlines()]
+    assert [row["variant"] for row in found] == 2 * [joint_ab.ALONE, joint_ab.START]
+
+
 def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     from benchmarks import train_npz
 
