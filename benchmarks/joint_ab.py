@@ -69,7 +69,7 @@ class Pairs:
         self._start: States | None = None
 
     def stack(self, variant: str) -> tuple[Stack, float]:
-        """A variant's stack, and the seconds that its last training took."""
+        """A variant's stack, and the seconds that its last training took (kept levels: none)."""
         if variant == ALONE:
             levels, seconds = self._levels(self._more)
             return self._whole(levels), seconds
