@@ -117,7 +117,7 @@ def test_joint_ab_trains_only_the_levels_that_are_not_kept(
     joint_ab.main(["--images", "100", "200", *common])
     assert sorted(trained) == [(0,), (0,), (1,), (1,)]
     trained.clear()
-    joint_ab.main(["--images", "100", "300", *common])  # level 1 with 300, and 300 + 100
+    joint_ab.main(["--images", "100", "250", *common])  # level 1 with 250, and 250 + 100
     assert sorted(trained) == [(1,), (1,)]
     found = [json.loads(line) for line in (tmp_path / "ab.jsonl").read_text().splitlines()]
     assert [row["variant"] for row in found] == 2 * [joint_ab.ALONE, joint_ab.START]
