@@ -14,8 +14,6 @@ trained again (for another `--images` of one of them, or a further variant); `--
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,24 +25,21 @@ import torch
 from benchmarks.judged import SHOWN, Bench, append, by_variant, fit, rows, spread
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
-from pipeline.scores.extractor import weights_digest
-from sgan.config import JointConfig, StackConfig, to_dict
+from pipeline.parts.part import Identity
+from sgan.config import JointConfig, StackConfig
 from sgan.stack import Stack
 from sgan.training.assembly import independent, joint
 from sgan.weights import load_encoder, load_levels, save_levels
 
 ALONE, START = "levels alone", "what joint training starts from"
+_HALF, _FASTER = {"encoder_share": 0.5}, {"lr_g": 0.0001, "lr_d": 0.0003}
 VARIANTS: dict[str, dict[str, Any]] = {
     START: {},
     "joint": {},
-    "half of h_{i+1} the encoder's": {"encoder_share": 0.5},
-    "half of h_{i+1} the encoder's, five times the rates": {
-        "encoder_share": 0.5,
-        "lr_g": 0.0001,
-        "lr_d": 0.0003,
-    },
+    "half of h_{i+1} the encoder's": _HALF,
+    "half of h_{i+1} the encoder's, five times the rates": _HALF | _FASTER,
     "lower weight 1": {"lower_weight": 1.0},
-    "five times the rates": {"lr_g": 0.0001, "lr_d": 0.0003},
+    "five times the rates": _FASTER,
     "constant rates": {"lr_schedule": "constant"},
 }
 States = dict[int, dict[str, torch.Tensor]]
@@ -105,13 +100,12 @@ class Pairs:
         return found, seconds
 
     def _kept_at(self, config: StackConfig, level: int) -> Path | None:
-        """Named by all that its training depends on but the code; E stands for the data too."""
+        """Where level i is kept, by the key that `dvc repro` would give it."""
         if self._keep is None:
             return None
-        recipe = {"config": to_dict(config.levels[level]), "encoder": weights_digest(self._encoder)}
-        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         self._keep.mkdir(parents=True, exist_ok=True)
-        return self._keep / f"level{level}-{digest[:20]}.safetensors"
+        key = Identity.of_level(config, level, self._stage.level_inputs()).key
+        return self._keep / f"level{level}-{key}.safetensors"
 
     def _whole(self, levels: States) -> Stack:
         stack = Stack(self._config).set_encoder(self._encoder)
