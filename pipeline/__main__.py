@@ -2,15 +2,26 @@
 
 import sys
 
+from pipeline import ending
 from pipeline.interpreter import remedy
 
-try:
-    from pipeline.cli import main
-except ModuleNotFoundError as error:
-    told = remedy(error)
-    if told is None:
-        raise
-    print(f"error: {told}", file=sys.stderr)
-    raise SystemExit(2) from None
 
-raise SystemExit(main())
+def run() -> int:
+    """The command line of this process; returns its exit status."""
+    return ending.prompt(_command)
+
+
+def _command() -> int:
+    try:
+        from pipeline.cli import main
+    except ModuleNotFoundError as error:
+        told = remedy(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
+        return 2
+    return main()
+
+
+if __name__ == "__main__":
+    raise SystemExit(run())
