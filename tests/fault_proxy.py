@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import socket
 import threading
 from dataclasses import dataclass
 from typing import Literal
@@ -48,7 +49,14 @@ class FaultProxy:
         self._fault: Fault | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        # Bound for its whole life: while it is down, nobody else is given its port. By number: one
+        # that Linux chose itself it takes away from a socket that does not listen any more.
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self.port))
         self.requests: list[str] = []
         self.hits = 0
 
@@ -62,6 +70,7 @@ class FaultProxy:
         self.down()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._socket.close()
 
     @property
     def url(self) -> str:
@@ -90,13 +99,13 @@ class FaultProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._serve, sock=self._socket.dup())
 
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+            self._socket.shutdown(socket.SHUT_RDWR)  # it listens no more and stays bound
         for writer in list(self._open):
             writer.transport.abort()
 

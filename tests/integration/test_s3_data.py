@@ -252,7 +252,10 @@ def test_data_source_is_fetched_again_only_where_it_changed(bucket, cutting):
     proxy = cutting(after=10**9, cuts=0)
     again, _ = sources.load(Settings(source=uri))
     assert data_digest(again) == data_digest(first)
-    assert all("list-type=2" in request.split("\r\n")[0] for request in proxy.requests)
+    asked = [request.split("\r\n")[0] for request in proxy.requests]
+    # Of this bucket: what another test's client still sends to a port that it once had is no matter.
+    assert [line for line in asked if bucket in line and "list-type=2" not in line] == []
+    assert any(bucket in line for line in asked)
     labels = sorted(MNIST_SMALL.glob("t10k-labels*"))[0]
     s3.put_file(labels, f"{uri}/train-labels-idx1-ubyte.gz")
     with pytest.raises(UserError, match="2000 images but 500 labels"):
