@@ -2,12 +2,13 @@
 
 import sys
 
-from pipeline import ending
+from pipeline import ending, memory
 from pipeline.interpreter import remedy
 
 
 def run() -> int:
     """The command line of this process; returns its exit status."""
+    memory.look_rarely()
     return ending.prompt(_command)
 
 

@@ -253,7 +253,7 @@ def test_data_source_is_fetched_again_only_where_it_changed(bucket, cutting):
     again, _ = sources.load(Settings(source=uri))
     assert data_digest(again) == data_digest(first)
     asked = [request.split("\r\n")[0] for request in proxy.requests]
-    # Of this bucket: what another test's client still sends to a port that it once had is no matter.
+    # Of this bucket: another test may still send to a port that it once had.
     assert [line for line in asked if bucket in line and "list-type=2" not in line] == []
     assert any(bucket in line for line in asked)
     labels = sorted(MNIST_SMALL.glob("t10k-labels*"))[0]
