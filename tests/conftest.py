@@ -53,6 +53,7 @@ def pytest_configure() -> None:
     os.environ.update(_engine_settings())
     os.environ.update(
         RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_worker_niceness="0",  # at Ray's 15 a training waits for all other tests' processes
         OMP_NUM_THREADS="1",
         OMP_WAIT_POLICY="PASSIVE",
         MKL_NUM_THREADS="1",

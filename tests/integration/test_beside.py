@@ -14,7 +14,7 @@ from pipeline.cluster.room import Need
 from pipeline.cluster.supply import Bundle
 from pipeline.errors import UserError
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 FULL = [Need("level0", {"CPU": 1.0}), Need("level1", {"CPU": 1.0})]
 ROOM = FULL[:1]
@@ -59,7 +59,7 @@ class Run:
         return self.aside
 
     def look_until(self, condition) -> None:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 300
         while not condition():
             assert time.monotonic() < end, (self.told, self.said)
             self.beside.look(ROOM)

@@ -21,7 +21,7 @@ from pipeline.parts.checkpoints import Checkpoints
 from pipeline.storage.store import Storage
 from sgan.training.comm import TorchComm
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 def train(parts, on_report=lambda report: None, should_stop=lambda: False):

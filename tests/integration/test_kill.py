@@ -32,7 +32,7 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
     dvc = project.start("dvc", "repro", log="dvc.log")
     until(
         lambda: dvc.poll() is not None or all(len(project.checkpoint_steps(n)) > 1 for n in LEVELS),
-        120,
+        300,
         "two checkpoints of both levels, and so reports of them",
     )
     log = project.root / "dvc.log"
