@@ -64,7 +64,7 @@ def main() -> int:
 
 def _rounds(world: World, record: Record, options: argparse.Namespace, folder: Path) -> None:
     rng = random.Random(options.seed)
-    hammer = Hammer(world, record, rng, options.pause)
+    hammer = Hammer(world, record, rng, options.pause, options.gone)
     pristine = options.base or _pristine(folder / "pristine" / "sgan")
     if options.base:
         same = checks.outputs(options.base)
@@ -150,6 +150,7 @@ def _options() -> argparse.Namespace:
     add("--per-round", type=int, default=8, help="at most so many before a round may end")
     add("--only", nargs="*", default=[], help="these kinds of kill only, by name")
     add("--storage", nargs="*", default=["disk", "s3"], choices=["disk", "s3"], help="by turns")
+    add("--gone", type=float, default=10.0, help="seconds in which what stops has to be gone")
     add("--pause", type=float, nargs=2, default=(0.5, 8.0), help="seconds between kills")
     add("--base", type=Path, help="a trained project, whose levels are trained again")
     add("--target", default="", help="what `dvc repro` is asked for (default: every stage)")

@@ -11,7 +11,6 @@ from tests.chaos.faults import Fault
 from tests.chaos.record import Kill, Record
 from tests.chaos.world import DONE, Round, World, parts_of
 
-STOP_S = 10.0
 _LONGEST_S = 1800.0
 _POLL_S = 0.2
 
@@ -23,12 +22,19 @@ class Hammer:
         record: what happened.
         rng: of the moments.
         pause: seconds between going on after a kill and the next, at least and at most.
+        gone_s: seconds in which what is told to stop has to be gone.
     """
 
     def __init__(
-        self, world: World, record: Record, rng: random.Random, pause: tuple[float, float]
+        self,
+        world: World,
+        record: Record,
+        rng: random.Random,
+        pause: tuple[float, float],
+        gone_s: float,
     ) -> None:
         self.world, self.record, self.rng, self.pause = world, record, rng, pause
+        self.gone_s = gone_s
 
     def quiet(self, round_: Round) -> None:
         """A round in which nothing is broken."""
@@ -139,7 +145,7 @@ class Hammer:
         began = time.monotonic()
         self._until(lambda: not any(is_alive(process) for process in self.world.told), 60)
         kill.gone = time.monotonic() - began
-        if kill.gone > STOP_S:
+        if kill.gone > self.gone_s:
             self.record.wrong.append(f"{kill.fault}: gone after {kill.gone:.1f} s")
         after = round_.reached()
         if not any(after.get(part, 0) > reached.get(part, 0) for part in after):

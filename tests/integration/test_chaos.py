@@ -17,6 +17,7 @@ def test_levels_end_as_if_nothing_had_died(project, tmp_path):
     project.edit(runtime={"checkpoint_seconds": 0.5, "progress": "plain"})
     command = [sys.executable, "-m", "tests.chaos", "--seed", "3", "--kills", "3"]
     command += ["--only", "worker", "hub", "Ctrl-C", "--storage", "disk", "--pause", "0.5", "2"]
+    command += ["--gone", "45"]  # beside other tests; 10 s are for an idle machine
     command += ["--base", str(project.root), "--target=--force --single-item levels"]
     command += ["--report", str(tmp_path / "report.md")]
     log = tmp_path / "chaos.log"
