@@ -5,7 +5,6 @@ is made by the first worker that needs it and handed to all: the fixtures `once`
 `mlflow_database`.
 """
 
-import gc
 import os
 import secrets
 import shutil
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+from pipeline.memory import look_rarely
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +50,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name in FOREIGN or (name.startswith(FOREIGN_PREFIXES) and name != "AWS_CA_BUNDLE"):
             del os.environ[name]
-    gc.set_threshold(50_000, 20, 50)  # as pipeline.memory.look_rarely, which is not loaded yet
+    look_rarely()
     os.environ.update(_engine_settings())
     os.environ.update(
         RAY_AUTH_TOKEN=secrets.token_hex(32),

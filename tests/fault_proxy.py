@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.cluster_rig import free_port
+
 Kind = Literal["error", "slow", "cut answer", "cut request", "wrong bytes", "lost answer"]
 
 
@@ -49,9 +51,7 @@ class FaultProxy:
         self._fault: Fault | None = None
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         # Bound for its whole life: while it is down, nobody else is given its port. By number: one
         # that Linux chose itself it takes away from a socket that does not listen any more.
         self._socket = socket.socket()

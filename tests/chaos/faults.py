@@ -28,8 +28,8 @@ class Fault:
         act: does it.
         seconds: how long it lasts before the world is mended.
         storage: the kind of round that it needs; "" for any.
-        stops: whether what trains has to save and be gone within 10 seconds: "stage" for all of
-            it and the stage, "node" for what trains on one node; "" for no.
+        stops: whether what trains has to save and be gone within `--gone` seconds: "stage" for
+            all of it and the stage, "node" for what trains on one node; "" for no.
         after: repairs what the world does not know of.
     """
 
