@@ -26,6 +26,7 @@ from pipeline.scores.extractor import (
 )
 from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge_network import Classifier, JudgeNetwork
+from sgan.training.optimizers import AdamW
 
 Progress = Callable[[int, int, float], None]
 NAME = "judge CNN"
@@ -175,7 +176,7 @@ def _fit(
     batch = min(batch, len(images))
     per_epoch = len(images) // batch
     steps = max(1, round(per_epoch * epochs))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.003, weight_decay=0.01)
+    optimizer = AdamW(network.parameters(), lr=0.003, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, total_steps=max(steps, 2))
     targets = torch.from_numpy(labels).to(device)
     order = np.empty(0, dtype=np.int64)

@@ -17,6 +17,7 @@ from sgan.training.batch import Batch
 from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
+from sgan.training.optimizers import Adam
 from sgan.training.seeds import mix
 from sgan.training.step import Fake
 from sgan.training.terms import require_finite, total_loss
@@ -197,5 +198,5 @@ class AdversarialTask:
             norm.momentum = momentum
 
 
-def _adam(net: nn.Module, c: LevelConfig, lr: float) -> torch.optim.Adam:
-    return torch.optim.Adam(net.parameters(), lr, (c.beta1, c.beta2), c.adam_eps, fused=True)
+def _adam(net: nn.Module, c: LevelConfig, lr: float) -> Adam:
+    return Adam(net.parameters(), lr, (c.beta1, c.beta2), c.adam_eps, fused=True)

@@ -17,6 +17,7 @@ from sgan.training.augment import shift_and_flip
 from sgan.training.batch import Batch
 from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
+from sgan.training.optimizers import AdamW
 from sgan.training.seeds import mix
 from sgan.training.terms import require_finite
 
@@ -77,7 +78,7 @@ class EncoderTask:
         self.batch_size, self.total_images = config.batch_size, config.total_images
         self.seed, self.to_h0 = config.seed, self.encoder.to_h0
         self.dtype = precision.resolve(config.precision, self.device)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.comm.broadcast_(encoder.state_dict().values())
