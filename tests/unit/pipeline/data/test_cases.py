@@ -11,9 +11,8 @@ from pipeline.data import shards
 from pipeline.data.preparing import Prepared, prepare
 from pipeline.data.survey.damage import MOST_CHARACTERS
 from pipeline.errors import UserError
-from pipeline.params.compose import compose
-from pipeline.params.loading import from_values
 from tests import people
+from tests.params import params_of
 
 BASE = ("data=custom", "data.image_size=32", "nets=pyramid", "budget=smoke")
 CAT_DOG = ("cat", "dog")
@@ -30,8 +29,8 @@ class Case:
         self.out = folder / "out"
         settings = people.write(name, folder / "data")
         try:
-            values = compose([*BASE, *settings, *overrides])
-            self.made = prepare(from_values(values), self.out, None, self.lines.append)
+            params = params_of(*BASE, *settings, *overrides)
+            self.made = prepare(params, self.out, None, self.lines.append)
         except UserError as error:
             self.error = str(error)
 

@@ -22,10 +22,9 @@ from pipeline.data.preparing import prepare
 from pipeline.data.sample_sets import sample_set
 from pipeline.data.survey.damage import MOST_CHARACTERS
 from pipeline.errors import UserError
-from pipeline.params.compose import compose
-from pipeline.params.loading import from_values
 from pipeline.scores.inputs import RealImages
 from tests import fuzz_corpus, hostile
+from tests.params import params_of
 
 CASES, GROUPS = 2000, 8
 MOST_KIB, MOST_SECONDS = 400 << 10, 20  # of memory beyond what there was, and of this process
@@ -39,7 +38,7 @@ class Doors:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         overrides = ("data=custom", "data.source=x", "nets=pyramid", "budget=smoke")
-        self.params = from_values(compose([*overrides, "evaluate.num_samples=100"]))
+        self.params = params_of(*overrides, "evaluate.num_samples=100")
         self.folder, self.cache, self.out = folder / "data", cache, folder / "out"
 
     def fresh(self) -> Path:

@@ -9,9 +9,8 @@ import pytest
 from pipeline.data.preparing import prepare
 from pipeline.data.survey.damage import MOST_CHARACTERS
 from pipeline.errors import UserError
-from pipeline.params.compose import compose
-from pipeline.params.loading import from_values
 from tests import odd
+from tests.params import params_of
 
 BASE = ("data=custom", "data.image_size=32", "nets=pyramid", "budget=smoke")
 PETS = ("cat", "dog")
@@ -117,7 +116,7 @@ def test_each_case_is_here() -> None:
 @pytest.mark.parametrize("name", odd.CASES)
 def test_is_read_right_or_refused_with_the_remedy(name: str, tmp_path: Path) -> None:
     settings, lines = odd.write(name, tmp_path / "data"), list[str]()
-    params = from_values(compose([*BASE, *settings]))
+    params = params_of(*BASE, *settings)
     if name in REFUSED:
         with pytest.raises(UserError, match=REFUSED[name]) as raised:
             prepare(params, tmp_path / "out", None, lines.append)

@@ -9,10 +9,17 @@ from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values
 from tests import people
+from tests.params import params_of
 
 
 def params(*overrides: str) -> Params:
-    return from_values(compose([*overrides, "budget=smoke"]))
+    return params_of(*overrides, "budget=smoke")
+
+
+def test_the_tests_parameters_are_those_that_are_composed() -> None:
+    overrides = ("data=custom", "data.source=/a b", "data.splits={train: [x]}", "nets=pyramid")
+    composed = from_values(compose([*overrides, "data.image_size=null", "budget=smoke"]))
+    assert params(*overrides, "data.image_size=null") == composed
 
 
 def custom(source: Path, *overrides: str) -> Params:
