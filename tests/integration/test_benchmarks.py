@@ -14,6 +14,9 @@ from benchmarks.suite import SET, Entry
 
 pytestmark = pytest.mark.integration
 
+RECIPE_AB = ["--images", "200", "--seeds", "1", "--samples", "100", "--level", "1"]
+RECIPE_AB += ["--only", "base"]
+
 
 @pytest.fixture(autouse=True)
 def _as_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -42,17 +45,18 @@ def test_one_of_the_set_gives_its_rows(entry: Entry) -> None:
         assert row.cells()
 
 
-@pytest.fixture
-def untrained(material: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory is a project with the small set, E, its features and the levels, none
-    of them trained."""
+@pytest.fixture(scope="module")
+def judged(material: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the small set, E, its features and the levels, none of them trained, whose
+    judge and figures of real images are kept."""
+    from benchmarks import recipe_ab
     from pipeline import paths
     from pipeline.params.compose import compose
     from pipeline.params.loading import from_values
     from sgan.training.assembly import independent
     from sgan.weights import load_encoder
 
-    root = tmp_path / "project"
+    root = tmp_path_factory.mktemp("judged") / "project"
     shutil.copytree(material["data"], root / paths.DATA)
     for target, name in ((paths.ENCODER_WEIGHTS, "encoder"), (paths.FEATURES_FILE, "features")):
         (root / target).parent.mkdir(parents=True)
@@ -66,21 +70,27 @@ def untrained(material: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monk
     for i in range(2):
         task = independent(config, i, encoder.state_dict())
         task.save(root / paths.level_weights(i), {})
-    monkeypatch.chdir(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        recipe_ab.main([*RECIPE_AB, "--out", str(root / "ab.jsonl")])
     return root
 
 
-@pytest.mark.usefixtures("untrained")
-def test_recipe_ab_trains_a_level_and_keeps_its_row(tmp_path: Path) -> None:
+@pytest.fixture
+def untrained(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the working directory."""
+    shutil.copytree(judged, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_recipe_ab_trains_a_level_and_keeps_its_row(untrained: Path) -> None:
     from benchmarks import recipe_ab
 
-    out = tmp_path / "ab.jsonl"
-    size = ["--images", "200", "--seeds", "1", "--samples", "100", "--level", "1"]
-    arguments = [*size, "--only", "base", "--out", str(out)]
-    recipe_ab.main(arguments)
+    out = untrained / "ab.jsonl"
     (line,) = out.read_text().splitlines()
     assert '"fid_judge"' in line
-    recipe_ab.main(arguments)
+    recipe_ab.main([*RECIPE_AB, "--out", str(out)])
     assert out.read_text().splitlines() == [line]
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from pipeline.parts.worker import train_part
 from pipeline.processes import is_alive
+from tests.project import Project
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 BATCH = {"level0": 32, "level1": 100}
-LEVELS = {"level0": 16_000, "level1": 60_000}  # images; some 8 s and more on a core each
+LEVELS = {"level0": 6000, "level1": 60_000}  # images; some 8 s and more on a core each
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
@@ -144,3 +145,30 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
     )
     assert one.keys() == other.keys()
     assert {name for name in one if not one[name].equal(other[name])} == set()
+
+@pytest.mark.slow  # CIFAR-10's nets, twice
+def test_cifar10_goes_on_over_evenings(tmp_path, until):
+    """Encoder, levels and joint training, each killed once, end as if they had not been."""
+    few = ["encoder.total_images=6000", "levels.0.total_images=1600", "joint.total_images=640"]
+    few += ["levels.1.total_images=20000", "data.max_train=4000", "data.max_test=500"]
+    few += ["runtime.checkpoint_seconds=1.0", "runtime.threads.encoder=1"]
+    whole = Project.create(tmp_path / "whole")
+    whole.sgan("compose", "data=cifar10", "budget=cpu", *few)
+    whole.repro("prepare")
+    killed = whole.copy(tmp_path / "killed")
+    assert whole.repro("joint")[-1] == "joint"
+    for part in ("encoder", "level0", "joint"):
+        dvc = killed.start("dvc", "repro", "joint", log="dvc.log")
+        log = killed.root / "dvc.log"
+        until(
+            lambda dvc=dvc, part=part: dvc.poll() is not None or killed.checkpoint_steps(part),
+            400,
+            f"a checkpoint of {part}",
+        )
+        assert dvc.poll() is None, log.read_text()
+        dvc.kill()
+        dvc.wait()
+        until(lambda: not killed.processes(), 30, "nothing runs any more")
+        assert killed.checkpoint_steps(part)
+    assert killed.repro("joint")[-1] == "joint"
+    assert killed.digests() == whole.digests()
