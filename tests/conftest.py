@@ -95,7 +95,8 @@ def pytest_collection_modifyitems(
                 item.add_marker(pytest.mark.xdist_group(_group(item)))
         items.sort(key=_turn)
     done = yield
-    if getattr(config.option, "loadgroup", False) and items and "@" not in items[0].nodeid:
+    grouped = [item for item in items if item.get_closest_marker("xdist_group")]
+    if getattr(config.option, "loadgroup", False) and grouped and "@" not in grouped[0].nodeid:
         raise pytest.UsageError(
             "this pytest-xdist and this pytest do not group tests: `make setup`"
         )

@@ -146,6 +146,7 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
     assert one.keys() == other.keys()
     assert {name for name in one if not one[name].equal(other[name])} == set()
 
+
 @pytest.mark.slow  # CIFAR-10's nets, twice
 def test_cifar10_goes_on_over_evenings(tmp_path, until):
     """Encoder, levels and joint training, each killed once, end as if they had not been."""
