@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.scores import diversity
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages
 
@@ -11,6 +12,12 @@ from pipeline.scores.inputs import RealImages
 def kept(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
     """A cache of the session, as a project has one."""
     return FeatureCache(tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSIM of 20 pairs of a group: enough where it is not the subject."""
+    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 20)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from pipeline.scores.means import means
 from pipeline.storage.store import Storage
 from pipeline.threads import on_threads
 
+pytestmark = pytest.mark.usefixtures("few_pairs")
 SETTINGS = EvaluateConfig(
     num_samples=100, seeds=(1,), judge_epochs=1.0, cas_epochs=1.0, memory_images=50
 )

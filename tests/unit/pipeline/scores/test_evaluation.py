@@ -9,7 +9,7 @@ import torch
 from pipeline.code import closure
 from pipeline.errors import UserError
 from pipeline.params.settings import EvaluateConfig
-from pipeline.scores import diversity, levelwise
+from pipeline.scores import levelwise
 from pipeline.scores.asked import asked
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
@@ -68,10 +68,10 @@ def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> Non
     assert {"sgan.stack", "sgan.level", "sgan.metrics.frechet", "pipeline.scores.protocol"} <= found
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_every_score_of_a_stack(
     stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
     monkeypatch.setattr(levelwise, "_DRAWS", 5)
     monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
     samples = drawn_sets(stack, SETTINGS, few)

@@ -11,6 +11,8 @@ from pipeline.scores.inputs import Kept, RealImages, Samples
 from pipeline.scores.judge import Judge, train_judge
 from pipeline.scores.score import Score, metrics
 
+pytestmark = pytest.mark.usefixtures("few_pairs")
+
 
 @pytest.fixture(scope="module")
 def judge(real: RealImages) -> Judge:
