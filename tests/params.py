@@ -8,6 +8,7 @@ import yaml
 
 from pipeline.params.compose import compose
 from pipeline.params.loading import Params, from_values
+from tests.project import holder
 
 
 def params_of(*overrides: str) -> Params:
@@ -31,8 +32,6 @@ def _composed(groups: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _set(values: dict[str, Any], path: str, text: str) -> None:
-    *folder, last = path.split(".")
-    for name in folder:
-        values = values[name]
-    assert last in values, f"there is no setting {path}"
-    values[last] = text if path == "data.source" else yaml.safe_load(text)
+    mapping, last = holder(values, path)
+    assert last in mapping, f"there is no setting {path}"
+    mapping[last] = text if path == "data.source" else yaml.safe_load(text)

@@ -1,7 +1,9 @@
 """A project folder for a test: a copy of this checkout's code in a git repository of its own."""
 
+import functools
 import hashlib
 import json
+import operator
 import os
 import shutil
 import sqlite3
@@ -124,11 +126,8 @@ class Project:
         """Set what params.yaml may lack, as a whole: `put("tune.space.1", {...})`."""
         path = self.root / "params.yaml"
         params = yaml.safe_load(path.read_text())
-        *folder, last = name.split(".")
-        place = params
-        for each in folder:
-            place = place[each]
-        place[last] = value
+        mapping, last = holder(params, name)
+        mapping[last] = value
         path.write_text(yaml.safe_dump(params, sort_keys=False))
 
     def keys(self, part: str) -> set[str]:
@@ -182,6 +181,12 @@ class Project:
             if (named or inside) and is_alive(process):
                 found.append(process)
         return found
+
+
+def holder(values: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The mapping in which a setting's path (`tune.space.1`) ends, and its name there."""
+    *folder, last = path.split(".")
+    return functools.reduce(operator.getitem, folder, values), last
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -16,8 +16,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
 
 @pytest.fixture
 def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SSIM of 20 pairs of a group: enough where it is not the subject."""
-    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 20)
+    """SSIM over 100 pairs of all groups: enough where it is not the subject."""
+    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
 
 
 @pytest.fixture(scope="module")
