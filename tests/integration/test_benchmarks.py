@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,17 @@ def _as_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
     os.environ.clear()
     os.environ.update(environment)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_pairs() -> Iterator[None]:
+    """SSIM and KID over few pairs and subsets: they are not the subject."""
+    from pipeline.scores import distribution, diversity
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diversity, "_SSIM_PAIRS", 100)
+        patch.setattr(distribution, "kid", partial(distribution.kid, subsets=5))
+        yield
 
 
 @pytest.mark.parametrize("entry", SET, ids=lambda entry: entry.name)

@@ -10,6 +10,8 @@ from pipeline.scores.inputs import Kept, RealImages, Samples
 from pipeline.scores.judge import Judge
 from pipeline.scores.score import Score, metrics
 
+pytestmark = pytest.mark.usefixtures("few_subsets")
+
 
 def by_key(found: InDomain) -> dict[str, Score]:
     return {score.key: score for score in found.scores}

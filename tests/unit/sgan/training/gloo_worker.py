@@ -326,7 +326,7 @@ def main(rank: str, world_size: str, meeting: str, out: str) -> None:
         "narrow": narrow(comm),
         "train": train(comm, 6),
         "broken": train(comm, 6, broken=True),
-        "long": train(comm, 200, batch_norm="synchronised"),
+        "long": train(comm, 60, batch_norm="synchronised"),
     }
     with float64():
         results["norm"] = batch_norm(comm)
