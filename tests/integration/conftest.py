@@ -17,7 +17,16 @@ from tests.cluster_rig import Cluster, cluster, why_not
 from tests.project import Project, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+TRAINED_S = 900  # the first test of a session to ask for the trained project pays for it
 ONE_THREAD = [f"runtime.threads.{kind}=1" for kind in ("encoder", "joint", "judge")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives each test that may have to train the trained project the time for it."""
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        if "trained" in item.fixturenames and (own is None or own.args[0] < TRAINED_S):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.timeout(TRAINED_S), append=False)
 
 
 @pytest.fixture(scope="session")

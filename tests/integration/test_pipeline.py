@@ -17,8 +17,7 @@ STAGES = list(ORDER)
 MEASURED = [name for name in STAGES if name != "report"]
 PICTURES = ("samples", "real", "reconstructions", "nearest", "vary_z0", "vary_z1")
 
-# The first test of a session to ask for the trained project pays for it.
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.integration
 
 
 def outputs(project, kind: str) -> list[Path]:
