@@ -8,7 +8,8 @@ import pytest
 from tests.cluster_rig import end_tree, why_not
 from tests.project import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+# `make chaos` does the same, longer.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.slow]
 
 
 @pytest.mark.skipif(why_not() != "", reason=why_not() or "-")

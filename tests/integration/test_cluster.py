@@ -106,7 +106,7 @@ def two_cpus():
 class TestOneMachine:
     def test_a_lost_worker_is_replaced_and_goes_on_from_its_checkpoint(self, make_part):
         """One is killed; the next is told that its machine ends, as a spot machine is."""
-        total = 40_000
+        total = 30_000
         part = make_part(1, total)
         folder = Path(part.placement.storage) / part.folder
         reports, lost, told = [], [], []
@@ -197,6 +197,7 @@ class TestOneMachine:
         # Batch norm sees each rank's own half of a batch; everything that is learnt is one.
         assert {name.rsplit(".", 1)[1] for name in apart} <= {"running_mean", "running_var"}
 
+    @pytest.mark.slow  # Ray Train starts for this alone
     def test_bad_input_ends_two_workers_at_once(self, make_part):
         part = make_part(1, 1000, workers=2, inputs={"data": "/nowhere", "encoder": "/nowhere"})
         with pytest.raises(UserError, match="/nowhere"):
@@ -278,6 +279,7 @@ def two_nodes(until):
 
 @pytest.mark.xdist_group("a cluster")
 class TestACluster:
+    @pytest.mark.slow  # a cluster for this alone; test_nodes has one whose nodes share nothing
     def test_parts_train_on_both_nodes_of_the_cluster_at_ray_address(
         self, two_nodes, make_part, monkeypatch, until
     ):

@@ -17,8 +17,7 @@ from PIL import Image
 
 from pipeline.cli import main
 
-# The first test of a session to ask for the trained project pays for it.
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.integration
 WIDTH = 58  # a picture of 28 pixels doubled, and the gap
 
 
@@ -34,7 +33,7 @@ def lived(
     project.commit("results")
     project.run("git", "tag", "first")
     project.run("git", "reset", "--quiet", "HEAD~1")
-    project.edit(evaluate={"seeds": [2, 3]})
+    project.edit(evaluate={"seeds": [2, 3], "num_samples": 200, "cas": False})
     assert project.repro() == stages_from("evaluate")
     return project
 
@@ -80,7 +79,9 @@ def test_an_edit_of_evaluate_trains_nothing(trained: Any, lived: Any) -> None:
     assert metrics["metrics/evaluate.json"]["fid"]["new"] > 0
     assert list(metrics) == ["metrics/evaluate.json"]
     params = json.loads(lived.run("dvc", "params", "diff", "first", "--json"))
-    assert params["params.yaml"]["evaluate.seeds"] == {"old": "[1]", "new": "[2, 3]"}
+    changed = params["params.yaml"]
+    assert changed["evaluate.seeds"] == {"old": "[1]", "new": "[2, 3]"}
+    assert set(changed) == {f"evaluate.{name}" for name in ("seeds", "num_samples", "cas")}
 
 
 @pytest.mark.parametrize(
@@ -276,6 +277,7 @@ def test_images_without_labels_get_what_needs_none(
 
 
 @pytest.mark.alone
+@pytest.mark.slow  # DVC's queue, and a whole experiment in it
 def test_ablations_reuse_what_is_trained_and_go_on(project: Any) -> None:
     options = ("--data", "mnist_small", "--budget", "smoke", "--seeds", "1", "--only", "no_joint")
     before = {part: project.keys(part) for part in ("encoder", "level0", "level1", "judge")}
@@ -300,6 +302,7 @@ def test_ablations_reuse_what_is_trained_and_go_on(project: Any) -> None:
 
 
 @pytest.mark.alone
+@pytest.mark.slow  # DVC's queue, three times
 def test_experiments_that_fail_are_named_whatever_earlier_workers_were_told(project: Any) -> None:
     stage = project.root / "pipeline" / "stages" / "prepare.py"
     stage.write_text(

@@ -23,12 +23,12 @@ def weights(project) -> dict[str, str]:
     }
 
 
-def test_one_level_trains_again_and_the_other_is_reused(project, stages_from):
+def test_one_level_trains_again_and_the_other_is_reused(project):
     keys_before, weights_before = keys(project), weights(project)
-    # How it is scored does not matter here.
-    project.edit(levels={"1": {"lambda_ent": 5.0}}, evaluate={"cas": False, "num_samples": 100})
-    assert project.repro() == stages_from("levels")
+    project.edit(levels={"1": {"lambda_ent": 5.0}})
+    assert project.repro("joint") == ["levels", "joint"]
     assert "levels: 2 levels, reused: level0," in project.log
+    assert project.repro("--dry") == ["evaluate", "report"]  # joint training's results are new
     assert {part: len(found) for part, found in keys(project).items()} == {
         "encoder": 1,
         "level0": 1,

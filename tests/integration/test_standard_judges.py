@@ -192,6 +192,7 @@ def test_lpips_is_version_0_1_with_alexnet() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.timeout(4 * 3600)
 def test_the_published_fid_of_cifar10(inception: Inception, cifar: RealImages) -> None:
     """50,000 training against 10,000 test images: 3.15. 70 minutes on two cores; resumes."""
