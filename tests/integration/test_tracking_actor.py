@@ -27,7 +27,8 @@ def cluster():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # a runtime_env would start each worker twice
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        # Without "local" it would join whatever Ray another test process has started.
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield ray
         ray.shutdown()
 
