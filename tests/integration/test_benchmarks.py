@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +35,11 @@ def _as_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def _few_pairs() -> Iterator[None]:
     """SSIM and KID over few pairs and subsets: they are not the subject."""
-    from pipeline.scores import distribution, diversity
+    from tests import lighter
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diversity, "_SSIM_PAIRS", 100)
-        patch.setattr(distribution, "kid", partial(distribution.kid, subsets=5))
+        lighter.few_pairs(patch)
+        lighter.few_subsets(patch, 5)
         yield
 
 

@@ -1,13 +1,11 @@
 """What tests of scores share: a cache for what depends on the real digits and their judge only."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-from pipeline.scores import distribution, diversity
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages
+from tests import lighter
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +17,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
 @pytest.fixture
 def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSIM over 100 pairs of all groups: enough where it is not the subject."""
-    monkeypatch.setattr(diversity, "_SSIM_PAIRS", 100)
+    lighter.few_pairs(monkeypatch)
 
 
 @pytest.fixture
 def few_subsets(monkeypatch: pytest.MonkeyPatch) -> None:
     """KID over 20 subsets, not 100: enough where it is not the subject."""
-    monkeypatch.setattr(distribution, "kid", partial(distribution.kid, subsets=20))
+    lighter.few_subsets(monkeypatch, 20)
 
 
 @pytest.fixture(scope="module")
