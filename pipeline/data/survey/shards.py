@@ -1,6 +1,5 @@
 """The survey of WebDataset shards: their headers and their labels."""
 
-import io
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from pipeline.data.npy import array_of
 from pipeline.data.survey import samples
 from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, MOST_LABEL_BYTES, require_bytes
 from pipeline.data.survey.choices import Choices
@@ -151,7 +151,7 @@ def block(sample: Sample, ending: str, stream: IO[bytes], where: str) -> np.ndar
     raw = content(sample, ending, stream, where)
     told = f"{where}: sample {shortened(sample.key)}"
     with damage_told(f"{told}: damaged block", "Write it again."):
-        return np.load(io.BytesIO(raw), allow_pickle=False)
+        return array_of(raw)
 
 
 def label_of(sample: Sample, stream: IO[bytes], where: str) -> Any:
