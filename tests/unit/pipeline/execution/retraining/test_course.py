@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from threading import Timer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,7 +110,9 @@ def test_new_data_are_looked_at_though_dvc_sees_no_change(done: Path) -> None:
     assert noted["how"]["prepare"] == "ran"
 
 
-def test_two_at_once(done: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_at_once(
+    done: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     committed("results")
     other = Lease(Storage(done / ".runs"), "retrain/retrain-main.lease")
     assert other.take()
@@ -118,10 +120,9 @@ def test_two_at_once(done: Path, capfd: pytest.CaptureFixture[str]) -> None:
         UserError, match=r"another retraining of retrain/main is under way: .*process"
     ):
         retrain(done, Wanted(wait=False))
-    ends = Timer(2.0, other.release)
-    ends.start()
+    ends_while_waited_for = SimpleNamespace(sleep=lambda _seconds: other.release())
+    monkeypatch.setattr(course, "time", ends_while_waited_for)
     assert retrain(done, Wanted()) == 0
-    ends.join()
     told = capfd.readouterr().out
     assert re.search("retrain/main is being retrained by .*; waiting for that", told)
     assert "nothing is stale" in told
