@@ -20,12 +20,12 @@ FULL = [Need("level0", {"CPU": 1.0}), Need("level1", {"CPU": 1.0})]
 ROOM = FULL[:1]
 
 
-def work(inputs, out, told, *, pieces, mark):
-    """Counts to four in each piece, a second each, and leaves a mark behind each."""
+def work(inputs, out, told, *, pieces, mark, seconds=(0.25, 0.25, 0.25, 0.25)):
+    """Counts to four in each piece, so many seconds behind each number, and leaves a mark."""
     for piece in range(pieces):
-        for done in range(1, 5):
+        for done, pause in enumerate(seconds, 1):
             told(f"piece {piece}", done, 4)
-            time.sleep(0.25)
+            time.sleep(pause)
         (Path(mark) / str(piece)).write_text(Path(inputs["file"]).read_text())
 
 
@@ -42,11 +42,11 @@ def _ray() -> Iterator[None]:
 class Run:
     """One `Beside`, and what it said."""
 
-    def __init__(self, folder: Path, **errand) -> None:
+    def __init__(self, folder: Path, seconds=(0.25, 0.25, 0.25, 0.25), **errand) -> None:
         (folder / "in").write_text("bytes")
         self.marks, self.asked, self.told, self.said = folder / "marks", 0, [], []
         self.marks.mkdir()
-        settings = {"pieces": 2, "mark": str(self.marks)}
+        settings = {"pieces": 2, "mark": str(self.marks), "seconds": seconds}
         self.errand = Errand("aside", **{"work": work, "settings": settings, "threads": 1} | errand)
         inputs = {"file": Bundle(folder / "in", "digest")}
         self.aside: Aside | None = Aside(self.errand, inputs, "evaluate")
@@ -92,30 +92,30 @@ def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_piece_that_is_mostly_done_is_ended_and_no_other_begun(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    run.look_until(lambda: ("piece 0", 2, 4) in run.told)
+    run = Run(tmp_path, seconds=(0.1, 0.1, 1.0, 0.1))
+    run.look_until(lambda: ("piece 0", 3, 4) in run.told)
     run.beside.finish(lambda: False)
     assert run.left == ["0"]
     assert run.said == ["aside: evaluate does the rest"]
 
 
 def test_a_piece_that_is_kept_in_portions_is_not_waited_for(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = Run(tmp_path, seconds=(0.1, 0.1, 60.0, 0.1))
     assert run.aside is not None
     run.aside = replace(run.aside, in_portions=("e 0", ", test"))
-    run.look_until(lambda: ("piece 0", 2, 4) in run.told)
+    run.look_until(lambda: ("piece 0", 3, 4) in run.told)
     began = time.monotonic()
     run.beside.finish(lambda: False)
-    assert time.monotonic() - began < 0.5 and run.left == []
+    assert time.monotonic() - began < 4 and run.left == []
 
 
 def test_a_piece_that_has_just_begun_is_given_up_at_once(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+    run = Run(tmp_path, seconds=(4.0, 0.1, 0.1, 0.1))
     run.look_until(lambda: ("piece 0", 1, 4) in run.told)
     began = time.monotonic()
     run.beside.finish(lambda: False)
-    assert time.monotonic() - began < 0.5 and run.left == []
-    time.sleep(1.0)
+    assert time.monotonic() - began < 4 and run.left == []
+    time.sleep(5.0)
     assert run.left == []  # its worker is gone
 
 
