@@ -7,6 +7,7 @@ that falls is at 0 when the time is up, and where one stage follows another each
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -75,16 +76,17 @@ Method = Callable[[Data, int, Sequence[float]], Iterator[Trained]]
 
 
 def clocked(
-    step: Callable[[int, float], None], marks: Sequence[float]
+    step: Callable[[int, float], None], marks: Sequence[float], most: float = math.inf
 ) -> Iterator[tuple[float, int]]:
-    """Steps until each of the ascending marks is reached; (seconds spent, steps) at each.
+    """Steps until each of the ascending marks is reached, or `most` are done; (seconds spent,
+    steps) at each.
 
     `step` is given its number and the share of the last mark that is spent. What is done between
     two yields is not on the clock. Raises Diverged.
     """
     spent, index = 0.0, 0
     for mark in marks:
-        while spent < mark:
+        while spent < mark and index < most:
             began = time.perf_counter()
             try:
                 step(index, spent / marks[-1])
@@ -95,15 +97,18 @@ def clocked(
         yield spent, index
 
 
-def fit(task: Any, made: Callable[[int], Any], seconds: float) -> tuple[float, int]:
-    """Train a task for so long, its schedule ending with the time; (seconds, images seen)."""
+def fit(
+    task: Any, made: Callable[[int], Any], seconds: float, most: float = math.inf
+) -> tuple[float, int]:
+    """Train a task for so long, with at most so many images, its schedule ending with either;
+    (seconds, images seen)."""
 
     def step(index: int, progress: float) -> None:
         if progress:  # the images that it will have seen by then, as far as can be told now
-            task.total_images = max(1, round(index * task.batch_size / progress))
+            task.total_images = max(1, round(min(most, index * task.batch_size / progress)))
         task.step(index, made(index))
 
-    ((spent, steps),) = clocked(step, [seconds])
+    ((spent, steps),) = clocked(step, [seconds], most / task.batch_size)
     began = time.perf_counter()
     task.finish(made)
     return spent + time.perf_counter() - began, steps * task.batch_size
@@ -127,11 +132,14 @@ def _seeded(config: StackConfig, seed: int) -> StackConfig:
     )
 
 
-def _encoder(config: StackConfig, data: Data, seconds: float) -> tuple[Encoder, float, int]:
-    """E, trained for so long on all threads; the seconds, and the images that it saw."""
+def _encoder(
+    config: StackConfig, data: Data, seconds: float, most: float = math.inf
+) -> tuple[Encoder, float, int]:
+    """E, trained for so long on all threads, with at most so many images; the seconds, and the
+    images that it saw."""
     _on(data.threads)
     task = pretraining(config.image, config.encoder)
-    spent, images = fit(task, _batches(task, data), seconds)
+    spent, images = fit(task, _batches(task, data), seconds, most)
     return task.encoder.eval(), spent, images
 
 
@@ -149,11 +157,16 @@ def default_params(*overrides: str) -> Params:
 
 
 def stacked(data: Data, seed: int, marks: Sequence[float]) -> Iterator[Trained]:
-    """Ours: E on both cores, then the levels side by side, a core each, then all jointly."""
+    """Ours: E on both cores, then the levels side by side, a core each, then all jointly.
+
+    E sees no more images than by default: G_1 does not follow an E that is trained for longer
+    (docs/RESULTS.md, "What more minutes are worth").
+    """
     (seconds,) = marks
     params = default_params()
     config = _seeded(params.stack_config(data.image), seed)
-    encoder, spent, seen = _encoder(config, data, ENCODER * seconds)
+    share, most = ENCODER * seconds, config.encoder.total_images
+    encoder, spent, seen = _encoder(config, data, share, most)
     images = {"encoder": seen}
     levels: dict[int, dict[str, Tensor]] = {}
     with tempfile.TemporaryDirectory() as inside:

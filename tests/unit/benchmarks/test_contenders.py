@@ -1,6 +1,7 @@
 """The clock of `time_to_quality`: marks, and schedules that end when the time does."""
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -52,7 +53,26 @@ def test_no_time_is_no_step() -> None:
     assert list(clocked(lambda index, progress: None, [0.0])) == [(0.0, 0)]
 
 
+def test_images_that_are_enough_end_it_before_the_time(clock: Clock) -> None:
+    task, made = training(clock)
+    spent, images = fit(task, made, 0.5, most=40)
+    assert images == 40 and spent == pytest.approx(10 * 0.012)
+    assert task.total_images == 40
+    (group,) = task.optimizers["level1/g"].param_groups
+    assert 0 < group["lr"] < 0.5e-3
+
+
 def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up(clock: Clock) -> None:
+    task, made = training(clock)
+    spent, images = fit(task, made, 0.5)
+    assert 0.5 <= spent < 5 and images >= 8
+    (group,) = task.optimizers["level1/g"].param_groups
+    assert 0 < group["lr"] < 0.5e-3
+    assert task.total_images < 10**9
+
+
+def training(clock: Clock) -> tuple[AdversarialTask, Callable[[int], Batch]]:
+    """A level 1 whose rates fall, and its batches, each of which takes 12 ms."""
     level = LevelConfig(batch_size=4, lr_schedule="linear", lr_g=1e-3, total_images=10**9)
     image = ImageConfig(1, 28, 28, 10)
     stack = Stack(StackConfig(image, EncoderConfig(), (level, level)), (1,))
@@ -63,11 +83,7 @@ def test_a_learning_rate_that_falls_is_nearly_0_when_the_time_is_up(clock: Clock
         clock.now += 0.012
         return batch
 
-    spent, images = fit(task, made, 0.5)
-    assert 0.5 <= spent < 5 and images >= 8
-    (group,) = task.optimizers["level1/g"].param_groups
-    assert 0 < group["lr"] < 0.5e-3
-    assert task.total_images < 10**9
+    return task, made
 
 
 def test_a_loss_that_is_not_finite_ends_a_training_in_words_that_another_process_can_tell() -> None:
