@@ -100,8 +100,8 @@ def clocked(
 def fit(
     task: Any, made: Callable[[int], Any], seconds: float, most: float = math.inf
 ) -> tuple[float, int]:
-    """Train a task for so long, with at most so many images, its schedule ending with either;
-    (seconds, images seen)."""
+    """Train a task for so long, or until it has seen `most` images, its schedule ending with
+    either; (seconds, images seen: whole batches)."""
 
     def step(index: int, progress: float) -> None:
         if progress:  # the images that it will have seen by then, as far as can be told now
@@ -135,8 +135,8 @@ def _seeded(config: StackConfig, seed: int) -> StackConfig:
 def _encoder(
     config: StackConfig, data: Data, seconds: float, most: float = math.inf
 ) -> tuple[Encoder, float, int]:
-    """E, trained for so long on all threads, with at most so many images; the seconds, and the
-    images that it saw."""
+    """E, trained for so long on all threads, or until it has seen `most` images; the seconds, and
+    the images that it saw."""
     _on(data.threads)
     task = pretraining(config.image, config.encoder)
     spent, images = fit(task, _batches(task, data), seconds, most)

@@ -74,7 +74,7 @@ class Beside:
             self._hear(0.0)
 
     def finish(self, should_stop: Callable[[], bool]) -> None:
-        """The other work is done: a piece that is more than half done, and not kept in portions,
+        """The other work is done: a piece that is half done or more, and not kept in portions,
         may be ended, but takes no longer than it took so far (or five seconds); then `end`."""
         piece = self._piece
         in_portions = self._aside.in_portions if self._aside else ()

@@ -11,7 +11,7 @@ _one_header = Lock()
 
 
 def array_of(raw: bytes) -> np.ndarray:
-    """The array that `raw`, a whole npy file, holds.
+    """The array that `raw`, a whole npy file, holds, of the shape and dtype that its header says.
 
     Raises ValueError for bytes that are none, that end early, or that hold Python objects.
     """

@@ -173,7 +173,7 @@ class TestOneMachine:
         checkpoints = Checkpoints(Storage(part.placement.storage), part.folder)
         seen, asked = stopped_at_its_first_report(part)
         assert time.monotonic() - asked < 10
-        until(lambda: not ray_tasks("level1"), 10, "the worker is gone")
+        until(lambda: not ray_tasks("level1"), 1, "the worker is gone")
         assert checkpoints.newest() * 50 > seen[0].images_seen
         assert checkpoints.result() is None
 

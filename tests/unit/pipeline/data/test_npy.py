@@ -24,9 +24,17 @@ def test_an_array_comes_back() -> None:
     assert np.array_equal(found, array)
 
 
-@pytest.mark.parametrize("wrong", [b"", b"PK\x03\x04", raw(np.ones(9))[:-1], raw(np.ones(9))[:40]])
-def test_what_is_no_array_is_refused(wrong: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (b"", "EOF: reading magic string"),
+        (b"PK\x03\x04" + bytes(96), "magic string is not correct"),
+        (raw(np.ones(9))[:-1], "EOF: reading array data"),
+        (raw(np.ones(9))[:40], "EOF: reading array header"),
+    ],
+)
+def test_what_is_no_array_is_refused(wrong: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         array_of(wrong)
 
 
