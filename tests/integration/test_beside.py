@@ -20,7 +20,7 @@ FULL = [Need("level0", {"CPU": 1.0}), Need("level1", {"CPU": 1.0})]
 ROOM = FULL[:1]
 
 
-def work(inputs, out, told, *, pieces, mark, seconds=(0.25, 0.25, 0.25, 0.25)):
+def work(inputs, out, told, *, pieces, mark, seconds):
     """Counts to four in each piece, so many seconds behind each number, and leaves a mark."""
     for piece in range(pieces):
         for done, pause in enumerate(seconds, 1):
@@ -92,18 +92,18 @@ def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_piece_that_is_mostly_done_is_ended_and_no_other_begun(tmp_path: Path) -> None:
-    run = Run(tmp_path, seconds=(0.1, 0.1, 1.0, 0.1))
-    run.look_until(lambda: ("piece 0", 3, 4) in run.told)
+    run = Run(tmp_path, seconds=(0.5, 1.0, 0.1, 0.1))
+    run.look_until(lambda: ("piece 0", 2, 4) in run.told)
     run.beside.finish(lambda: False)
     assert run.left == ["0"]
     assert run.said == ["aside: evaluate does the rest"]
 
 
 def test_a_piece_that_is_kept_in_portions_is_not_waited_for(tmp_path: Path) -> None:
-    run = Run(tmp_path, seconds=(0.1, 0.1, 60.0, 0.1))
+    run = Run(tmp_path, seconds=(0.5, 60.0, 0.1, 0.1))
     assert run.aside is not None
     run.aside = replace(run.aside, in_portions=("e 0", ", test"))
-    run.look_until(lambda: ("piece 0", 3, 4) in run.told)
+    run.look_until(lambda: ("piece 0", 2, 4) in run.told)
     began = time.monotonic()
     run.beside.finish(lambda: False)
     assert time.monotonic() - began < 4 and run.left == []
