@@ -109,9 +109,11 @@ def fit(
         task.step(index, made(index))
 
     ((spent, steps),) = clocked(step, [seconds], most / task.batch_size)
+    images = steps * task.batch_size
+    task.total_images = max(1, images)  # no longer a guess
     began = time.perf_counter()
     task.finish(made)
-    return spent + time.perf_counter() - began, steps * task.batch_size
+    return spent + time.perf_counter() - began, images
 
 
 def _batches(task: Task, data: Data, features: Path | None = None) -> Callable[[int], Any]:

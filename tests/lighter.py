@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from pipeline.scores import distribution, diversity
+from pipeline.scores import distribution, diversity, levelwise
 
 
 def few_pairs(patch: pytest.MonkeyPatch) -> None:
@@ -15,3 +15,9 @@ def few_pairs(patch: pytest.MonkeyPatch) -> None:
 def few_subsets(patch: pytest.MonkeyPatch, subsets: int) -> None:
     """KID over `subsets` subsets, not 100."""
     patch.setattr(distribution, "kid", partial(distribution.kid, subsets=subsets))
+
+
+def few_draws(patch: pytest.MonkeyPatch) -> None:
+    """Each z_i drawn 5 times in a group of a class, not 25 times in 4 groups."""
+    patch.setattr(levelwise, "_GROUPS_PER_CLASS", 1)
+    patch.setattr(levelwise, "_DRAWS", 5)

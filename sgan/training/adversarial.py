@@ -17,12 +17,14 @@ from sgan.training.batch import Batch
 from sgan.training.batch_norm import synchronise
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
+from sgan.training.loop import total_steps
 from sgan.training.optimizers import Adam
 from sgan.training.seeds import mix
 from sgan.training.step import Fake
 from sgan.training.terms import require_finite, total_loss
 
-# After averaging, batch-norm statistics are taken over this many batches.
+# After averaging, batch-norm statistics are taken over this many batches, and over no more than
+# were trained on: they would be most of a short training.
 _NORM_BATCHES = 100
 
 
@@ -170,7 +172,8 @@ class AdversarialTask:
             return
         for average in self.averages.values():
             average.copy_to_net()
-        self.recompute_batch_norm(batches(k) for k in range(_NORM_BATCHES))
+        count = min(_NORM_BATCHES, total_steps(self))
+        self.recompute_batch_norm(batches(k) for k in range(count))
 
     def save(self, path: Path, about: Mapping[str, Any]) -> None:
         """The weights to a file whose model card says `about` (JSON types): the whole stack with

@@ -33,13 +33,14 @@ def _as_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_pairs() -> Iterator[None]:
-    """SSIM and KID over few pairs and subsets: they are not the subject."""
+def _few_draws() -> Iterator[None]:
+    """Scores over few pairs, subsets and draws: they are not the subject."""
     from tests import lighter
 
     with pytest.MonkeyPatch.context() as patch:
         lighter.few_pairs(patch)
         lighter.few_subsets(patch, 5)
+        lighter.few_draws(patch)
         yield
 
 

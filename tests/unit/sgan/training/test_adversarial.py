@@ -280,9 +280,14 @@ def test_finishing_puts_the_averages_in_place(make_task) -> None:
     assert changed(g, averages) == set()
 
 
-def test_finishing_recomputes_batch_norm_for_the_averaged_weights(make_task) -> None:
+@pytest.mark.parametrize(("total_images", "taken"), [(60, 10), (6000, 100)])
+def test_finishing_recomputes_batch_norm_for_the_averaged_weights(
+    make_task, total_images: int, taken: int
+) -> None:
     """The first norm's input is a linear map of [y, z]: its moments are known without G."""
-    task, batches = make_task(active=[1], ema_half_life_images=20, lr_g=1e-2)
+    task, batches = make_task(
+        active=[1], ema_half_life_images=20, lr_g=1e-2, total_images=total_images
+    )
     for i in range(4):
         task.step(i, batches(i))
     g = task.stack.level(1).generator
@@ -290,7 +295,7 @@ def test_finishing_recomputes_batch_norm_for_the_averaged_weights(make_task) -> 
     inputs: list[Tensor] = []
     g.body[0].register_forward_hook(lambda m, i, o: inputs.append(o.detach()))
     task.finish(batches)
-    assert len(inputs) == 100
+    assert len(inputs) == taken
     mean = torch.stack([x.mean(0) for x in inputs]).mean(0)
     variance = torch.stack([x.var(0) for x in inputs]).mean(0)
     torch.testing.assert_close(norms(g)[0].running_mean, mean)
