@@ -21,7 +21,11 @@ class Task(Protocol):
     batch_size: int
     total_images: int
     seed: int  # fixes the order of the data
-    hidden_needed: tuple[int, ...]  # the h_i that a Batch must hold
+
+    @property
+    def hidden_needed(self) -> tuple[int, ...]:
+        """The h_i that a Batch must hold."""
+        ...
 
     def to_h0(self, pixels: Tensor) -> Tensor:
         """uint8 [B, C, H, W] -> h_0 float [B, C, H, W]."""
