@@ -101,7 +101,7 @@ def fit(
     task: Any, made: Callable[[int], Any], seconds: float, most: float = math.inf
 ) -> tuple[float, int]:
     """Train a task for so long, or until it has seen `most` images, its schedule ending with
-    either; (seconds, images seen: whole batches)."""
+    either; (seconds, images seen: whole batches). `task.total_images` is these then."""
 
     def step(index: int, progress: float) -> None:
         if progress:  # the images that it will have seen by then, as far as can be told now
@@ -110,7 +110,7 @@ def fit(
 
     ((spent, steps),) = clocked(step, [seconds], most / task.batch_size)
     images = steps * task.batch_size
-    task.total_images = max(1, images)  # no longer a guess
+    task.total_images = max(1, images)
     began = time.perf_counter()
     task.finish(made)
     return spent + time.perf_counter() - began, images

@@ -166,7 +166,8 @@ class AdversarialTask:
         """Put averaged generators in place; their batch-norm statistics are recomputed, not copied.
 
         Args:
-            batches: the training's, which give the conditions.
+            batches: the training's by their number, which give the conditions: the first hundred,
+                or as many as it has been trained on.
         """
         if not self.averages:
             return

@@ -28,6 +28,7 @@ from pipeline.scores.similarity import Lpips
 from pipeline.threads import on_threads
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
+from tests import lighter
 
 SETTINGS = EvaluateConfig(
     num_samples=100, seeds=(1, 2), judge_epochs=5.0, cas=False, memory_images=50
@@ -72,7 +73,7 @@ def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> Non
 def test_every_score_of_a_stack(
     stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levelwise, "_DRAWS", 5)
+    lighter.few_draws(monkeypatch)
     monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
     samples = drawn_sets(stack, SETTINGS, few)
     assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
