@@ -7,7 +7,8 @@ of its own, and tests that change anything take another.
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,53 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TRAINED_S), append=False)
 
 
+class _Standing:
+    """Nodes that stand from the first test that asks for them until the next test does not.
+
+    Three idle nodes take a tenth of a core, which a session's other tests then have.
+    """
+
+    def __init__(self) -> None:
+        self._held, self._nodes = ExitStack(), None
+
+    def nodes(self) -> Cluster:
+        if self._nodes is None:
+            self._nodes = self._held.enter_context(cluster(nodes=3, cpus=1))
+        return self._nodes
+
+    def end(self) -> None:
+        self._nodes = None
+        self._held.close()
+
+
 @pytest.fixture(scope="session")
-def nodes_apart() -> Iterator[Cluster]:
-    """Three Ray nodes of a core each, of which the two that are not the tests' share no files with
-    them. Tests that use it run in one process and may not kill its nodes."""
+def _standing() -> Iterator[_Standing]:
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    with cluster(nodes=3, cpus=1) as nodes:
-        yield nodes
+    standing = _Standing()
+    yield standing
+    standing.end()
+
+
+@pytest.fixture
+def nodes_apart(_standing: _Standing) -> Cluster:
+    """Three Ray nodes of a core each, of which the two that are not the tests' share no files with
+    them. Tests that use it run in one process, one after the other, and may not kill its nodes."""
+    return _standing.nodes()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Function, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Ends the nodes with the last of the tests in a row that use them."""
+    standing = item.funcargs.get("_standing")
+    done = yield
+    wanted = nextitem is not None and "nodes_apart" in nextitem.fixturenames  # type: ignore[attr-defined]
+    if standing is not None and not wanted:
+        standing.end()
+    return done
 
 
 @pytest.fixture(scope="session")
