@@ -164,7 +164,12 @@ def narrow(comm: TorchComm) -> dict:
             return super().average_gradients(nets, terms)
 
     level = LevelConfig(
-        z_dim=5, batch_size=8, reuse_fakes=True, precision="bfloat16", ema_half_life_images=30
+        z_dim=5,
+        batch_size=8,
+        reuse_fakes=True,
+        precision="bfloat16",
+        ema_half_life_images=30,
+        width=0.5,
     )
     source = torch.Generator().manual_seed(2)
     x, h1 = torch.rand(8, 1, 28, 28, generator=source), torch.rand(8, 256, generator=source)
@@ -327,6 +332,7 @@ def main(rank: str, world_size: str, meeting: str, out: str) -> None:
         "train": train(comm, 6),
         "broken": train(comm, 6, broken=True),
         "long": train(comm, 60, batch_norm="synchronised"),
+        "compiler": "torch.fx.experimental.symbolic_shapes" in sys.modules,
     }
     with float64():
         results["norm"] = batch_norm(comm)

@@ -68,6 +68,11 @@ def test_a_loss_that_is_not_finite_on_one_worker_stops_all(workers: list[dict]) 
     assert first["end"] == second["end"]
 
 
+def test_training_together_loads_nothing_of_the_compiler(workers: list[dict]) -> None:
+    """A second and more of each rank's start."""
+    assert [worker["compiler"] for worker in workers] == [False, False]
+
+
 def test_one_worker_alone_exchanges_nothing() -> None:
     comm, tensor = Comm(), torch.tensor([1.0, 2.0], requires_grad=True)
     net = torch.nn.Linear(2, 1)
