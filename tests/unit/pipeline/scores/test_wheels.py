@@ -70,3 +70,4 @@ def test_pip_is_given_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(UserError, match="x==1: ERROR: THESE DO NOT MATCH"):
             wheels._pip_download(wheel, tmp_path)
         assert "--require-hashes" in said and ("--only-binary" in said) == binary
+        assert ("--no-build-isolation" in said) != binary  # else it would fetch what is not pinned
