@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(
 def _group(item: pytest.Item) -> str:
     """Its file, or what is shared: a second cluster would only take the first one's cores, and who
     needs the two workers' results would only wait for another to make them."""
-    shared = {"nodes_apart": "the nodes", "workers": "the workers"}
+    shared = {"nodes_apart": "the nodes", "two_cpus": "one machine", "workers": "the workers"}
     names = [name for name in shared if name in item.fixturenames]  # type: ignore[attr-defined]
     return shared[names[0]] if names else str(item.path.relative_to(ROOT))
 

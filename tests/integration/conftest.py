@@ -7,13 +7,14 @@ of its own, and tests that change anything take another.
 
 import json
 import signal
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.cluster import connection
 from tests.cluster_rig import Cluster, cluster, why_not
 from tests.project import Project, wait_until
 
@@ -31,29 +32,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _Standing:
-    """Nodes that stand from the first test that asks for them until the next test does not.
+    """Clusters that stand from the first test that asks for one until the next test does not.
 
-    Three idle nodes take a tenth of a core, which a session's other tests then have.
+    Each takes ten seconds of a core to start, and three idle nodes a tenth of a core.
     """
 
     def __init__(self) -> None:
-        self._held, self._nodes = ExitStack(), None
+        self._held: dict[str, tuple[Any, ExitStack]] = {}
 
-    def nodes(self) -> Cluster:
-        if self._nodes is None:
-            self._nodes = self._held.enter_context(cluster(nodes=3, cpus=1))
-        return self._nodes
+    def get(self, name: str, make: Callable[[], AbstractContextManager[Any]]) -> Any:
+        if name not in self._held:
+            stack = ExitStack()
+            self._held[name] = stack.enter_context(make()), stack
+        return self._held[name][0]
 
-    def end(self) -> None:
-        self._nodes = None
-        self._held.close()
+    def end(self, but: Iterable[str] = ()) -> None:
+        """Ends those that are not among `but`."""
+        for name in [name for name in self._held if name not in but]:
+            self._held.pop(name)[1].close()
 
 
 @pytest.fixture(scope="session")
 def _standing() -> Iterator[_Standing]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
     standing = _Standing()
     yield standing
     standing.end()
@@ -63,19 +63,28 @@ def _standing() -> Iterator[_Standing]:
 def nodes_apart(_standing: _Standing) -> Cluster:
     """Three Ray nodes of a core each, of which the two that are not the tests' share no files with
     them. Tests that use it run in one process, one after the other, and may not kill its nodes."""
-    return _standing.nodes()
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    return _standing.get("nodes_apart", lambda: cluster(nodes=3, cpus=1))
+
+
+@pytest.fixture
+def two_cpus(_standing: _Standing) -> None:
+    """This process is connected to a local Ray that hands out two CPUs. Tests that use it run in
+    one process, one after the other, and leave both CPUs free."""
+    _standing.get("two_cpus", lambda: connection.connected(cpus=2))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(
     item: pytest.Function, nextitem: pytest.Item | None
 ) -> Generator[None, object, object]:
-    """Ends the nodes with the last of the tests in a row that use them."""
+    """Ends a cluster with the last of the tests in a row that use it."""
     standing = item.funcargs.get("_standing")
     done = yield
-    wanted = nextitem is not None and "nodes_apart" in nextitem.fixturenames  # type: ignore[attr-defined]
-    if standing is not None and not wanted:
-        standing.end()
+    if standing is not None:
+        standing.end(but=getattr(nextitem, "fixturenames", ()))
     return done
 
 

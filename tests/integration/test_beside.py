@@ -1,13 +1,11 @@
 """Work beside parts in training, on a local Ray of two cores: when it begins, ends and fails."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import connection
 from pipeline.cluster.beside import Aside, Beside
 from pipeline.cluster.errand import Errand
 from pipeline.cluster.room import Need
@@ -15,6 +13,7 @@ from pipeline.cluster.supply import Bundle
 from pipeline.errors import UserError
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark += [pytest.mark.usefixtures("two_cpus")]
 
 FULL = [Need("level0", {"CPU": 1.0}), Need("level1", {"CPU": 1.0})]
 ROOM = FULL[:1]
@@ -31,12 +30,6 @@ def work(inputs, out, told, *, pieces, mark, seconds):
 
 def fail(inputs, out, told):
     raise UserError("the disk is full; make room")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    with connection.connected(cpus=2):
-        yield
 
 
 class Run:

@@ -94,14 +94,6 @@ def one_rank(config):
     torch.save([w.clone() for w in comm.weights], f"{config['sender']}/rank{comm.rank}.pt")
 
 
-@pytest.fixture(scope="class")
-def two_cpus():
-    """A local Ray that hands out two CPUs."""
-    with connection.connected(cpus=2):
-        yield
-
-
-@pytest.mark.xdist_group("one machine")
 @pytest.mark.usefixtures("two_cpus")
 class TestOneMachine:
     def test_a_lost_worker_is_replaced_and_goes_on_from_its_checkpoint(self, make_part):

@@ -25,7 +25,8 @@ def weights(project) -> dict[str, str]:
 
 def test_one_level_trains_again_and_the_other_is_reused(project):
     keys_before, weights_before = keys(project), weights(project)
-    project.edit(levels={"1": {"lambda_ent": 5.0}})
+    first = {"lambda_ent": 10.0, "total_images": 50_000}
+    project.edit(levels={"1": {"lambda_ent": 5.0, "total_images": 2000}})
     assert project.repro("joint") == ["levels", "joint"]
     assert "levels: 2 levels, reused: level0," in project.log
     assert project.repro("--dry") == ["evaluate", "report"]  # joint training's results are new
@@ -49,12 +50,12 @@ def test_one_level_trains_again_and_the_other_is_reused(project):
     assert trained.data.tags["sgan.part_key"] == new_key
     assert trained.data.params["level1.lambda_ent"] == "5.0"
 
-    back_to_the_first_setting(project, keys(project), weights_before)
+    back_to(first, project, keys(project), weights_before)
 
 
-def back_to_the_first_setting(project, keys_before, weights_before):
+def back_to(first, project, keys_before, weights_before):
     """The second half of the test above, on the state that it left."""
-    project.edit(levels={"1": {"lambda_ent": 10.0}})
+    project.edit(levels={"1": first})
     log = project.run("dvc", "repro", "--no-run-cache", "--single-item", "levels")
     assert "levels: 2 levels, reused: level0, level1," in log
     assert keys(project) == keys_before

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 
 from pipeline.parts.curve import Curve
 from pipeline.parts.sink import ActorSender, MetricHub, PartSink
@@ -19,18 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS, BATCH, POINTS = 60, 100, 10
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    import ray
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))  # a runtime_env would start each worker twice
-        # Without "local" it would join whatever Ray another test process has started.
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield ray
-        ray.shutdown()
 
 
 def train(name: str, sender: ActorSender) -> int:
@@ -45,19 +34,20 @@ def train(name: str, sender: ActorSender) -> int:
     return sink.images_seen
 
 
-def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_database):
+@pytest.mark.usefixtures("two_cpus")
+def test_two_tasks_report_through_the_actor_to_mlflow(tmp_path, mlflow_database):
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
-    hub = cluster.remote(num_cpus=0)(MetricHub).remote()
-    task = cluster.remote(num_cpus=1)(train)
+    hub = ray.remote(num_cpus=0)(MetricHub).remote()
+    task = ray.remote(num_cpus=1)(train)
     pending = [task.remote(f"level{i}", ActorSender(hub)) for i in range(2)]
     tracker = Tracker(tmp_path)
     with tracker.stage(lineage({}, tmp_path), "levels") as stage:
         runs = {f"level{i}": stage.child(f"levels/level{i}", f"key{i}") for i in range(2)}
         reports = []
         while pending:
-            _, pending = cluster.wait(pending, num_returns=len(pending), timeout=0.2)
-            reports += log_drained(cluster, hub, runs)
-        reports += log_drained(cluster, hub, runs)
+            _, pending = ray.wait(pending, num_returns=len(pending), timeout=0.2)
+            reports += log_drained(hub, runs)
+        reports += log_drained(hub, runs)
     stretch = STEPS // POINTS
     for part, run in runs.items():
         own = [report for report in reports if report.part == part]
@@ -69,19 +59,20 @@ def test_two_tasks_report_through_the_actor_to_mlflow(cluster, tmp_path, mlflow_
         assert [m.step for m in history] == [stretch * BATCH * n for n in range(1, POINTS + 1)]
 
 
-def log_drained(ray, hub, runs):
+def log_drained(hub, runs):
     reports = ray.get(hub.drain.remote())
     for report in reports:
         log_curve(runs[report.part], report.part, report.curve, report.images_per_second)
     return reports
 
 
-def test_training_goes_on_when_the_actor_is_gone(cluster):
-    hub = cluster.remote(num_cpus=0)(MetricHub).remote()
-    cluster.get(hub.drain.remote())  # it is there
-    cluster.kill(hub)
-    done = cluster.remote(num_cpus=1)(train).remote("level0", ActorSender(hub, flush_timeout_s=10))
-    assert cluster.get(done, timeout=60) == STEPS * BATCH
+@pytest.mark.usefixtures("two_cpus")
+def test_training_goes_on_when_the_actor_is_gone():
+    hub = ray.remote(num_cpus=0)(MetricHub).remote()
+    ray.get(hub.drain.remote())  # it is there
+    ray.kill(hub)
+    done = ray.remote(num_cpus=1)(train).remote("level0", ActorSender(hub, flush_timeout_s=10))
+    assert ray.get(done, timeout=60) == STEPS * BATCH
 
 
 LOG_ONE_RUN = """
