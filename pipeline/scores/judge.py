@@ -115,7 +115,7 @@ def train_judge(
     images uint8 [N, H, W, C], labels int64 [N] in 0..num_classes-1. `epochs` may be a fraction.
     AdamW, one-cycle learning rate with a peak of 0.003. precision: "bfloat16", "float32", or
     "auto", which is bfloat16 where the machine is quick at it.
-    batch: 128 by default, down to 16 for small sets, so that an epoch has 20 steps or more.
+    batch: 128 by default, down to 16 for small sets, so that an epoch has 40 steps or more.
     `progress(images done, images in all, loss)` is called about 100 times. One epoch of MNIST gives
     99.2..99.4 % test accuracy. Neither reads nor moves the global random state.
     Raises UserError for wrong shapes, labels out of range or fewer than two images.
@@ -129,7 +129,7 @@ def train_judge(
         torch.manual_seed(seed)
         network = JudgeNetwork(shape, num_classes)
     place(network.train(), device)
-    batch = batch or max(16, min(128, len(images) // 20))
+    batch = batch or max(16, min(128, len(images) // 40))
     low = _low(precision, device)
     _fit(network, images, labels.astype(np.int64), epochs, seed, device, progress, batch, low)
     return _trained(network, shape, num_classes, device, epochs, seed, len(images), low)

@@ -68,7 +68,7 @@ def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path])
     """A judge with about 96.5 % test accuracy."""
 
     def get(folder: Path) -> Judge:
-        return kept_judge(real, FeatureCache(folder), epochs=4)
+        return kept_judge(real, FeatureCache(folder), epochs=2)
 
     def make(folder: Path) -> None:
         get(folder)

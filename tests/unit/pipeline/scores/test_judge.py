@@ -47,6 +47,18 @@ def test_progress_ends_at_the_whole(real: RealImages) -> None:
     assert {all_ for _, all_, _ in told} == {200} and told[-1][2] > 0
 
 
+def test_a_small_set_has_forty_steps_an_epoch(real: RealImages) -> None:
+    told: list[tuple[int, int, float]] = []
+    train_judge(
+        real.train_images,
+        real.train_labels,
+        num_classes=10,
+        epochs=0.05,
+        progress=lambda *said: told.append(said),
+    )
+    assert [done for done, _, _ in told] == [50, 100]
+
+
 @pytest.mark.parametrize("size", [28, 64, 128])
 def test_colour_and_larger_images(size: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (12, size, size, 3), dtype=np.uint8)

@@ -44,7 +44,7 @@ def test_cas_tells_usable_samples_from_collapse(real: RealImages) -> None:
             real.test_labels,
             real.classes,
             ceiling=(0.9, 0.8),
-            epochs=3,
+            epochs=2,
             batch_norm="running",
         )
 
