@@ -12,8 +12,11 @@ from pipeline.cluster.room import Need
 from pipeline.cluster.supply import Bundle
 from pipeline.errors import UserError
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
-pytestmark += [pytest.mark.usefixtures("two_cpus")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(400),
+    pytest.mark.usefixtures("two_cpus"),
+]
 
 FULL = [Need("level0", {"CPU": 1.0}), Need("level1", {"CPU": 1.0})]
 ROOM = FULL[:1]

@@ -69,7 +69,7 @@ def test_a_loss_that_is_not_finite_on_one_worker_stops_all(workers: list[dict]) 
 
 
 def test_training_together_loads_nothing_of_the_compiler(workers: list[dict]) -> None:
-    """A second and more of each rank's start."""
+    """0.7 s of a core in each rank."""
     assert [worker["compiler"] for worker in workers] == [False, False]
 
 
