@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.memory import look_rarely
 from pipeline.storage.s3_client import as_variables
 
 PACKAGES = ("pipeline", "sgan")
@@ -68,11 +69,13 @@ class Luggage:
     versions: Mapping[str, str]
 
     def unpack(self) -> None:
-        """In the worker, before anything else: the driver's variables become this process's.
+        """In the worker, before anything else: the driver's variables become this process's, and
+        Python looks for circles as seldom as there.
 
         One that names a file counts only where the file is.
         Raises UserError where this node's versions are others.
         """
+        look_rarely()
         faults = found_fault(self.versions)
         if faults:
             raise UserError(told(faults, os.uname().nodename))

@@ -3,6 +3,7 @@
 Nodes that share no files: tests/integration/test_far_nodes.py.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -74,6 +75,16 @@ def test_a_variable_that_names_a_file_counts_where_the_file_is(monkeypatch, tmp_
     travel.Luggage(given, {}).unpack()
     assert os.environ["AWS_CA_BUNDLE"] == "the node's own"
     assert os.environ["AWS_CONFIG_FILE"] == str(there)
+
+
+def test_a_worker_looks_for_circles_as_seldom_as_a_stage() -> None:
+    own = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    try:
+        travel.Luggage({}, {}).unpack()
+        assert gc.get_threshold()[0] == 50_000
+    finally:
+        gc.set_threshold(*own)
 
 
 def test_another_version_or_a_missing_package_is_one_line(monkeypatch) -> None:
