@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -56,14 +57,17 @@ def closure(
             be followed.
     """
     found: dict[str, Path] = {}
-    waiting = list(entries)
+    waiting, seen = list(entries), set[str]()
     for entry in entries:
         if _file(entry, root) is None:
             raise ClosureError(f"{entry}: no such module below {root}")
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         path = _file(name, root)
-        if path is None or name in found:
+        if path is None:
             continue
         found[name] = path
         source = _read(path, name)
@@ -97,13 +101,16 @@ def data_files(modules: Mapping[str, Path]) -> list[Path]:
     found = {
         file
         for folder, named in words.items()
-        for file in folder.rglob("*")
-        if file.suffix not in (".py", ".pyc")
-        and "__pycache__" not in file.parts
-        and named.intersection(file.relative_to(folder).parts)
-        and file.is_file()
+        for file in _other_than_code(folder)
+        if named.intersection(file.relative_to(folder).parts) and file.is_file()
     }
     return sorted(found)
+
+
+def _other_than_code(folder: Path) -> Iterator[Path]:
+    for below, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        yield from (Path(below, name) for name in names if not name.endswith((".py", ".pyc")))
 
 
 def _file(name: str, root: Path) -> Path | None:
