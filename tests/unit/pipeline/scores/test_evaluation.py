@@ -31,7 +31,7 @@ from sgan.stack import Stack
 from tests import lighter
 
 SETTINGS = EvaluateConfig(
-    num_samples=100, seeds=(1, 2), judge_epochs=5.0, cas=False, memory_images=50
+    num_samples=100, seeds=(1, 2), judge_epochs=2.0, cas=False, memory_images=50
 )
 MOVING = ("storage", "parts", "tracking", "report", "experiments", "execution", "stages", "data")
 OURS = ("feature_cache", "means", "prepared", "shown", "wheels", "headline", "studies")
