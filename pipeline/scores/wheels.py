@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Literal
 
@@ -105,6 +106,11 @@ def fetch(wheel: Wheel) -> Path:
 
 
 def _pip_download(wheel: Wheel, folder: Path) -> None:
+    if wheel.suffix != ".whl" and find_spec("setuptools") is None:
+        raise UserError(
+            f"pip download {wheel.name}: to read a source archive's name it takes setuptools, "
+            f"which is not there: {sys.executable} -m pip install setuptools"
+        )
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
     wheels_only = ["--only-binary", ":all:"]

@@ -71,3 +71,12 @@ def test_pip_is_given_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             wheels._pip_download(wheel, tmp_path)
         assert "--require-hashes" in said and ("--only-binary" in said) == binary
         assert ("--no-build-isolation" in said) != binary  # else it would fetch what is not pinned
+
+
+def test_a_source_archive_without_setuptools_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip download x: .* -m pip install setuptools"):
+        wheels._pip_download(wheels.Wheel("x", "1", "0" * 64, ".tar.gz"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
