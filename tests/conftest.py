@@ -19,6 +19,7 @@ from filelock import FileLock
 from pipeline.memory import look_rarely
 
 ROOT = Path(__file__).resolve().parents[1]
+SCORES = ROOT / "tests/unit/pipeline/scores"
 
 # A setting of the person's own must not reach a server, a bucket or a cluster of theirs.
 FOREIGN_PREFIXES = ("AWS_", "DVC_", "MLFLOW_", "RAY_", "SGAN_")
@@ -104,11 +105,14 @@ def pytest_collection_modifyitems(
 
 
 def _group(item: pytest.Item) -> str:
-    """Its file, or what is shared: a second cluster would only take the first one's cores, and who
-    needs the two workers' results would only wait for another to make them."""
+    """Its file, or what is shared: a second cluster would only take the first one's cores, who
+    needs the two workers' results would only wait for another to make them, and what scores need
+    (their libraries, figures of the real digits) is five seconds in each process."""
     shared = {"nodes_apart": "the nodes", "two_cpus": "one machine", "workers": "the workers"}
     names = [name for name in shared if name in item.fixturenames]  # type: ignore[attr-defined]
-    return shared[names[0]] if names else str(item.path.relative_to(ROOT))
+    if names:
+        return shared[names[0]]
+    return "the scores" if item.path.parent == SCORES else str(item.path.relative_to(ROOT))
 
 
 def _turn(item: pytest.Item) -> int:

@@ -168,7 +168,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     """`make_part(level, total_images, storage=None, workers=1, batch_norm="per_rank", **fields)`:
-    a level on the material; `fields` are its placement's."""
+    a level on the material, the image's in narrow nets; `fields` are its placement's."""
     from pipeline.parts.part import Identity, Part, Placement
     from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
@@ -182,6 +182,7 @@ def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     ) -> Part:
         config = LevelConfig(
             z_dim=8,
+            width=1.0 if level else 0.25,
             batch_size=50,
             total_images=total_images,
             lr_g=5e-4,

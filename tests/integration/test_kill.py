@@ -106,7 +106,7 @@ def test_a_stage_that_does_not_train_ends_when_told_to(project, until):
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize(("level", "total_images"), [(0, 500), (1, 10_000)])
+@pytest.mark.parametrize(("level", "total_images"), [(0, 2000), (1, 10_000)])
 def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_images):
     """Tensor for tensor: killed twice, on one thread of a CPU in float32."""
     from safetensors.torch import load_file

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 
 import pytest
+import yaml
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
@@ -25,7 +26,8 @@ def weights(project) -> dict[str, str]:
 
 def test_one_level_trains_again_and_the_other_is_reused(project):
     keys_before, weights_before = keys(project), weights(project)
-    first = {"lambda_ent": 10.0, "total_images": 50_000}
+    level = yaml.safe_load((project.root / "params.yaml").read_text())["levels"]["1"]
+    first = {name: level[name] for name in ("lambda_ent", "total_images")}
     project.edit(levels={"1": {"lambda_ent": 5.0, "total_images": 2000}})
     assert project.repro("joint") == ["levels", "joint"]
     assert "levels: 2 levels, reused: level0," in project.log
