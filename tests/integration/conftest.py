@@ -167,8 +167,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
-    """`make_part(level, total_images, storage=None, workers=1, batch_norm="per_rank", **fields)`:
-    a level on the material, the image's in narrow nets; `fields` are its placement's."""
+    """`make_part(level, total_images, storage=None, workers=1, batch_norm="per_rank", width=1.0,
+    **fields)`: a level on the material; `fields` are its placement's."""
     from pipeline.parts.part import Identity, Part, Placement
     from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 
@@ -178,16 +178,17 @@ def make_part(material: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
         storage: Path | None = None,
         workers: int = 1,
         batch_norm: Any = "per_rank",
+        width: float = 1.0,
         **fields: Any,
     ) -> Part:
         config = LevelConfig(
             z_dim=8,
-            width=1.0 if level else 0.25,
             batch_size=50,
             total_images=total_images,
             lr_g=5e-4,
             workers=workers,
             batch_norm=batch_norm,
+            width=width,
         )
         stack = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (config, config)

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -106,14 +107,15 @@ def test_a_stage_that_does_not_train_ends_when_told_to(project, until):
     assert "Traceback" not in log.read_text()
 
 
-@pytest.mark.parametrize(("level", "total_images"), [(0, 2000), (1, 10_000)])
-def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_images):
+@pytest.mark.parametrize(("level", "total_images", "width"), [(0, 2000, 0.25), (1, 10_000, 1.0)])
+def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_images, width):
     """Tensor for tensor: killed twice, on one thread of a CPU in float32."""
     from safetensors.torch import load_file
 
     context = multiprocessing.get_context("spawn")
-    whole = make_part(level, total_images, tmp_path / "whole")
-    killed = make_part(level, total_images, tmp_path / "killed", checkpoint_seconds=0.05)
+    make = partial(make_part, level, total_images, width=width)
+    whole = make(tmp_path / "whole")
+    killed = make(tmp_path / "killed", checkpoint_seconds=0.05)
     train_part(whole, lambda *report: None)
     folder = Path(killed.placement.storage) / killed.folder
 

@@ -91,7 +91,7 @@ with tracker.stage(line, f"stage{number}") as run:
 
 
 @pytest.mark.alone
-def test_three_processes_on_a_fresh_database(tmp_path):
+def test_four_processes_on_a_fresh_database(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
@@ -102,14 +102,14 @@ def test_three_processes_on_a_fresh_database(tmp_path):
             env=environment,
             cwd=tmp_path,
         )
-        for number in range(3)
+        for number in range(4)
     ]
     outputs = [process.communicate(timeout=150) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 3, outputs
+    assert [process.returncode for process in processes] == [0] * 4, outputs
     assert len({out.strip() for out, _ in outputs}) == 1  # one parent for all
     tracker = Tracker(tmp_path)
     found = tracker.client.search_runs([tracker.experiment_id], "tags.`sgan.role` = 'stage'")
-    assert sorted(run.info.run_name for run in found) == [f"stage{n}" for n in range(3)]
+    assert sorted(run.info.run_name for run in found) == [f"stage{n}" for n in range(4)]
     for run in found:
         history = tracker.client.get_metric_history(run.info.run_id, "m")
         assert [m.step for m in history] == list(range(20))

@@ -148,8 +148,8 @@ def test_on_a_cluster_a_map_level_has_as_many_trials_at_once_as_nodes_have_cores
     project.put("levels.1", middle)
     project.put("levels.2", vector)
     project.put("tune.space.1", {"lr_g": {"loguniform": [1e-4, 1e-3]}, "width": {"choice": [0.5]}})
-    project.edit(tune={"samples": 500, "min_diversity": 0.0, "trials": 4})
-    project.edit(tune={"measurements": 2, "reduction": 2, "rungs": 1})
+    few = {"samples": 500, "trials": 4, "measurements": 2, "reduction": 2, "rungs": 1}
+    project.edit(tune={**few, "min_diversity": 0.0})
     for name, value in nodes_apart.environment().items():
         monkeypatch.setenv(name, value)
     project.repro("features")
