@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import options
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.execution.promotion import Decision
@@ -26,7 +27,7 @@ def add(commands: Any) -> None:
             "sgan promote --dry-run --markdown verdict.md",
         ),
     )
-    command.add_argument("--version", default="challenger", help="version or alias to promote")
+    command.add_argument("--version", help="version or alias to promote (default: challenger)")
     command.add_argument("--dry-run", action="store_true", help="only say what would happen")
     command.add_argument("--rollback", action="store_true", help="put the previous champion back")
     command.add_argument("--markdown", type=Path, metavar="FILE.md", help="verdict to write")
@@ -43,21 +44,34 @@ def _main(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.markdown is not None:
         options.ends_in("markdown", arguments.markdown, ".md")
-    from pipeline.execution.promotion import decide, registry_of
+    if arguments.rollback:
+        return _roll_back(arguments)
+    from pipeline.execution.promotion import decide
     from pipeline.execution.stage import opened
     from pipeline.storage.atomic import write_bytes
+    from pipeline.tracking.registry import CHALLENGER
 
     with opened("promote") as stage:
-        if arguments.rollback:
-            now, was = registry_of(stage).rollback()
-            print(f"rolled back: version {now} is champion again, version {was} is `previous`")
-            return 0
-        decision = decide(stage, arguments.version, dry=arguments.dry_run)
+        decision = decide(stage, arguments.version or CHALLENGER, dry=arguments.dry_run)
     _show(decision, arguments.dry_run)
     if arguments.markdown is not None:
         write_bytes(arguments.markdown, decision.markdown().encode())
         print(f"wrote {arguments.markdown}")
     return decision.status
+
+
+def _roll_back(arguments: argparse.Namespace) -> int:
+    for name in ("version", "markdown"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name} does not go with --rollback: it compares nothing")
+    from pipeline.execution.promotion import registry_of
+    from pipeline.execution.stage import opened
+
+    with opened("promote") as stage:
+        now, was = registry_of(stage).rollback(dry=arguments.dry_run)
+    told, be = ("would be rolled back", "would be") if arguments.dry_run else ("rolled back", "is")
+    print(f"{told}: version {now} {be} champion again, version {was} {be} `previous`")
+    return 0
 
 
 def _show(decision: "Decision", dry: bool) -> None:

@@ -102,6 +102,15 @@ class Registry:
         except (MlflowException, OSError):
             return None
 
+    def run_tag(self, version: ModelVersion, name: str) -> str | None:
+        """A tag of the run that made the version; None where it has none, or is gone."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.tracker.client.get_run(version.run_id or "").data.tags.get(name)
+        except MlflowException:
+            return None
+
     def promote(self, version: str, over: str | None, tags: Mapping[str, str]) -> None:
         """Make a version the champion, and the champion before it `previous`.
 
@@ -136,21 +145,30 @@ class Registry:
             for key, value in tags.items():
                 self.tracker.client.set_model_version_tag(self.name, version, key, value)
 
-    def rollback(self) -> tuple[str, str]:
+    def rollback(self, *, dry: bool = False) -> tuple[str, str]:
         """Undo the last promotion: (the champion again, the one that was). Asked again, it swaps
         them back.
 
+        Args:
+            dry: change nothing.
+
         Raises UserError where there is no `previous`, or it is busy.
         """
+        if dry:
+            return self._swapped()
         with self._turn():
-            champion, previous = self.version(CHAMPION), self.version(PREVIOUS)
-            if champion is None or previous is None:
-                raise UserError(f"{self.name}: nothing to roll back, there is no `{PREVIOUS}`")
+            again, was = self._swapped()
             with self.tracker.answering():
                 client = self.tracker.client
-                client.set_registered_model_alias(self.name, CHAMPION, previous.version)
-                client.set_registered_model_alias(self.name, PREVIOUS, champion.version)
-            return str(previous.version), str(champion.version)
+                client.set_registered_model_alias(self.name, CHAMPION, again)
+                client.set_registered_model_alias(self.name, PREVIOUS, was)
+            return again, was
+
+    def _swapped(self) -> tuple[str, str]:
+        champion, previous = self.version(CHAMPION), self.version(PREVIOUS)
+        if champion is None or previous is None:
+            raise UserError(f"{self.name}: nothing to roll back, there is no `{PREVIOUS}`")
+        return str(previous.version), str(champion.version)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

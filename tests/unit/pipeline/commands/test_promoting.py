@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,29 @@ def test_a_verdict_is_written_as_markdown_only(
 def test_nothing_to_roll_back(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["promote", "--rollback"]) == 2
     assert "Run `dvc repro prepare` first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--markdown", "verdict.md"], ["--version", "3"]])
+def test_a_rollback_compares_nothing(
+    option: list[str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["promote", "--rollback", *option]) == 2
+    assert f"{option[0]} does not go with --rollback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_dry_rollback_only_says_what_would_happen(
+    dry: list[str], project: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    class Registry:
+        def rollback(self, *, dry: bool) -> tuple[str, str]:
+            asked.append(dry)
+            return "1", "2"
+
+    monkeypatch.setattr(promotion, "registry_of", lambda _: Registry())
+    assert main(["promote", "--rollback", *dry]) == 0
+    told = "would be rolled back: version 1 would be" if dry else "rolled back: version 1 is"
+    assert told in capsys.readouterr().out
+    assert asked == [bool(dry)]

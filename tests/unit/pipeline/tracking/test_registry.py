@@ -39,13 +39,16 @@ def test_versions_are_found_by_alias_number_and_weights(registry, tracker):
 
 
 def test_a_promotion_keeps_the_one_before_and_can_be_undone(registry):
-    with pytest.raises(UserError, match="nothing to roll back"):
-        registry.rollback()
+    for dry in (False, True):
+        with pytest.raises(UserError, match="nothing to roll back"):
+            registry.rollback(dry=dry)
     registry.promote("1", None, {"sgan.verdict": "promoted"})
     assert (number(registry, CHAMPION), number(registry, PREVIOUS)) == ("1", None)
     registry.promote("2", "1", {})
     assert (number(registry, CHAMPION), number(registry, PREVIOUS)) == ("2", "1")
     assert registry.version("1").tags["sgan.verdict"] == "promoted"
+    assert registry.rollback(dry=True) == ("1", "2")
+    assert (number(registry, CHAMPION), number(registry, PREVIOUS)) == ("2", "1")
     assert registry.rollback() == ("1", "2")
     assert (number(registry, CHAMPION), number(registry, PREVIOUS)) == ("1", "2")
 
