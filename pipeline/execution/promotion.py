@@ -146,10 +146,19 @@ def _verdict(
         return Verdict((Row("model", ("the same weights", "the same weights"), "another", False),))
     new = _scores(stage, registry, challenger)
     if champion is None:
-        return gate.alone(new).with_rows(*_project_rows(stage))
+        return gate.alone(new).with_rows(*_project_rows(stage, registry, challenger))
     old = _scores(stage, registry, champion)
+    # Both by one code may still be by two judges: another's was trained on the data of its day.
+    if not _one_protocol(old, new):
+        old = _scores(stage, registry, champion, again=True)
+    if not _one_protocol(old, new):
+        new = _scores(stage, registry, challenger, again=True)
     found = gate.compare(old, new, stage.params.promote)
-    return found.with_rows(*_project_rows(stage))
+    return found.with_rows(*_project_rows(stage, registry, challenger))
+
+
+def _one_protocol(old: Sequence[Score], new: Sequence[Score]) -> bool:
+    return gate.same_protocol(FID.find(old), FID.find(new)).holds is not False
 
 
 def _same(one: ModelVersion, other: ModelVersion) -> bool:
@@ -157,15 +166,18 @@ def _same(one: ModelVersion, other: ModelVersion) -> bool:
     return one.version == other.version or bool(weights and weights == other.tags.get(WEIGHTS_TAG))
 
 
-def _scores(stage: Stage, registry: Registry, version: ModelVersion) -> list[Score]:
-    """The version's scores, by today's protocol and with seeds enough."""
+def _scores(
+    stage: Stage, registry: Registry, version: ModelVersion, *, again: bool = False
+) -> list[Score]:
+    """The version's scores by today's code and with seeds enough: those that it was registered
+    with, unless they are wanted again on the data that lie here."""
     settings = _settings(stage.params.evaluate)
     with TemporaryDirectory(prefix="sgan-") as folder:
         file = registry.run_file(version, f"evaluate/{SCORES}", Path(folder))
         logged = read_scores(file) if file else []
         fid = FID.find(logged)
         current = fid is not None and fid.protocol.get("evaluation") == evaluation_version()
-        if current and fid and fid.n == settings.num_samples and fid.repeats >= LEAST_SEEDS:
+        if not again and current and fid and fid.n == settings.num_samples and fid.repeats >= LEAST_SEEDS:
             return logged
         return _scored_again(stage, registry, version, settings, Path(folder))
 
@@ -210,15 +222,23 @@ def _scored_again(
     return scores
 
 
-def _project_rows(stage: Stage) -> list[Row]:
+def _project_rows(stage: Stage, registry: Registry, challenger: ModelVersion) -> list[Row]:
     """The conditions on the project that the challenger comes from."""
-    dirty, unfinite = stage.lineage.git_dirty, _unfinite(stage)
+    dirty, unfinite = _dirty(stage, registry, challenger), _unfinite(stage)
     state = {True: "files differ from the commit", False: "clean", None: stage.lineage.note}[dirty]
     rows = [
         Row("losses", ("", unfinite or "all finite"), "finite", not unfinite),
         Row("git", ("", state), "clean", None if dirty is None else not dirty),
     ]
-    return [*rows, *_pushed(stage.root)]
+    # As a stage of `dvc repro` it runs before anybody can push what that made.
+    return rows if os.environ.get("DVC_STAGE") else [*rows, *_pushed(stage.root)]
+
+
+def _dirty(stage: Stage, registry: Registry, challenger: ModelVersion) -> bool | None:
+    """Whether files differed from the commit where the challenger was evaluated; by the checkout
+    where its run does not say."""
+    told = registry.run_tag(challenger, "sgan.git_dirty")
+    return {"true": True, "false": False}.get(told or "", stage.lineage.git_dirty)
 
 
 def _unfinite(stage: Stage) -> str:
@@ -243,7 +263,9 @@ def _pushed(root: Path) -> list[Row]:
     if status.returncode != 0:
         told = (status.stderr.strip().splitlines() or ["dvc status failed"])[-1]
         return [Row("outputs", ("", told), "pushed", None)]
-    missing = json.loads(status.stdout or "{}")
+    # What only the remote has ("deleted" from the cache here) is pushed.
+    states = json.loads(status.stdout or "{}").values()
+    missing = [state for state in states if state != "deleted"]
     shown = f"{len(missing)} not pushed (dvc push)" if missing else "pushed"
     return [Row("outputs", ("", shown), "pushed", not missing)]
 

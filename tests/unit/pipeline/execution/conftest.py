@@ -15,10 +15,11 @@ from pipeline.scores.version import stamped
 
 @pytest.fixture
 def evaluated() -> Callable[..., list[Score]]:
-    """`evaluated(fid=1.0)`: the scores that a promotion looks at, as of three seeds."""
+    """`evaluated(fid=1.0)`: the scores that a promotion looks at, as of three seeds; by another
+    judge on request."""
 
-    def make(fid: float) -> list[Score]:
-        protocol = {"judge_sha256": "a" * 64, "n_fake": 10_000, "reference": "test"}
+    def make(fid: float, judge: str = "a") -> list[Score]:
+        protocol = {"judge_sha256": judge * 64, "n_fake": 10_000, "reference": "test"}
         common: dict[str, Any] = {"judge": "judge CNN", "n": 10_000, "protocol": protocol}
         varied = {**common, "space": "pixels"}
         found = [

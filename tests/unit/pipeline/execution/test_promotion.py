@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from pipeline import paths
 from pipeline.errors import UserError
+from pipeline.execution import promotion
 from pipeline.execution.promotion import decide, registry_of
 from pipeline.execution.registration import register
 from pipeline.execution.stage import opened
@@ -24,7 +26,7 @@ def challenge(project: Path, evaluated: Any, saved_stack: Any, monkeypatch: Any)
         (project / "metrics").mkdir(exist_ok=True)
         (project / paths.metrics_file(name)).write_text(json.dumps({"loss": 0.5}))
 
-    def make(seed: int, **values: float) -> None:
+    def make(seed: int, **values: Any) -> None:
         with opened("evaluate") as stage, stage.run(None) as run:
             saved_stack(stage.path(paths.STACK_WEIGHTS), seed)
             scores = evaluated(**values)
@@ -69,6 +71,70 @@ def test_a_challenger_takes_the_place_or_does_not_and_it_is_said_why(challenge: 
     assert json.loads(json.dumps(noise.as_dict()))["rows"][2]["holds"] is False
 
 
+def test_scores_by_another_judge_are_taken_again(
+    challenge: Any, evaluated: Any, monkeypatch: Any
+) -> None:
+    """As where the data have changed since the champion was scored: their judge is another."""
+    challenge(1, fid=1.0, judge="b")
+    assert decided().status == 0
+    challenge(2, fid=0.3, judge="a")
+    again: list[str] = []
+
+    def scored_again(_: Any, __: Any, version: Any, settings: Any, ___: Path) -> list[Any]:
+        again.append(str(version.version))
+        assert len(settings.seeds) >= 3
+        return evaluated(fid=1.1, judge="a")
+
+    monkeypatch.setattr(promotion, "_scored_again", scored_again)
+    decision = decided()
+    assert (decision.status, decision.challenger, again) == (0, "2", ["1"])
+    assert decision.verdict.rows[2].sides == ("1.100 ± 0.02", "0.300 ± 0.02")
+
+
+def test_where_even_the_challengers_judge_is_an_older_one_both_are_scored_again(
+    challenge: Any, evaluated: Any, monkeypatch: Any
+) -> None:
+    challenge(1, fid=1.0, judge="b")
+    decided()
+    challenge(2, fid=0.9, judge="c")
+    scores = {"1": evaluated(fid=1.1), "2": evaluated(fid=0.2)}
+    monkeypatch.setattr(
+        promotion, "_scored_again", lambda _, __, version, *___: scores[str(version.version)]
+    )
+    assert decided().status == 0
+
+
+def test_a_version_that_was_made_with_edited_files_is_not_clean_elsewhere(
+    challenge: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv(VARIABLE, "0" * 40 + "-dirty")
+    challenge(1, fid=1.0)
+    monkeypatch.setenv(VARIABLE, "0" * 40)  # set aside since
+    decision = decided()
+    assert (decision.status, decision.verdict.why) == (3, "git")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "holds"),
+    [
+        ({"a": "new", "b": "missing", "c": "deleted"}, "2 not pushed (dvc push)", False),
+        ({"c": "deleted"}, "pushed", True),  # the remote has it, and the cache here does not
+    ],
+)
+def test_outputs_are_pushed_where_a_remote_is_set_and_it_can_have_been_done(
+    status: dict[str, str], shown: str, holds: bool, challenge: Any, monkeypatch: Any
+) -> None:
+    told = {"remote": "storage\ts3://b", "status": json.dumps(status)}
+    monkeypatch.setattr(
+        promotion, "_dvc", lambda _, command, *__: CompletedProcess([], 0, told[command], "")
+    )
+    challenge(1, fid=1.0)
+    row = decided(dry=True).verdict.rows[-1]
+    assert (row.what, row.sides[1], row.holds) == ("outputs", shown, holds)
+    monkeypatch.setenv("DVC_STAGE", "promote")  # nobody can push before the stage has ended
+    assert "outputs" not in [row.what for row in decided(dry=True).verdict.rows]
+
+
 def test_a_loss_that_is_not_finite_keeps_the_champion(challenge: Any, project: Path) -> None:
     challenge(1, fid=1.0)
     (project / paths.metrics_file("joint")).write_text('{"level0": {"loss_g": NaN}}')
@@ -79,8 +145,8 @@ def test_a_loss_that_is_not_finite_keeps_the_champion(challenge: Any, project: P
 
 
 def test_code_that_nobody_can_name_is_not_called_clean(challenge: Any, monkeypatch: Any) -> None:
-    challenge(1, fid=1.0)
     monkeypatch.delenv(VARIABLE)
+    challenge(1, fid=1.0)
     decision = decided()
     assert (decision.status, decision.verdict.why) == (2, "git")
     assert "is no git repository" in decision.markdown()
