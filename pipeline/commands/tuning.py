@@ -47,17 +47,26 @@ def _main(arguments: argparse.Namespace) -> int:
         options.at_least("trials", arguments.trials, 2)
     if len(set(arguments.levels)) < len(arguments.levels):
         raise UserError(f"tune {' '.join(map(str, arguments.levels))}: give each level once")
-    status = 0
+    found = []
     with opened("tune") as stage:
         settings = stage.params.tune
         if arguments.trials is not None:
             settings = replace(settings, trials=arguments.trials)
-        for level in arguments.levels:
-            job = Job(stage, level, settings, lambda line: print(line, flush=True))
-            outcome = job.outcome(arguments.resume)
-            _show(outcome)
-            status = max(status, _best(stage, outcome, arguments.apply))
-    return status
+        jobs = [Job(stage, level, settings, _say) for level in arguments.levels]
+        begun = {job.level for job in jobs if arguments.resume and job.can_go_on()}
+        for job in jobs:
+            # A stop while one level is searched leaves those after it to be begun.
+            found.append(job.outcome(job.level in begun or (arguments.resume and not begun)))
+            _show(found[-1])
+            _tell(stage, found[-1])
+        if arguments.apply:  # not before: it changes what the other levels' searches begin from
+            for outcome in found:
+                _apply(stage, outcome)
+    return _NO_WINNER if any(outcome.winner is None for outcome in found) else 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _show(outcome: "Outcome") -> None:
@@ -83,15 +92,15 @@ def _show(outcome: "Outcome") -> None:
     options.console().print(table)
 
 
-def _best(stage: "Stage", outcome: "Outcome", apply: bool) -> int:
-    """Tell of the best trial, and apply it where asked; returns the exit status."""
+def _tell(stage: "Stage", outcome: "Outcome") -> None:
+    """Tell of the best trial."""
     from pipeline.tuning import outcome as outcomes
 
     where = f"{paths.TUNE}/level{outcome.level}.svg"
     winner = outcome.winner
     if winner is None:
         print(f"No trial kept its diversity to the end; nothing is changed. Picture: {where}")
-        return _NO_WINNER
+        return
     assert winner.last is not None
     print(
         f"Best: trial {winner.number}, Fréchet distance {winner.last.frechet:.4f} (real against "
@@ -102,11 +111,18 @@ def _best(stage: "Stage", outcome: "Outcome", apply: bool) -> int:
         print(f"On other samples: {best:.4f}; params.yaml as it is: {start:.4f}")
     if not outcome.changes:
         print("params.yaml as it is was best.")
-        return 0
+        return
     print(f"\n{outcome.patch()}")
     found = outcomes.overrides(stage.params, outcome.level, outcome.changes, stage.root / "conf")
     print(outcomes.line(found, outcome.level, outcome.changes))
-    if apply:
+
+
+def _apply(stage: "Stage", outcome: "Outcome") -> None:
+    from pipeline.tuning import outcome as outcomes
+
+    if outcome.winner is not None and outcome.changes:
         outcomes.apply(stage.root / paths.PARAMS, outcome.level, outcome.changes)
-        print(f"Wrote that into {paths.PARAMS}; `dvc repro` takes the level from storage.")
-    return 0
+        print(
+            f"Wrote level {outcome.level}'s settings into {paths.PARAMS}; `dvc repro` takes the "
+            "level from storage."
+        )

@@ -66,7 +66,7 @@ class Job:
         settings = self._drawn()
         parts = self._parts(settings)
         key = self._key(parts)
-        folder = self.stage.kept("tune") / f"level{self.level}-{key[:12]}"
+        folder = self._folder(key)
         self._prepare(folder, resume)
         own = self._yardstick(self.settings.seed)
         tags = {"sgan.data_digest": self.stage.manifest().data_digest}
@@ -82,10 +82,20 @@ class Job:
             self._write(found, run)
         return found
 
+    def can_go_on(self) -> bool:
+        """Whether a search of these settings was begun here. Raises UserError as `outcome`."""
+        return self._is_begun(self._folder(self._key(self._parts(self._drawn()))))
+
     @property
     def name(self) -> str:
         """Of the level's part."""
         return f"level{self.level}"
+
+    def _folder(self, key: str) -> Path:
+        return self.stage.kept("tune") / f"{self.name}-{key[:12]}"
+
+    def _is_begun(self, folder: Path) -> bool:
+        return search.Search(folder, (), None, self.settings).can_go_on  # type: ignore[arg-type]
 
     def _space(self) -> Mapping[str, Mapping[str, Any]]:
         params = self.stage.params
@@ -130,8 +140,7 @@ class Job:
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:20]
 
     def _prepare(self, folder: Path, resume: bool) -> None:
-        there = search.Search(folder, (), None, self.settings).can_go_on  # type: ignore[arg-type]
-        if resume and not there:
+        if resume and not self._is_begun(folder):
             raise UserError(
                 f"--resume: no search of level {self.level} with these settings was begun here "
                 f"({folder} is not there); without --resume one begins, and what it has in common "

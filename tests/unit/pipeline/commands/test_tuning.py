@@ -1,6 +1,7 @@
 """`sgan tune`: its options, its exit statuses, and what it prints of the best trial."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def ended(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`ended(best)`: from now on a search has this outcome; what it was asked for is returned."""
+    """`ended(best, begun)`: from now on a search has this outcome, and those of these levels were
+    begun; what it was asked for is returned."""
     asked: list[Any] = []
 
-    def make(best: int | None) -> list[Any]:
+    def make(best: int | None, begun: Sequence[int] = (1,)) -> list[Any]:
         start = load(project / "params.yaml").levels[1]
         looks = (Look(0, 900, 0.5, 0.4, 0.5, False, True),)
         better = (Look(1, 900, 0.2, 0.6, 0.2, best is None, True),)
@@ -42,9 +44,11 @@ def ended(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def outcome(job: Any, resume: bool) -> Outcome:
             asked.append((job.level, job.settings.trials, resume))
-            return found
+            assert load(project / "params.yaml").levels[1] == start, "applied too early"
+            return replace(found, level=job.level)
 
         monkeypatch.setattr(tuning.Job, "outcome", outcome)
+        monkeypatch.setattr(tuning.Job, "can_go_on", lambda job: job.level in begun)
         return asked
 
     return make
@@ -65,6 +69,22 @@ def test_the_best_trial_is_a_patch_and_a_line_and_applied_only_when_asked(
     assert main(["tune", "1", "--resume", "--apply"]) == 0
     assert load(project / "params.yaml").levels[1].lr_g == 0.0007
     assert asked == [(1, 2, False), (1, 16, True)]
+
+
+def test_of_several_levels_those_that_were_begun_go_on_and_the_others_begin(
+    ended: Any, project: Path
+) -> None:
+    asked = ended(1, begun=[1])
+    assert main(["tune", "1", "0", "--resume", "--apply"]) == 0
+    assert asked == [(1, 16, True), (0, 16, False)]
+    levels = load(project / "params.yaml").levels
+    assert (levels[0].lr_g, levels[1].lr_g) == (0.0007, 0.0007)
+
+
+def test_where_none_was_begun_nothing_goes_on(ended: Any) -> None:
+    asked = ended(1, begun=[])
+    assert main(["tune", "1", "--resume"]) == 0
+    assert asked == [(1, 16, True)]  # which refuses it: tests/unit/pipeline/execution/test_tuning
 
 
 def test_where_every_trial_collapsed_nothing_is_changed_and_the_status_is_3(
