@@ -108,22 +108,15 @@ class Yardstick:
     def _recompute_batch_norm(self, level: Level) -> None:
         """Statistics of averaged weights, as `AdversarialTask.finish` takes them, on `cond`."""
         import torch
-        from torch import nn
 
+        from sgan.training.batch_norm import SynchronisedBatchNorm, statistics_anew
         from sgan.training.comm import Comm
 
-        norms: list[Any] = [
-            net
-            for net in level.generator.modules()
-            if isinstance(net, nn.BatchNorm1d | nn.BatchNorm2d)
-        ]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-            if hasattr(norm, "comm"):  # the other workers are not asked
-                norm.comm = Comm()
+        for norm in level.generator.modules():
+            if isinstance(norm, SynchronisedBatchNorm):
+                norm.comm = Comm()  # the other workers are not asked
         level.train()
-        with torch.no_grad():
+        with statistics_anew([level.generator]):
             self._made(level, self.cond, torch.Generator().manual_seed(self.seed + 1))
 
     def _seen(self, level: Level, cond: np.ndarray, generator: torch.Generator) -> np.ndarray:
@@ -197,7 +190,7 @@ def yardstick(
 
     seen = real_h(own)
     real = moments(_tensor(seen))
-    if not float(real.covariance.trace()) > 0:
+    if not float(real.trace) > 0:
         raise UserError(f"level {level}: its real values do not vary, so nothing is measured by")
     spread = _spread(seen, y[own])
     picked = own[np.isin(y[own], list(spread))]
@@ -275,7 +268,7 @@ def _distance(real: Moments, seen: Moments) -> float:
     """As `sgan.metrics.frechet.level_distance`."""
     from sgan.metrics.frechet import frechet_distance
 
-    return frechet_distance(real, seen) / float(real.covariance.trace())
+    return frechet_distance(real, seen) / float(real.trace)
 
 
 def _tensor(values: np.ndarray) -> Tensor:

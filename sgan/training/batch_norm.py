@@ -15,6 +15,9 @@ holds for gradients of gradients (R1).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -71,3 +74,28 @@ def synchronise(net: nn.Module, comm: Comm) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(parent, name, SynchronisedBatchNorm(child, comm))
+
+
+@contextmanager
+def statistics_anew(nets: Iterable[nn.Module]) -> Iterator[None]:
+    """The running statistics of every batch norm become the mean over the batches that pass within.
+
+    Args:
+        nets: in training mode; nothing is learnt here but the statistics.
+    """
+    norms = [
+        norm
+        for net in nets
+        for norm in net.modules()
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's name for the mean over all batches
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
