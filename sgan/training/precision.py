@@ -22,8 +22,12 @@ def resolve(precision: str, device: torch.device) -> torch.dtype:
 def _has_native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    capabilities = torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else ""
-    return "AVX512" in capabilities and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu" or "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
+    # oneDNN's word alone does not do: it emulates bfloat16 wherever there is AVX-512.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    native = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    return native and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
