@@ -147,8 +147,9 @@ class LevelConfig:
     # CIFAR-10's D_i (the others have none): as the authors; "none" (ours), since real and fake
     # images come in batches of their own, whose contrast batch norm hides from D
     d_norm: Literal["batch", "none"] = "batch"
-    # (threshold, steps) pairs: as many G steps as the first pair whose threshold D's adversarial
-    # loss exceeds; the last threshold is 0. ((0, 1),) is one G step per D step.
+    # (threshold, steps) pairs: as many G steps as the first pair whose threshold is below the mean
+    # of D's two adversarial terms (the authors' loss, with halve_d or without); the last threshold
+    # is 0. ((0, 1),) is one G step per D step.
     g_steps: tuple[tuple[float, int], ...] = ((0.0, 1),)
 
     # True: the first G step takes D's ĥ_i again, which saves a pass through G; False: it draws

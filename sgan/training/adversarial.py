@@ -14,7 +14,7 @@ from sgan.config import LevelConfig
 from sgan.stack import Stack
 from sgan.training import precision, schedule, step
 from sgan.training.batch import Batch
-from sgan.training.batch_norm import synchronise
+from sgan.training.batch_norm import statistics_anew, synchronise
 from sgan.training.comm import Comm
 from sgan.training.ema import ExponentialAverage
 from sgan.training.loop import total_steps
@@ -107,7 +107,10 @@ class AdversarialTask:
             d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
         d_terms = self._minimise(d_terms, "loss_d", self.discriminators, "d")
 
-        steer = d_terms[f"level{self.stack.active[0]}/loss_d_adv"].item()
+        lowest = self.stack.active[0]
+        steer = d_terms[f"level{lowest}/loss_d_adv"].item()
+        if not self.settings[lowest].halve_d:
+            steer *= 0.5
         count = schedule.generator_steps(self.g_steps, steer)
         with step.without_gradient(self.discriminators):
             for k in range(count):
@@ -163,13 +166,14 @@ class AdversarialTask:
             average.load_state_dict(state["averages"][i])
 
     def finish(self, batches: Callable[[int], Batch]) -> None:
-        """Put averaged generators in place; their batch-norm statistics are recomputed, not copied.
+        """Put averaged generators in place; their batch-norm statistics are recomputed, not copied,
+        and so are those that hold the encoder's share of batches.
 
         Args:
             batches: the training's by their number, which give the conditions: the first hundred,
                 or as many as it has been trained on.
         """
-        if not self.averages:
+        if not self.averages and not self.encoder_share:
             return
         for average in self.averages.values():
             average.copy_to_net()
@@ -182,24 +186,12 @@ class AdversarialTask:
         write = weights.save_stack if self.joint else weights.save_levels
         write(path, self.stack, about)
 
-    @torch.no_grad()
     def recompute_batch_norm(self, batches: Iterable[Batch]) -> None:
         """Set the generators' running statistics to those of `batches` (cumulative average)."""
-        norms = [
-            m
-            for net in self.generators
-            for m in net.modules()
-            if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)
-        ]
-        momenta = [m.momentum for m in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
         torch.manual_seed(mix(self.seed, 2**20, self.comm.rank))
-        for batch in batches:
-            step.generate(self.stack, batch, self.joint)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        with statistics_anew(self.generators):
+            for batch in batches:
+                step.generate(self.stack, batch, self.joint)
 
 
 def _adam(net: nn.Module, c: LevelConfig, lr: float) -> Adam:

@@ -28,7 +28,8 @@ def one_cycle(progress: float, warmup: float = 0.25) -> float:
 
 
 def generator_steps(pairs: Sequence[tuple[float, int]], d_adversarial: float) -> int:
-    """G steps after a D step whose adversarial loss was `d_adversarial` (LevelConfig.g_steps).
+    """G steps after a D step whose two adversarial terms had the mean `d_adversarial`
+    (LevelConfig.g_steps).
 
     The count of the first pair whose threshold is exceeded; the last pair's where none is.
     """

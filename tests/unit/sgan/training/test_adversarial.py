@@ -185,6 +185,16 @@ def test_as_many_g_steps_as_ds_loss_asks_for(pairs, steps, make_task) -> None:
     assert order == ["level0/d", "level1/d"] + ["level0/g", "level1/g"] * steps
 
 
+@pytest.mark.parametrize(("halve", "loss"), [(True, 0.693), (False, 1.386)])
+def test_thresholds_are_of_the_mean_of_ds_two_terms(halve, loss, make_task) -> None:
+    """The authors' thresholds mean the same D, whether its loss is halved as theirs is or not."""
+    task, batches = make_task(active=[1], g_steps=((1.0, 1), (0.6, 2), (0.0, 3)), halve_d=halve)
+    order = count_steps(task)
+    terms = task.step(0, batches(0))
+    assert terms["level1/loss_d_adv"].item() == pytest.approx(loss, abs=0.02)
+    assert order == ["level1/d"] + ["level1/g"] * 2
+
+
 def test_the_lowest_active_level_steers(make_task) -> None:
     """In joint training D_0's loss sets the G steps of every level (authors' CIFAR-10 code)."""
     task, batches = make_task(joint=True, g_steps=((0.6, 1), (0.0, 3)))
@@ -310,6 +320,24 @@ def test_finishing_without_averages_changes_nothing(make_task) -> None:
     before = snapshot(task.stack.levels)
     task.finish(batches)
     assert_equal_states(snapshot(task.stack.levels), before)
+
+
+def test_finishing_takes_the_encoders_share_out_of_batch_norm(make_task) -> None:
+    """Without averages too: what G_0 is given then is ĥ_1 alone."""
+    task, batches = make_task(joint=True)
+    task.encoder_share = 0.5
+    task.step(0, batches(0))
+    before = snapshot(task.stack.levels)
+    given: list[Tensor] = []
+    made: list[Tensor] = []
+    g_1, g_0 = (task.stack.level(i).generator for i in (1, 0))
+    g_1.register_forward_hook(lambda m, i, o: made.append(o))
+    g_0.register_forward_hook(lambda m, i, o: given.append(i[0]))
+    task.finish(batches)
+    assert len(given) == len(made) == 10
+    assert all(torch.equal(h, cond) for h, cond in zip(made, given, strict=True))
+    assert {int(m.num_batches_tracked) for g in (g_1, g_0) for m in norms(g)} == {10}
+    assert changed(task.stack.levels, before) == set()
 
 
 def test_finishing_is_reproducible(make_task) -> None:
