@@ -118,7 +118,9 @@ class TorchComm(Comm):
         for part, own in zip(parts(mine), (values[:wide], values[wide:]), strict=True):
             for place, value in zip(_views(part, own), own, strict=True):
                 place.copy_(value)
-        distributed.all_gather_single(every, mine)
+        # torch 2.13's name, and the one before it
+        gather = getattr(distributed, "all_gather_single", None)
+        (gather or distributed.all_gather_into_tensor)(every, mine)
         heads, tails = zip(*map(parts, every.view(self.world_size, -1)), strict=True)
         for total, shares in ((flat[:exact], heads), (flat[exact:], tails)):
             total.copy_(shares[0])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sgan.training.comm import Comm
+from sgan.training.comm import Comm, TorchComm
 
 
 def test_means_sums_broadcasts_and_numbers(workers: list[dict]) -> None:
@@ -17,6 +17,21 @@ def test_means_sums_broadcasts_and_numbers(workers: list[dict]) -> None:
     assert first["summed"] == [3.0, 3.0]  # 1 of rank 0, 2 of rank 1
     assert first["number"] == pytest.approx(0.6, abs=1e-12)
     assert first["w"] == [7.0] * 3 and first["n"] == 3
+
+
+def test_an_exchange_by_the_name_that_torch_had_for_it_before_2_13(monkeypatch) -> None:
+    def gather(every: torch.Tensor, mine: torch.Tensor) -> None:
+        every.copy_(mine.repeat(2))
+
+    monkeypatch.delattr(torch.distributed, "all_gather_single", raising=False)
+    monkeypatch.setattr(torch.distributed, "all_gather_into_tensor", gather)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    weight = torch.nn.Linear(64, 64, bias=False)
+    weight.weight.grad = torch.full((64, 64), 0.5)
+    comm = TorchComm(torch.device("cpu"))
+    means = comm.average_gradients([weight], {"a": torch.tensor(3.0)}, torch.bfloat16)
+    assert means["a"] == 3 and torch.equal(weight.weight.grad, torch.ones(64, 64))
 
 
 def test_workers_keep_equal_weights_and_take_the_same_number_of_g_steps(workers) -> None:
