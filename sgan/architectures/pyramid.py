@@ -115,15 +115,13 @@ def generator(
     is_image: bool,
     width: float = 1.0,
 ) -> ConditionedGenerator | MapGenerator:
-    """G_i for any pair of shapes: vector or map condition, vector or map (or image) target."""
+    """G_i for any pair of shapes: a vector from a vector; a map, or an image, from either."""
     activation, n = nn.Sigmoid() if is_image else nn.ReLU(), scaled(width)
     if len(target) == 1:
-        inputs = cond[0] if len(cond) == 1 else cond[0] * cond[1] * cond[2]
-        embed = nn.Identity() if len(cond) == 1 else nn.Flatten()
         units = n(512)
-        hidden = [*dense(inputs + z_dim, units), *dense(units, units)]
+        hidden = [*dense(cond[0] + z_dim, units), *dense(units, units)]
         body = nn.Sequential(*hidden, nn.Linear(units, target[0]), activation)
-        return init_normal(ConditionedGenerator(nn.Identity(), embed, body))
+        return init_normal(ConditionedGenerator(nn.Identity(), nn.Identity(), body))
     if len(cond) == 1:
         side = _sides(target[1], 6)[_halvings_to_floor(target[1])]
         steps = len([s for s in _sides(target[1], 6) if s > side])
@@ -144,7 +142,7 @@ def generator(
 
 
 def _halvings_to_floor(side: int) -> int:
-    """Halvings until a side of at most 5 is reached (3 or 4 for all allowed images)."""
+    """Halvings until a side of at most 5 is reached (3 to 5 for all allowed images)."""
     return next(n for n, s in enumerate(_sides(side, 6)) if s <= 5)
 
 
