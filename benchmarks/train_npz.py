@@ -19,6 +19,7 @@ import os
 import struct
 import sys
 import time
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +39,9 @@ from sgan.config import (
     StackConfig,
     to_dict,
 )
+from sgan.device import choose_device
 from sgan.encoder import Encoder
+from sgan.errors import DeviceError
 from sgan.stack import Stack
 from sgan.training import classifier
 from sgan.training.adversarial import AdversarialTask
@@ -72,6 +75,8 @@ PRESETS = {  # the authors' settings: github.com/xunhuang1995/SGAN, mnist/ and c
     ),
 }
 
+_DAMAGED = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)  # what np.load raises
+
 
 class BadInput(Exception):
     """What a person gave that cannot be used; the message says what and why."""
@@ -88,16 +93,16 @@ class Data:
     digest: str  # of the four arrays, so that other data are not taken for these
 
 
-def read_data(path: Path, image: ImageConfig, device: torch.device) -> Data:
-    """The four arrays of the `.npz`, checked. Raises BadInput."""
+def read_data(path: Path, image: ImageConfig, device: torch.device, batch: int) -> Data:
+    """The four arrays of the `.npz`, checked: `batch` training images or more. Raises BadInput."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*_DAMAGED, KeyError, TypeError) as error:
         raise BadInput(f"{path}: needs x_train, y_train, x_test and y_test ({error})") from error
     tensors, digest = [], 0
     channels, height, width = image.shape
-    for split in ("train", "test"):
+    for split, least in (("train", batch), ("test", 1)):
         x, y = arrays[f"x_{split}"], arrays[f"y_{split}"].reshape(-1)
         digest = zlib.crc32(y.tobytes(), zlib.crc32(x.tobytes(), digest))
         x = x[..., None] if x.ndim == 3 else x
@@ -106,6 +111,10 @@ def read_data(path: Path, image: ImageConfig, device: torch.device) -> Data:
                 f"{path}: x_{split} is {x.dtype} {x.shape}; this preset takes uint8 "
                 f"[N, {height}, {width}, {channels}]"
             )
+        if len(x) < least:
+            raise BadInput(f"{path}: x_{split} has {len(x)} images; it takes {least} or more")
+        if y.dtype.kind not in "iu":
+            raise BadInput(f"{path}: y_{split} is {y.dtype}; it takes integers")
         if len(x) != len(y) or y.min() < 0 or y.max() >= image.num_classes:
             raise BadInput(
                 f"{path}: y_{split} has {len(y)} labels from {y.min()} to {y.max()} for {len(x)} "
@@ -126,6 +135,13 @@ class Run:
         self.deadline = time.monotonic() + limit if limit else float("inf")
         self.save_seconds = options.save_seconds
         (self.out / "checkpoints").mkdir(parents=True, exist_ok=True)
+
+    def begin(self, names: Sequence[str]) -> None:
+        """Without --resume, forget what an earlier run left of these parts: a later one that goes
+        on would find it in its way."""
+        for name in () if self.resume else names:
+            (self.out / f"{name}.safetensors").unlink(missing_ok=True)
+            self.checkpoint(name).unlink(missing_ok=True)
 
     def checkpoint(self, name: str) -> Path:
         """Where a part's checkpoint lies until the part is done."""
@@ -253,12 +269,29 @@ def train_encoder(run: Run, data: Data, config: StackConfig) -> Encoder:
     return weights.load_encoder(path, run.device)
 
 
+def weights_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Of names and values, so that other weights are not taken for these."""
+    found = 0
+    for name, tensor in tensors.items():
+        found = zlib.crc32(tensor.cpu().numpy().tobytes(), zlib.crc32(name.encode(), found))
+    return f"{found:08x}"
+
+
 def train_gan(
-    run: Run, name: str, task: AdversarialTask, columns: Mapping[int, Tensor], data: Data
+    run: Run,
+    name: str,
+    task: AdversarialTask,
+    columns: Mapping[int, Tensor],
+    data: Data,
+    given: Mapping[str, str],
 ) -> None:
-    """The task's levels, unless they are there; weights to OUT/<name>.safetensors."""
+    """The task's levels, unless they are there; weights to OUT/<name>.safetensors.
+
+    given: digests of the weights that the task was put together of, by part.
+    """
     settings = {str(i): to_dict(c) for i, c in task.settings.items()}
     settings |= {"joint": task.joint, "lower_weight": task.lower_weight, "data": data.digest}
+    settings["given"] = dict(given)
     if run.finished(name, settings):
         return
     needed = {i: columns[i] for i in task.hidden_needed}
@@ -308,22 +341,30 @@ def configure(options: argparse.Namespace) -> tuple[StackConfig, JointConfig]:
 def train(options: argparse.Namespace) -> None:
     """Every part in turn. Raises TrainingStopped where time is up."""
     config, joint = configure(options)
-    device = torch.device(options.device)
+    try:
+        device = choose_device(options.device)
+    except DeviceError as error:
+        raise BadInput(f"--device {error}") from None
     torch.backends.cudnn.benchmark = True
-    run = Run(options, device)
-    data = read_data(options.data, config.image, device)
+    sizes = (c.batch_size for c in config.levels)
+    batch = max(config.encoder.batch_size, joint.batch_size, *sizes)
+    data = read_data(options.data, config.image, device, batch)
+    run, count = Run(options, device), config.encoder.num_levels
+    run.begin(["encoder", *(f"level{i}" for i in range(count)), "stack"])
     encoder = train_encoder(run, data, config)
     state, columns = encoder.state_dict(), features(encoder, data.train)
-    count = config.encoder.num_levels
+    given = {"encoder": weights_digest(state)}
     for i in reversed(range(count)):
-        train_gan(run, f"level{i}", independent(config, i, state, device=device), columns, data)
+        task = independent(config, i, state, device=device)
+        train_gan(run, f"level{i}", task, columns, data, given)
     levels: dict[int, dict[str, Tensor]] = {}
     for i in range(count):
         levels |= weights.load_levels(run.out / f"level{i}.safetensors")
     task = jointly(config, joint, state, levels, device=device)
     run.grid("levels", task.stack)
     if options.joint_images:
-        train_gan(run, "stack", task, columns, data)
+        given |= {f"level{i}": weights_digest(levels[i]) for i in range(count)}
+        train_gan(run, "stack", task, columns, data, given)
         run.grid("stack", weights.load_stack(run.out / "stack.safetensors", device))
     print(f"done: weights and samples in {run.out}")
 
@@ -333,7 +374,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("data", type=Path, help="the .npz")
     parser.add_argument("--preset", choices=sorted(PRESETS), required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
@@ -347,7 +387,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="images seen by level 0 and by each above it (authors: 200 epochs)",
     )
     parser.add_argument("--joint-images", type=int, default=10_000_000, metavar="N", help="0: none")
-    parser.add_argument("--device", default=default, help=f"default: {default}")
+    parser.add_argument("--device", default="auto", help="auto, cpu, or a type such as cuda")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--seed", type=int, default=1)
@@ -356,7 +396,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--max-seconds", type=float, default=0, metavar="S", help="0: no limit")
     parser.add_argument("--save-seconds", type=float, default=60, metavar="S")
-    parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-resume: forget what OUT holds, and train everything anew",
+    )
     return parser.parse_args(arguments)
 
 
@@ -371,7 +416,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "as asked" not in str(stop):
             print(f"error: {stop}", file=sys.stderr)
             return 1
-        print(f"time is up: {stop}, and saved; the same command goes on from there")
+        same = "the same command" if options.resume else "the same command without --no-resume"
+        print(f"time is up: {stop}, and saved; {same} goes on from there")
     except (BadInput, ConfigError, weights.WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

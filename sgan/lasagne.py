@@ -32,6 +32,7 @@ from sgan.encoder import Encoder
 from sgan.level import Level
 
 ARCHITECTURES = ("mnist", "cifar10")
+_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)  # what np.load raises
 IMAGES = {
     "mnist": ImageConfig(1, 28, 28, 10),
     "cifar10": ImageConfig(3, 32, 32, 10, centre="pixel_mean"),
@@ -166,7 +167,7 @@ def read(path: Path) -> list[np.ndarray]:
         raise
     except FileNotFoundError:
         raise LasagneError(f"{path}: no such file") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise LasagneError(f"{path}: not a readable .npz of plain numbers ({error})") from error
     for name, array in zip(names, arrays, strict=True):
         if array.dtype.kind != "f" or not np.isfinite(array).all():
@@ -178,7 +179,7 @@ def read_mean_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The mean image of an `.npy`, float [C, H, W] in [0, 1]. Raises LasagneError."""
     try:
         mean = np.load(os.fspath(path), allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         raise LasagneError(f"{path}: not a readable .npy ({error})") from error
     if not isinstance(mean, np.ndarray) or mean.shape != shape or mean.dtype.kind != "f":
         found = getattr(mean, "shape", "an .npz")

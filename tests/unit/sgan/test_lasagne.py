@@ -213,6 +213,20 @@ def test_a_mean_image_that_is_none(mean: np.ndarray, tmp_path: Path) -> None:
         lasagne.read_mean_image(tmp_path / "mean.npy", (3, 32, 32))
 
 
+@pytest.mark.parametrize("kind", ["missing", "text", "empty", "damaged zip", "npz"])
+def test_a_mean_image_that_cannot_be_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "mean.npy"
+    if kind == "text":
+        path.write_text("a mean")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind != "missing":
+        whole = write(tmp_path / "mean.npz", [np.zeros((3, 32, 32), np.float32)]).read_bytes()
+        path.write_bytes(whole if kind == "npz" else whole[:500])
+    with pytest.raises(LasagneError, match=r"mean\.npy: (not a readable \.npy|.* found an \.npz)"):
+        lasagne.read_mean_image(path, (3, 32, 32))
+
+
 # --- what does not fit --------------------------------------------------------------------------
 
 
