@@ -172,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     with opened(f"joint-ab-{options.part.replace('/', '-')}") as stage:
         images = options.images or [c.total_images // 2 for c in stage.params.levels.values()]
+        if len(images) != len(stage.params.levels):
+            parser.error(f"--images takes {len(stage.params.levels)} numbers, for level 0 and up")
         ours = {"joint": options.joint, "samples": options.samples}
         ours |= {f"level{i}": count for i, count in enumerate(images)}
         bench = Bench.of(stage, options.samples)

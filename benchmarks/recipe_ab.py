@@ -28,25 +28,30 @@ from sgan.stack import Stack
 from sgan.training.assembly import independent
 from sgan.weights import load_encoder, load_levels_into
 
+VARIANTS: dict[str, dict[str, Any]] = {  # what each row changes of the project's settings
+    "base": {},
+    "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
+        "d_init": "normal",
+        "z_gain": 1.0,
+        "lambda_ent": 10.0,
+    },
+    "z gain 1": {"z_gain": 1.0},
+    "λ3 = 10": {"lambda_ent": 10.0},
+    "float32": {"precision": "float32"},
+    "constant learning rate": {"lr_schedule": "constant"},
+    "no EMA of G": {"ema_half_life_images": 0},
+    "spectral norm in D": {"spectral_norm": True},
+    "R1, gamma 1": {"r1_gamma": 1.0},
+    "translation by 2 pixels": {"augment_pixels": 2},
+}
 
-def variants(images: int) -> dict[str, dict[str, Any]]:
-    """What each row changes of the project's settings, for a run that sees `images` images."""
-    return {
-        "base": {},
-        "authors' start: N(0, 0.02), z gain 1, λ3 = 10": {
-            "d_init": "normal",
-            "z_gain": 1.0,
-            "lambda_ent": 10.0,
-        },
-        "z gain 1": {"z_gain": 1.0},
-        "λ3 = 10": {"lambda_ent": 10.0},
-        "float32": {"precision": "float32"},
-        "constant learning rate": {"lr_schedule": "constant"},
-        "EMA of G": {"ema_half_life_images": images // 15},
-        "spectral norm in D": {"spectral_norm": True},
-        "R1, gamma 1": {"r1_gamma": 1.0},
-        "translation by 2 pixels": {"augment_pixels": 2},
-    }
+
+def variants(base: LevelConfig, level: int) -> dict[str, LevelConfig]:
+    """The rows' settings, of those that change something of the project's (`base`) at this level;
+    translation is of images, so above level 0 it changes nothing."""
+    still = {} if level == 0 else {"augment_pixels": base.augment_pixels}
+    found = {name: replace(base, **changes | still) for name, changes in VARIANTS.items()}
+    return {name: own for name, own in found.items() if name == "base" or own != base}
 
 
 def run(stage: Stage, bench: Bench, level: int, settings: LevelConfig) -> dict[str, float]:
@@ -71,7 +76,7 @@ def table(found: list[dict[str, Any]]) -> str:
     base = by_name.get("base", {})
     lines = [f"| variant | seeds | {' | '.join(SHOWN)} | FID minus base |"]
     lines.append("|---" * (len(SHOWN) + 3) + "|")
-    for name in variants(0):
+    for name in VARIANTS:
         runs = by_name.get(name)
         if not runs:
             continue
@@ -87,12 +92,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    names = list(variants(0))
+    names = list(VARIANTS)
     parser.add_argument("--level", type=int, default=0, help="the level that is trained")
     parser.add_argument("--images", type=int, default=30_000, help="images that it sees")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--samples", type=int, default=3000, help="samples judged per run")
-    parser.add_argument("--only", nargs="+", default=names, choices=names)
+    parser.add_argument("--only", nargs="+", choices=names, help="default: all that differ")
     parser.add_argument("--part", default="0/1", help="I/N: this process's share of the runs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -101,17 +106,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
     index, parts = (int(n) for n in arguments.part.split("/"))
-    changes = variants(arguments.images)
     ours = {"level": arguments.level, "images": arguments.images, "samples": arguments.samples}
-    jobs = [(name, seed) for seed in arguments.seeds for name in arguments.only]
     with opened(f"recipe-ab-{index}") as stage:
+        differing = variants(stage.params.levels[arguments.level], arguments.level)
+        chosen = arguments.only or list(differing)
+        if idle := [name for name in chosen if name not in differing]:
+            parser.error(f"--only {idle[0]!r}: changes nothing of level {arguments.level} here")
+        jobs = [(name, seed) for seed in arguments.seeds for name in chosen]
         bench = Bench.of(stage, arguments.samples)
         for number, (name, seed) in enumerate(jobs):
             done = [(row["variant"], row["seed"]) for row in rows(arguments.out, ours)]
             if number % parts != index or (name, seed) in done:
                 continue
-            changed = changes[name] | {"seed": seed, "total_images": arguments.images}
-            settings = replace(stage.params.levels[arguments.level], **changed)
+            settings = replace(differing[name], seed=seed, total_images=arguments.images)
             values = run(stage, bench, arguments.level, settings)
             append(arguments.out, {**ours, "variant": name, "seed": seed, "values": values})
             print(f"{number + 1}/{len(jobs)} {name}, seed {seed}: {values}", flush=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -58,11 +59,16 @@ class Rate:
     @property
     def p95(self) -> float:
         """The latency in seconds below which 95 % of the answers came."""
-        return float(np.quantile(self.latencies, 0.95))
+        return self._quantiles(0.95)[0]
+
+    def _quantiles(self, *shares: float) -> list[float]:
+        """Infinite where nothing was answered."""
+        some = len(self.latencies) > 0
+        return [float(np.quantile(self.latencies, q)) if some else math.inf for q in shares]
 
     def text(self) -> str:
         """Its row of the table."""
-        p50, p95, p99 = np.quantile(self.latencies, [0.5, 0.95, 0.99]) * 1000
+        p50, p95, p99 = (1000 * value for value in self._quantiles(0.5, 0.95, 0.99))
         answered = len(self.latencies) / self.seconds
         broke = "  broke" if self.broke else ""
         return (
@@ -97,7 +103,7 @@ async def ask(url: str, rate: float, seconds: float) -> Rate:
 
         await asyncio.gather(*(one(k) for k in range(round(rate * seconds))))
         took = max(seconds, time.perf_counter() - began)
-    return Rate(rate, np.array(latencies or [np.inf]), failed, took)
+    return Rate(rate, np.array(latencies), failed, took)
 
 
 def write_stack(path: Path, architecture: str) -> None:

@@ -1,7 +1,12 @@
 """The table of paired stacks: differences by seed, and how sure they are."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 
+from benchmarks import joint_ab
 from benchmarks.joint_ab import ALONE, table
 from benchmarks.judged import SHOWN
 
@@ -36,3 +41,18 @@ def test_what_has_no_pair_has_no_difference() -> None:
 def test_a_row_shows_mean_and_spread(variant: str) -> None:
     line = table([row(variant, 1, 0.1), row(variant, 2, 0.3)]).splitlines()[-1]
     assert cells(line)[1:3] == ["2", "0.200 ± 0.141"]
+
+
+@pytest.mark.parametrize("images", [["100"], ["100", "200", "300"]])
+def test_as_many_numbers_of_images_as_levels_are_needed(
+    images: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def opened(name: str) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(params=SimpleNamespace(levels={0: None, 1: None}))
+
+    monkeypatch.setattr(joint_ab, "opened", opened)
+    monkeypatch.setattr(joint_ab.torch, "set_num_threads", lambda count: None)
+    with pytest.raises(SystemExit):
+        joint_ab.main(["--images", *images])
+    assert "--images takes 2 numbers, for level 0 and up" in capsys.readouterr().err

@@ -4,9 +4,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import suite
+import numpy as np
+import pytest
+
+from benchmarks import serving, suite
 from benchmarks.__main__ import run
 from benchmarks.report import ROOT
+from benchmarks.serving import Rate
 from benchmarks.suite import SET
 
 OWN = {"__main__", "report", "suite", "contenders", "dcgan", "judged"}  # no scripts
@@ -43,3 +47,13 @@ def test_one_that_needs_more_cores_is_left_out_and_nothing_is_wrong(tmp_path: Pa
     (row,) = run(replace(SET[0], cores=10_000), tmp_path)
     assert not row.wrong
     assert row.what == "left out: it needs 10000 cores"
+
+
+def test_a_rate_that_nothing_was_answered_at_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Rate(20, np.array([0.01, 0.02]), 0, 0.1), Rate(60, np.array([]), 300, 5.0)]
+    monkeypatch.setattr(serving, "main", lambda arguments: found)
+    answered, refused = suite.serving([])
+    assert answered.ours == pytest.approx(19.5) and not answered.wrong
+    assert refused.wrong and refused.ours is None
+    assert refused.verdict == "FAILED: nothing was answered"
+    assert refused.what == "p95 at 60 images a second, 300 failed"
