@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
 
 from pipeline.data import patterns, progress
+from pipeline.data.survey.listing import of_folder
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
 from pipeline.proxies import in_between
@@ -78,8 +80,8 @@ def _localise_pattern(source: str) -> Path:
     pattern = patterns.parse(source)
     base = patterns.local(pattern.base)
     if base.is_dir():
-        names = (p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
-        patterns.require_all(pattern, names, source)
+        found = of_folder(base, pattern.matches)  # as the survey walks it: links are entered
+        patterns.require_all(pattern, (entry.path for entry in found.entries), source)
         return base
     raise UserError(f"data.source: {base} does not exist; correct data.source in params.yaml")
 
@@ -189,7 +191,7 @@ def _localise_s3(uri: str) -> Path:
         pattern = patterns.parse(uri)
         base = pattern.base.removeprefix(f"s3://{bucket}").strip("/")
         below = f"s3://{bucket}/{base}/" if base else f"s3://{bucket}"
-        every = {entry.key.removeprefix(f"{base}/"): entry for entry in s3.list_objects(below)}
+        every = _by_name(s3.list_objects(below), base)
         patterns.require_all(pattern, every, uri)
         matching = {name: entry for name, entry in every.items() if pattern.matches(name)}
         _fetch_objects(uri, bucket, matching, folder)
@@ -203,21 +205,32 @@ def _localise_s3(uri: str) -> Path:
         )
     base = key.rpartition("/")[0] if exact else key.strip("/")
     found = exact or s3.list_objects(f"s3://{bucket}/{base}/" if base else f"s3://{bucket}")
-    wanted = {
-        entry.key.removeprefix(f"{base}/" if base else ""): entry
-        for entry in found
-        if not entry.key.endswith("/")
-    }
+    wanted = _by_name(found, base)
     if not wanted:
         raise UserError(f"data.source: nothing at {uri}; correct data.source in params.yaml")
-    if any(".." in name.split("/") or name.startswith("/") for name in wanted):
-        raise UserError(f"data.source: {uri} holds keys with '..'; rename them")
     _fetch_objects(uri, bucket, wanted, folder)
     return folder / next(iter(wanted)) if exact else folder
 
 
+def _by_name(entries: Iterable[s3.S3Object], base: str) -> dict[str, s3.S3Object]:
+    """The objects by their keys below `base`, without those that stand for folders."""
+    prefix = f"{base}/" if base else ""
+    return {e.key.removeprefix(prefix): e for e in entries if not e.key.endswith("/")}
+
+
+def require_inside(uri: str, names: Iterable[str]) -> None:
+    """Raise UserError for a key that would be written outside of the cache."""
+    for name in names:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise UserError(
+                f"data.source: {uri}: what is called {name!r} below it would be written outside of "
+                "the cache; rename the object, without '//' and '..'"
+            )
+
+
 def _fetch_objects(uri: str, bucket: str, wanted: dict[str, s3.S3Object], folder: Path) -> None:
     """Make `folder` hold exactly `wanted`; objects with an unchanged entity tag stay."""
+    require_inside(uri, wanted)
     tags_file = folder.parent / f"{folder.name}.json"
     tags = json.loads(tags_file.read_text()) if tags_file.is_file() else {}
     _drop_strays(folder, set(wanted))
@@ -237,10 +250,14 @@ def _fetch_objects(uri: str, bucket: str, wanted: dict[str, s3.S3Object], folder
 
 
 def _drop_strays(folder: Path, wanted: set[str]) -> None:
-    """Remove cached files that the prefix no longer holds: a folder is read as a whole."""
-    for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in wanted:
-            path.unlink()
+    """Remove cached files that the prefix no longer holds, and the folders that these leave empty:
+    a folder is read as a whole."""
+    for above, _, names in os.walk(folder, topdown=False):
+        for path in (Path(above, name) for name in names):
+            if path.relative_to(folder).as_posix() not in wanted:
+                path.unlink()
+        with suppress(OSError):  # it holds what is wanted
+            Path(above).rmdir()
 
 
 def npm_file(package: str) -> Path:

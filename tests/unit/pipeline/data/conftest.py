@@ -1,8 +1,10 @@
 """Settings, images and a real HTTP server for the tests of the data layer."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 
 from pipeline.data import shard_writer
 from pipeline.data.dataset import Dataset
+from pipeline.storage import s3
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,41 @@ def own_cache(tmp_path_factory, monkeypatch) -> Path:
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SGAN_CACHE", str(cache))
     return cache
+
+
+class Objects(dict[str, bytes]):
+    """What lies in any bucket, by key. asked: the key and the bytes of each read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, int]] = []
+
+    def list_objects(self, uri: str) -> list[s3.S3Object]:
+        tags = {key: hashlib.md5(content).hexdigest() for key, content in self.items()}
+        found = sorted(key for key in self if key.startswith(s3.parse(uri)[1]))
+        return [s3.S3Object(key, len(self[key]), tags[key]) for key in found]
+
+    def get_file(self, uri: str, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self[s3.parse(uri)[1]])
+
+    def client(self) -> "Objects":
+        return self
+
+    def get_object(self, **request: str) -> dict[str, Any]:
+        first, last = request["Range"].removeprefix("bytes=").split("-")
+        content = self[request["Key"]][int(first) : int(last) + 1]
+        self.asked.append((request["Key"], len(content)))
+        return {"Body": io.BytesIO(content)}
+
+
+@pytest.fixture
+def objects(monkeypatch) -> Objects:
+    """An S3 that holds what is put into it, without a server."""
+    made = Objects()
+    for name in ("list_objects", "get_file", "client"):
+        monkeypatch.setattr(s3, name, getattr(made, name))
+    return made
 
 
 def encode(pixels: np.ndarray, form: str = "PNG") -> bytes:

@@ -1,6 +1,7 @@
 import http.server
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +135,55 @@ def test_errors_name_the_address_and_not_the_cache(serve, tmp_path) -> None:
         raise UserError(f"{path}: damaged")
     with pytest.raises(UserError, match=rf"^{path}: damaged$"), fetch.addressed(str(path), path):
         raise UserError(f"{path}: damaged")
+
+
+@pytest.mark.parametrize("kept", ["cat", "cat/deep"])
+def test_what_left_the_prefix_leaves_no_folder_behind(objects, kept) -> None:
+    objects.update({f"set/{kept}/0.png": b"1", "set/dog/0.png": b"2", "set/dog/deep/1.png": b"3"})
+    folder = fetch.localise("s3://b/set")
+    for key in [key for key in objects if "/dog/" in key]:
+        del objects[key]
+    objects["set/dog"] = b"now a file"
+    assert fetch.localise("s3://b/set") == folder
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    assert found == {f"{kept}/0.png", "dog"}
+    del objects["set/dog"]
+    fetch.localise("s3://b/set")
+    assert [path.name for path in folder.iterdir()] == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("key", "source"),
+    [
+        ("data/{outside}/train-0.tar", "s3://b/data/*/*.tar"),
+        ("data/{outside}/train-0.tar", "s3://b/data"),
+        ("data/../train-0.tar", "s3://b/data/*/*.tar"),
+        ("data/x/../../train-0.tar", "s3://b/data/**"),
+    ],
+)
+def test_no_key_is_written_outside_of_the_cache(objects, tmp_path: Path, key, source) -> None:
+    outside = tmp_path / "outside"
+    objects[key.format(outside=outside)] = b"hostile"
+    with pytest.raises(UserError, match=r"would be written outside of the cache; rename"):
+        fetch.localise(source.replace("/*/*", "/**/*") if "{" in key else source)
+    assert not outside.exists()
+
+
+def test_keys_that_stand_for_folders_are_not_fetched(objects) -> None:
+    objects.update({"data/a/": b"", "data/a/x.tar": b"1", "data/b/": b""})
+    folder = fetch.localise("s3://b/data/**")
+    assert [path for path in folder.rglob("*") if path.is_file()] == [folder / "a" / "x.tar"]
+
+
+def test_a_local_pattern_enters_linked_folders(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "elsewhere" / name).mkdir(parents=True)
+        (tmp_path / "elsewhere" / name / "x.tar").write_bytes(b"1")
+    (tmp_path / "data").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere" / name)
+    (tmp_path / "data" / "circle").symlink_to(tmp_path / "data")
+    assert fetch.localise(f"{tmp_path}/data/{{a,b}}/*.tar") == tmp_path / "data"
+    assert fetch.localise(f"{tmp_path}/data/{{a,b}}/x.tar") == tmp_path / "data"
+    with pytest.raises(UserError, match="names 3 files, of which 2 are there"):
+        fetch.localise(f"{tmp_path}/data/{{a,b,c}}/x.tar")
