@@ -1,29 +1,33 @@
 """`sgan inspect`: the survey of a source, and a few of its images, without preparing anything."""
 
+import io
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.data import collections, fetch, formats, patterns
 from pipeline.data.dataset import DataSettings
+from pipeline.data.decoded import Decoded, require_usable
 from pipeline.data.images import ImageCollector
 from pipeline.data.survey import forms
 from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, require_shallow
-from pipeline.data.survey.damage import brief_errors
-from pipeline.data.survey.description import TRAIN, Description
-from pipeline.data.survey.listing import Entry, Listing, parts
-from pipeline.data.survey.surveying import Surveyed, surveyed
+from pipeline.data.survey.damage import DAMAGED, brief_errors
+from pipeline.data.survey.description import TRAIN, Description, Tally
+from pipeline.data.survey.kinds import is_any_picture_name, is_archive_name
+from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
+from pipeline.data.survey.names import is_system
+from pipeline.data.survey.surveying import Surveyed, holds_samples, surveyed
+from pipeline.data.survey.tar_files import Place, Section, members_of, unpacked
 from pipeline.errors import UserError
+from pipeline.paths import cache_dir
 from pipeline.storage import s3
+from pipeline.storage.s3_client import patiently
 
-if TYPE_CHECKING:
-    from pipeline.data.decoded import Decoded
-
-_IN_MEMORY = 64 << 20  # bytes of an object that are held while it is looked at
+_PIECE = 1 << 20  # bytes that are fetched at a time: S3 takes hardly longer for them than for one
 SIDE, EACH = 64, 8  # of the contact sheet: pixels, and images of each class
 
 
@@ -36,13 +40,16 @@ class Contact(NamedTuple):
 
 
 def look(source: str, settings: DataSettings) -> Description:
-    """What lies at a source. Of an S3 prefix the objects are listed, and only those are fetched
-    whose headers or labels are asked for. Raises UserError as `prepare` does."""
+    """What lies at a source. Of an S3 prefix the objects are listed, and only headers and labels
+    are fetched, unless one archive holds everything. Raises UserError as `prepare` does before it
+    decodes."""
     with brief_errors():
         if source.startswith("s3://") and not _is_container(source):
             listing = _of_s3(source)
-            if listing.entries:
-                return forms.describe(listing, settings)[0]
+            if listing.entries and not _is_packed(listing, settings):
+                description = forms.describe(listing, settings)[0]
+                require_usable(description, settings, source)
+                return description
         with _opened(source, settings) as found:
             return found.description
 
@@ -60,11 +67,12 @@ def _opened(source: str, settings: DataSettings) -> Iterator[Surveyed]:
         fetch.addressed(source, path),
         surveyed(path, settings, source, patterns.wanted(source)) as found,
     ):
+        require_usable(found.description, settings, source)
         yield found
 
 
 def _is_container(source: str) -> bool:
-    return forms.kinds.is_archive_name(source) or patterns.is_pattern(source)
+    return is_archive_name(source) or patterns.is_pattern(source)
 
 
 def _of_s3(uri: str) -> Listing:
@@ -75,17 +83,113 @@ def _of_s3(uri: str) -> Listing:
     found = {entry.key.removeprefix(base): entry for entry in s3.list_objects(below)}
 
     def opener(path: str) -> Any:
-        target = tempfile.SpooledTemporaryFile(_IN_MEMORY)
-        with s3.open_stream(f"s3://{bucket}/{found[path].key}") as stream:
-            while piece := stream.read(1 << 20):
-                target.write(piece)
-        target.seek(0)
-        return target
+        return io.BufferedReader(_Object(bucket, found[path]))
 
-    for path in found:
+    tally, entries = Tally(), list[Entry]()
+    paths = [path for path in found if path and not path.endswith("/")]
+    fetch.require_inside(uri, paths)
+    for path in paths:
         require_shallow(path, uri)
-    entries = [Entry(path, e.size) for path, e in found.items() if path and not path.endswith("/")]
-    return Listing(uri, "s3", sorted(entries, key=lambda e: parts(e.path)), opener)
+        if any(map(is_system, path.split("/"))):
+            tally.add(SYSTEM, path, int(is_any_picture_name(path)))
+        else:
+            entries.append(Entry(path, found[path].size))
+    entries.sort(key=lambda entry: parts(entry.path))
+    return Listing(uri, "s3", entries, opener, tally.kinds())
+
+
+class _Object(io.RawIOBase):
+    """An object as a stream that can be sought in: the pieces that are read are fetched, once."""
+
+    def __init__(self, bucket: str, found: s3.S3Object) -> None:
+        super().__init__()
+        self._bucket, self._found, self._at = bucket, found, 0
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        self._kept = tempfile.TemporaryFile(dir=cache_dir())  # with holes: pieces lie far apart
+        self._there: set[int] = set()
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any stream."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative position {base + offset}")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any stream. Raises UserError where S3 cannot be asked."""
+        start = self._at - self._at % _PIECE
+        end = min(start + _PIECE, self._found.size)
+        count = max(0, min(len(buffer), end - self._at))
+        if count and start not in self._there:
+            self._kept.seek(start)
+            self._kept.write(self._fetched(start, end))
+            self._there.add(start)
+        self._kept.seek(self._at)
+        buffer[:count] = self._kept.read(count)
+        self._at += count
+        return count
+
+    def _fetched(self, start: int, end: int) -> bytes:
+        found, uri = self._found, f"s3://{self._bucket}/{self._found.key}"
+
+        def ask() -> bytes:
+            answer = s3.client().get_object(
+                Bucket=self._bucket,
+                Key=found.key,
+                Range=f"bytes={start}-{end - 1}",
+                IfMatch=found.etag,
+            )
+            content: bytes = answer["Body"].read()
+            return content
+
+        return patiently(uri, ask)
+
+    def close(self) -> None:
+        """As of any stream."""
+        self._kept.close()
+        super().close()
+
+
+def _is_packed(listing: Listing, settings: DataSettings) -> bool:
+    """Whether one archive may hold everything, which shows when it is here; a shard does not."""
+    archives = [entry for entry in listing.entries if is_archive_name(entry.name)]
+    if len(archives) != 1:
+        return False
+    found = forms.sort(listing)
+    if found.images or found.npz or found.parquet:
+        return False
+    if found.archives:
+        return True
+    return settings.format != "webdataset" and not _is_shard(listing, archives[0].path)
+
+
+def _is_shard(listing: Listing, path: str) -> bool:
+    """Whether a tar's members are those of a shard. Raises UserError for a damaged one."""
+    where = listing.shown(path)
+    try:
+        with listing.open(path) as stream, unpacked(stream, path, where) as content:
+            places = {
+                member.name: Place(member.offset_data, member.size)
+                for member in members_of(content)
+                if member.isfile()
+            }
+            entries = [Entry(name, place.size) for name, place in places.items()]
+
+            def opener(name: str) -> Any:
+                return io.BufferedReader(Section(content, places[name]))
+
+            return holds_samples(Listing(where, "tar", entries, opener))
+    except DAMAGED:
+        return False  # it may be a zip by another name: what it is shows when it is here
 
 
 def _contact(found: Surveyed, settings: DataSettings) -> Contact:
@@ -112,18 +216,18 @@ def _rows(found: Surveyed, settings: DataSettings) -> Iterator[tuple[np.ndarray,
     plan = found.plan
     if plan.form == "folder":
         of_class: dict[int, int] = defaultdict(int)
-        kept = []
         for path, label in plan.files[TRAIN]:
-            of_class[label] += 1
-            kept += [(path, label)] if of_class[label] <= EACH else []
-        for path, label in kept:
-            content = found.listing.content(path, MOST_IMAGE_BYTES)
-            yield _small(content, found.listing.shown(path)), label
+            if of_class[label] < EACH:
+                content = found.listing.content(path, MOST_IMAGE_BYTES)
+                for image in _small(content, found.listing.shown(path), settings):
+                    of_class[label] += 1
+                    yield image, label
     elif plan.form == "parquet":
         root = found.local()
         for table in plan.parts[TRAIN]:
             for content, value, where in collections.rows(root, table):
-                yield _small(content, where), plan.numbers[value] if plan.numbers else value
+                for image in _small(content, where, settings):
+                    yield image, plan.numbers[value] if plan.numbers else value
     else:
         decoded: Decoded = formats.read(found, found.local(), settings, None)
         images, labels = decoded.train
@@ -134,7 +238,8 @@ def _rows(found: Surveyed, settings: DataSettings) -> Iterator[tuple[np.ndarray,
             yield from zip(np.asarray(collector.stack()[0]), labels[rows].tolist(), strict=True)
 
 
-def _small(content: bytes, where: str) -> np.ndarray:
-    collector = ImageCollector(SIDE, "error")
+def _small(content: bytes, where: str, settings: DataSettings) -> np.ndarray:
+    """An encoded image as uint8 [1, SIDE, SIDE, C], or [0, …] where it is skipped."""
+    collector = ImageCollector(SIDE, settings.on_bad_image)
     collector.add(content, 0, where)
-    return np.asarray(collector.stack()[0])[0]
+    return np.asarray(collector.stack()[0])

@@ -8,6 +8,7 @@ from pipeline.data.survey.names import alike, listed, shortened
 
 TRAIN, TEST, LEFT = "train", "test", "left out"
 _ROLES = {TRAIN: "trained on", TEST: "held out", LEFT: "left out"}
+_MOST_KINDS = 12  # of what is not read, that are told apart
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,20 @@ class Description:
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def images(self, *roles: str) -> int:
-        """Images of the splits of these roles."""
-        return sum(split.images for split in self.splits if split.role in roles)
+    def images(self, *roles: str) -> int | None:
+        """Images of the splits of these roles; None where only decoding tells."""
+        found = [split.images for split in self.splits if split.role in roles]
+        return None if any(count < 0 for count in found) else sum(found)
 
     @property
-    def read(self) -> int:
-        """Images that are read."""
+    def read(self) -> int | None:
+        """Images that are read; None where only decoding tells."""
         return self.images(TRAIN, TEST)
 
     @property
     def not_read(self) -> int:
-        """Images that are there and named as left out."""
-        return self.images(LEFT) + sum(left.images for left in self.left_out)
+        """Images that are there and named as left out, as far as they are counted."""
+        return (self.images(LEFT) or 0) + sum(left.images for left in self.left_out)
 
     @property
     def held_out(self) -> bool:
@@ -158,9 +160,15 @@ class Tally:
             self.add(other.kind, other.example, other.images, other.count)
 
     def kinds(self) -> list[LeftOut]:
-        """All, the largest first."""
+        """All, the largest first; where there are many, the smallest as one kind."""
         made = [LeftOut(kind, n, example, i) for kind, (n, example, i) in self._found.items()]
-        return sorted(made, key=lambda left: -left.count)
+        made.sort(key=lambda left: -left.count)
+        rest = made[_MOST_KINDS - 1 :]
+        if len(rest) > 1:
+            counts = sum(left.count for left in rest), sum(left.images for left in rest)
+            told = f"of {len(rest):,} other kinds"
+            made[_MOST_KINDS - 1 :] = [LeftOut(told, counts[0], rest[0].example, counts[1])]
+        return made
 
 
 @dataclass

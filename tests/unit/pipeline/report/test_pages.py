@@ -92,6 +92,7 @@ def test_what_only_decoding_counts_has_no_count(data: ReportData, tmp_path: Path
     page = write_report(tmp_path / "r.html", replace(data, found=made.as_dict()))
     text = Page(page.read_text("utf-8")).text
     assert "train-trainedonitsname" in text.replace(" ", "")
+    assert "labels from files: all images read." in " ".join(text.split())
 
 
 def test_every_picture_is_described(data: ReportData, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def hostile(text: str) -> ReportData:
         headline=["gan_test"],
         summary=text,
         figures=[Figure(text, grid(np.zeros((1, 8, 8, 1), np.uint8), 1), text, text, text)],
-        curves=[Curves(text, {text: [(0, 1), (1, 2)]}, text, text), Curves(text, {})],
+        curves=[Curves(text, {text: [(0, 1), (1, 2)]}, text), Curves(text, {})],
         stages=[
             StageFact(text, 1.0, (), text, f"https://x/{text}", text, run_id=text),
             StageFact(f"part {text}", 1.0, link=f"javascript:{text}", part_of=text),

@@ -46,3 +46,19 @@ def test_without_a_test_split_it_is_said_what_is_held_out() -> None:
     assert made.lines()[2].endswith("data.test_fraction of each class is held out")
     made.splits, made.classes = [Split("", TRAIN, "x", -1)], None
     assert "its images trained on" in made.lines()[1]
+
+
+def test_a_split_that_only_decoding_counts_has_no_sum() -> None:
+    made = described()
+    made.splits = [Split("train", TRAIN, "its name", -1), Split("test", TEST, "its name", -1)]
+    assert (made.images(TRAIN), made.read, made.not_read) == (None, None, 2)
+    assert made.as_dict()["images_read"] is None
+
+
+def test_the_rarest_of_many_kinds_are_told_as_one() -> None:
+    tally = Tally()
+    for n in range(30):
+        tally.add(f".{n} files", f"x.{n}", 1, 30 - n)
+    found = tally.kinds()
+    assert [left.kind for left in found[-2:]] == [".10 files", "of 19 other kinds"]
+    assert (sum(one.count for one in found), sum(one.images for one in found)) == (465, 30)
