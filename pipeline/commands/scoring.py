@@ -60,7 +60,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--inception", action="store_true", help="FID and more on the Inception trunk; slow"
     )
-    command.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    command.add_argument("--seed", type=int, help="of what is drawn (default: 0)")
     command.add_argument("--out", type=Path, metavar="FILE.json", help="scores to write")
     command.add_argument("--report", type=Path, metavar="FILE.html", help="page to write")
     command.set_defaults(handler=_main)
@@ -68,7 +68,7 @@ def add(commands: Any) -> None:
 
 def _main(arguments: argparse.Namespace) -> None:
     if arguments.images is None:
-        valued = ("data", "source", "judge", "judge_epochs", "out", "report")
+        valued = ("data", "source", "judge", "judge_epochs", "seed", "out", "report")
         given = [n for n in valued if getattr(arguments, n) is not None]
         given += [n for n in ("resize", *_COSTLY) if getattr(arguments, n)]
         if given:
@@ -88,6 +88,7 @@ def _score_folder(arguments: argparse.Namespace) -> None:
     for name, suffix in (("out", ".json"), ("report", ".html")):
         if getattr(arguments, name) is not None:
             options.ends_in(name, getattr(arguments, name), suffix)
+    arguments.seed = arguments.seed or 0  # and not a new one each time: scores are compared
     options.seed_of(arguments)
     if arguments.judge not in (None, "cnn") and arguments.data != "cifar10":
         raise UserError(f"--judge {arguments.judge} reads CIFAR-10 only; use cnn")

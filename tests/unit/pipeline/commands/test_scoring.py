@@ -13,6 +13,7 @@ from pipeline.cli import main
         (["--out", "x.json"], "--out goes with --images PATH"),
         (["--images", "none", "--data", "mnist"], "--images none: no such folder, .npz or .tar"),
         (["--images", ".", "--data", "mnist", "--out", "x.txt"], "--out x.txt: must end in .json"),
+        (["--seed", "0"], "--seed goes with --images PATH"),
         (["--cas"], "--cas goes with --images PATH"),
         (["--inception"], "--inception goes with --images PATH"),
         (
