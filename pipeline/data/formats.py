@@ -1,8 +1,9 @@
 """Decoding what a survey found at a path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from pipeline.data.images import ANY_SIDE, Sides, resize_all
 from pipeline.data.scratch import Images
 from pipeline.data.survey.description import Description
 from pipeline.data.survey.forms import FORMATS
-from pipeline.data.survey.names import shown
+from pipeline.data.survey.names import listed, shown
 from pipeline.data.survey.surveying import Surveyed, Wanted, surveyed
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
@@ -41,6 +42,12 @@ def decode(
         raise UserError(f"data.format is {settings.format!r}; allowed: {', '.join(FORMATS)}")
     if settings.on_bad_image not in ("error", "skip"):
         raise UserError(f"data.on_bad_image is {settings.on_bad_image!r}; allowed: error, skip")
+    for field, value in (("classes", settings.classes), ("splits", settings.splits)):
+        if value is not None and settings.name in NAMED:
+            raise UserError(
+                f"data.{field} is {value!r}, but {settings.name} has its own {field}; remove it, "
+                "or set data.name: custom and data.source"
+            )
     with surveyed(path, settings, where, wanted) as found:
         heard(found.description)
         root = found.local()
@@ -70,25 +77,50 @@ def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> D
     if plan.form == "parquet":
         return collections.decode_parquet(root, plan, size, on_bad, sides)
     if plan.form == "webdataset":
+        own = (root / manifest.FILE).is_file()  # shards of our own know their classes' names
+        names = _own_classes(root, settings) if own else None
         decoded = collections.decode_webdataset(root, plan, size, on_bad, sides)
-        if (root / manifest.FILE).is_file():  # shards of our own know their classes' names
-            decoded.classes = _own_classes(root)
-        return decoded
+        return replace(decoded, classes=names)
     paths = {name: root / path for name, path in plan.arrays.items()}
     if plan.form == "npz":
-        return array_files.decode_npz(paths["file"], size, sides)
+        decoded = array_files.decode_npz(paths["file"], size, sides)
+        return _in_order(decoded, plan.numbers, found.description.classes)
     if plan.form == "idx":
         return array_files.decode_idx(paths, size, sides)
     readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
     return _resized(readers[plan.form](root / plan.root), size)
 
 
-def _own_classes(root: Path) -> tuple[str, ...]:
-    """The classes' names in a manifest of ours. Raises UserError, in one line."""
+def _own_classes(root: Path, settings: DataSettings) -> tuple[str, ...]:
+    """The classes' names in a manifest of ours. Raises UserError, in one line, for a damaged one,
+    and where data.classes says otherwise."""
     try:
-        return manifest.Manifest.load(root).classes
+        names = manifest.Manifest.load(root).classes
     except UserError as error:
         raise UserError(shown(" ".join(str(error).split()))) from error
+    if settings.classes and tuple(settings.classes) != names:
+        raise UserError(
+            f"{root}: data.classes names {listed(settings.classes)}, and {manifest.FILE} names "
+            f"{listed(names)}, in the order of the labels. Remove data.classes"
+        )
+    return names
+
+
+def _in_order(
+    decoded: Decoded, numbers: Mapping[Any, int] | None, classes: tuple[str, ...] | None
+) -> Decoded:
+    """Labels as the numbers of their classes, which are in another order than the file has them."""
+    if numbers is None:
+        return decoded
+    order = np.array([numbers[label] for label in range(len(numbers))])
+
+    def put(part: tuple[Images, np.ndarray]) -> tuple[Images, np.ndarray]:
+        images, labels = part
+        known = labels < len(order)  # of others `class_names` tells
+        return images, np.where(known, order[np.where(known, labels, 0)], labels)
+
+    test = put(decoded.test) if decoded.test is not None else None
+    return replace(decoded, train=put(decoded.train), test=test, classes=classes)
 
 
 def _resized(decoded: Decoded, size: int | None) -> Decoded:

@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import IO, Any
 
@@ -13,9 +14,10 @@ from pipeline.data.survey.bounds import MOST_IMAGES, require_ratio
 from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.damage import DAMAGED, damage_told, read_up_to, reason
 from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Split, Tally
-from pipeline.data.survey.labels import MOST_CLASSES, distinct
+from pipeline.data.survey.labels import MOST_CLASSES, by_given, distinct
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed
+from pipeline.data.survey.splits import Group, SplitsSetting, decide
 from pipeline.errors import UserError
 from pipeline.params.named_sets import SVHN_FILES
 
@@ -78,7 +80,7 @@ def file_names(form: str) -> set[str]:
 def survey_idx(
     listing: Listing, paths: dict[str, str], tally: Tally, choices: Choices
 ) -> tuple[Description, Plan]:
-    """Describe a set of IDX files. Raises UserError for a split without images or labels."""
+    """Describe a set of IDX files. Raises UserError for settings that do not fit it."""
     made = Description(listing.where, "idx", listing.place, [], None, "the files of labels")
     made.notes += listing.notes
     plan = Plan("idx", arrays=dict(paths))
@@ -91,6 +93,7 @@ def survey_idx(
         if path is not None:
             count, found = _idx_count(listing, path), _counts(labels[split], made.classes)
             made.splits.append(Split(path.rpartition("/")[2], role, "its name", count, found))
+    _require_roles(made, choices.splits)
     made.left_out = tally.kinds()
     return made, plan
 
@@ -138,13 +141,38 @@ def _named(
     return given or tuple(str(number) for number in range(count))
 
 
-def _counts(labels: np.ndarray | None, classes: tuple[str, ...] | None) -> tuple[int, ...]:
-    """Images by class; () where a label is of none of them, of which decoding tells."""
+def _counts(
+    labels: np.ndarray | None,
+    classes: tuple[str, ...] | None,
+    numbers: Mapping[Any, int] | None = None,
+) -> tuple[int, ...]:
+    """Images by class; () where a label is of none of them, of which decoding tells.
+
+    numbers: the class of each label; None where a label is its class's number.
+    """
     if labels is None or classes is None or not len(labels):
         return ()
     if labels.min() < 0 or labels.max() >= len(classes):
         return ()
-    return tuple(np.bincount(labels, minlength=len(classes)).tolist())
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    order = sorted(numbers, key=numbers.__getitem__) if numbers else range(len(counts))
+    return tuple(counts[label] for label in order)
+
+
+def _require_roles(made: Description, setting: SplitsSetting) -> None:
+    """Raise UserError where data.splits asks for what the readers of arrays cannot do: others than
+    the training arrays to train on, and than the test arrays to hold out."""
+    if setting is None or not made.splits:
+        return
+    groups = [Group(split.name, split.role, True, split.images) for split in made.splits]
+    roles = [role for role, _ in decide(groups, setting, made.where)]
+    if roles != [split.role for split in made.splits]:
+        told = {TRAIN: "trained on", TEST: "held out"}
+        raise UserError(
+            f"{made.where}: data.splits cannot change that "
+            f"{' and '.join(f'{split.name} is {told[split.role]}' for split in made.splits)}. "
+            "Remove it, or write one .npz: numpy.savez('set.npz', images=x, labels=y)"
+        )
 
 
 def _unzipped(stream: IO[bytes]) -> Any:
@@ -154,13 +182,17 @@ def _unzipped(stream: IO[bytes]) -> Any:
 
 
 def survey_files(
-    form: str, listing: Listing, folder: str, tally: Tally
+    form: str, listing: Listing, folder: str, tally: Tally, choices: Choices
 ) -> tuple[Description, Plan]:
-    """Describe CIFAR-10's or SVHN's files in a folder, which only decoding counts."""
+    """Describe CIFAR-10's or SVHN's files in a folder, which only decoding counts. Raises UserError
+    for settings that do not fit them."""
     made = Description(listing.where, form, listing.place, [], None, "the set's own files")
+    if choices.classes:
+        made.classes = distinct(listing.where, choices.classes)
     made.splits = [
         Split(name, role, "its name", -1) for name, role in (("train", TRAIN), ("test", TEST))
     ]
+    _require_roles(made, choices.splits)
     made.left_out = tally.kinds()
     return made, Plan(form, root=folder)
 
@@ -200,26 +232,29 @@ def survey_npz(
     header = npz_header(listing, path)
     made = Description(listing.where, "npz", listing.place, [], None, "an array beside the images")
     made.notes += listing.notes
+    plan = Plan("npz", arrays={"file": path})
     if choices.classes:
         made.classes = distinct(listing.where, choices.classes)
     pair = next((pair for pair in NPZ_PAIRS if pair[0] in header), None)
     pairs = ((pair or ("", ""), TRAIN), (("x_test", "y_test"), TEST))
     found = {role: _npz_labels(listing, path, header, names[1]) for names, role in pairs}
-    if "classes" in header:
-        names = _npz_array(listing, path, "classes")
-        made.classes = None if names is None else npz_names(listing.shown(path), names)
+    names = _npz_array(listing, path, "classes") if "classes" in header else None
+    if names is not None:
+        given = npz_names(listing.shown(path), names)
+        made.classes, plan.numbers = by_given(listing.shown(path), given, choices)
     made.classes = _named(listing, found[TRAIN], made.classes)
     for (name, _), role in pairs:
         if name in header:
-            shape, counts = header[name][0], _counts(found[role], made.classes)
+            shape, counts = header[name][0], _counts(found[role], made.classes, plan.numbers)
             made.splits.append(Split(name, role, "its name", shape[0] if shape else 0, counts))
+    _require_roles(made, choices.splits)
     known = {*(pair or ()), "x_test", "y_test", "classes"}
     for name, (shape, _) in header.items():
         if name not in known:
             images = shape[0] if len(shape) in (3, 4) else 0
             tally.add("arrays of other names", name, images)
     made.left_out = tally.kinds()
-    return made, Plan("npz", arrays={"file": path})
+    return made, plan
 
 
 def _npz_labels(

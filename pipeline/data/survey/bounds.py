@@ -9,6 +9,7 @@ MOST_RATIO, RATIO_FROM = 200, 4 << 30  # bytes unpacked for each packed one, abo
 MOST_PIXELS = 120_000_000  # of one image, which may take four bytes each while it is read
 MOST_IMAGE_BYTES = 1 << 30  # of an image's file
 MOST_XZ_BYTES = 1 << 27  # of memory to unpack an .xz; `xz -9` asks for half of that
+MOST_PADDING = 1 << 26  # of zeros behind a tar: it ends at the end of a record
 MOST_LABEL_BYTES = 1 << 24  # of a label beside one image
 MOST_SIDECAR_BYTES = 1 << 28  # of a table of labels beside the images
 

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from pipeline.data.survey import arrays, kinds, shards, tables, trees
 from pipeline.data.survey.choices import Settings
-from pipeline.data.survey.description import Description, Plan, Tally
+from pipeline.data.survey.description import Description, LeftOut, Plan, Tally
 from pipeline.data.survey.listing import Entry, Listing
 from pipeline.data.survey.names import listed, shown, split_of_file
 from pipeline.errors import UserError
@@ -89,7 +89,7 @@ def describe(listing: Listing, settings: Settings) -> tuple[Description, Plan]:
             listing, arrays.idx_sets(listing.entries)[chosen[0]], tally, settings
         )
     if form in ("cifar", "svhn"):
-        return arrays.survey_files(form, listing, chosen[0], tally)
+        return arrays.survey_files(form, listing, chosen[0], tally, settings)
     if form == "npz":
         return arrays.survey_npz(listing, chosen[0], tally, settings)
     if form == "parquet":
@@ -126,19 +126,18 @@ def _require_content(listing: Listing, found: Sorted) -> None:
 def _form(listing: Listing, found: Sorted, settings: Settings) -> tuple[str, list[str]]:
     """The form, and the paths or folders that it consists of (empty: all of its kind)."""
     wanted = settings.format
-    sets = {k: v for k, v in arrays.idx_sets(listing.entries).items() if "train_images" in v}
-    if wanted == "idx" or (wanted == "auto" and sets):
-        if not sets:
+    sets = array_sets(listing.entries)
+    if wanted == "idx" or (wanted == "auto" and sets["idx"]):
+        if not sets["idx"]:
             raise UserError(
                 f"{listing.where}: no IDX data; expected train-images-idx3-ubyte and "
                 "train-labels-idx1-ubyte (raw or .gz)"
             )
-        return "idx", [arrays.only(list(sets), "sets of IDX files", listing)]
+        return "idx", [arrays.only(sets["idx"], "sets of IDX files", listing)]
     if wanted == "auto":
-        for form, of in (("cifar", arrays.cifar_folders), ("svhn", arrays.svhn_folders)):
-            folders = of(listing.entries)
-            if folders:
-                return form, [arrays.only(folders, f"folders of {form} files", listing)]
+        for form in ("cifar", "svhn"):
+            if sets[form]:
+                return form, [arrays.only(sets[form], f"folders of {form} files", listing)]
     there = [form for form in ("npz", "webdataset", "parquet") if getattr(found, form)]
     if wanted == "folder" and listing.place == "file":
         raise UserError(f"{listing.where}: data.format is folder, but this is a file")
@@ -157,6 +156,16 @@ def _form(listing: Listing, found: Sorted, settings: Settings) -> tuple[str, lis
             )
         return form, [arrays.only(usable, ".npz files", listing)]
     return form, []
+
+
+def array_sets(entries: list[Entry]) -> dict[str, list[str]]:
+    """The sets of IDX files, and the folders of CIFAR-10's and SVHN's files, by form."""
+    idx = arrays.idx_sets(entries)
+    return {
+        "idx": [name for name, paths in idx.items() if "train_images" in paths],
+        "cifar": arrays.cifar_folders(entries),
+        "svhn": arrays.svhn_folders(entries),
+    }
 
 
 def _with_images(listing: Listing, files: list[Entry]) -> list[str]:
@@ -216,17 +225,30 @@ def _leave(listing: Listing, form: str, chosen: list[str], found: Sorted, tally:
     """Count the entries that no reader of this form takes."""
     taken = _taken(listing, form, chosen, found)
     images = {entry.path for entry in found.images}
-    pictures = {entry.path for entry in found.pictures}
     for entry in listing.entries:
-        suffix = kinds.suffix(entry.name)
         if entry.path in taken:
             continue
         if entry.path in images:
             tally.add(f"images beside the {form} files", entry.path, 1)
-        elif entry.path in pictures:
-            tally.add(f"{suffix} files, pictures that are not read", entry.path, 1)
         else:
-            tally.add(f"{suffix} files" if suffix else "files without a suffix", entry.path)
+            _leave_file(entry, tally)
+
+
+def left_beside(listing: Listing, archive: str) -> list[LeftOut]:
+    """What lies beside the one archive that is entered, none of it an image that is read."""
+    tally = Tally()
+    for entry in listing.entries:
+        if entry.path != archive:
+            _leave_file(entry, tally)
+    return tally.kinds()
+
+
+def _leave_file(entry: Entry, tally: Tally) -> None:
+    suffix = kinds.suffix(entry.name)
+    if suffix in kinds.OTHER_PICTURES:
+        tally.add(f"{suffix} files, pictures that are not read", entry.path, 1)
+    else:
+        tally.add(f"{suffix} files" if suffix else "files without a suffix", entry.path)
 
 
 def _taken(listing: Listing, form: str, chosen: list[str], found: Sorted) -> set[str]:

@@ -1,6 +1,6 @@
 """Labels that stand in tables, shards and arrays: numbers from 0, or names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.data.survey.choices import Choices
@@ -46,14 +46,32 @@ def by_name(where: str, text: set[str], choices: Choices) -> tuple[tuple[str, ..
     """Classes whose labels are their names, and the class of each label."""
     names = ordered(checked(label, where) for label in text)
     if choices.classes:
-        if set(choices.classes) != set(names):
-            raise UserError(
-                f"{where}: data.classes names {listed(choices.classes)}, and the labels are "
-                f"{listed(names)}; they must be the same"
-            )
-        names = tuple(choices.classes)
+        names = _as_set(where, names, choices.classes)
     numbers = {name: number for number, name in enumerate(names)}
     return names, {label: numbers[checked(label, where)] for label in text}
+
+
+def by_given(
+    where: str, given: Iterable[Any], choices: Choices
+) -> tuple[tuple[str, ...], dict[Any, int] | None]:
+    """Classes whose labels are numbers that the source itself names, in the order of data.classes;
+    and the class of each label, None where it is its number. Raises UserError as `by_name`."""
+    names = distinct(where, given)
+    if not choices.classes:
+        return names, None
+    chosen = _as_set(where, names, choices.classes)
+    numbers = {label: chosen.index(name) for label, name in enumerate(names)}
+    return chosen, numbers if chosen != names else None
+
+
+def _as_set(where: str, names: tuple[str, ...], classes: Sequence[str]) -> tuple[str, ...]:
+    """data.classes. Raises UserError where these names are not the labels' own."""
+    if set(classes) != set(names):
+        raise UserError(
+            f"{where}: data.classes names {listed(classes)}, and the labels are {listed(names)}; "
+            "they must be the same"
+        )
+    return tuple(classes)
 
 
 def by_number(where: str, numbers: Iterable[int], choices: Choices) -> tuple[str, ...]:

@@ -110,17 +110,16 @@ def of_file(path: Path) -> Listing:
 def of_folder(folder: Path, wanted: Callable[[str], bool] | None = None) -> Listing:
     """A folder's files, at any depth; folders that are linked to from outside of it are entered.
 
-    wanted: paths to take; the others do not count.
-    Raises UserError for a folder that may not be read.
+    wanted: paths to take; the others do not count, nor does what cannot be read among them.
+    Raises UserError for a folder that may not be read; where only some paths are wanted, it is
+    told of instead.
     """
-    walk = _Walk(folder)
+    walk = _Walk(folder, wanted)
     walk.run()
-    found = [entry for entry in walk.entries if wanted is None or wanted(entry.path)]
-    found.sort(key=lambda entry: parts(entry.path))
     return Listing(
         str(folder),
         "folder",
-        found,
+        sorted(walk.entries, key=lambda entry: parts(entry.path)),
         lambda path: (folder / path).open("rb"),
         walk.tally.kinds(),
         sorted(walk.empty, key=parts),
@@ -131,8 +130,9 @@ def of_folder(folder: Path, wanted: Callable[[str], bool] | None = None) -> List
 class _Walk:
     """Each folder is entered once, however many links lead to it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, wanted: Callable[[str], bool] | None) -> None:
         self.root = root
+        self._patterned, self._wanted = wanted is not None, wanted or (lambda _: True)
         self.entries: list[Entry] = []
         self.tally = Tally()
         self.empty: list[str] = []
@@ -164,25 +164,27 @@ class _Walk:
             with os.scandir(folder) as scanned:
                 inside = sorted(scanned, key=lambda entry: entry.name)
         except OSError as error:
+            if self._patterned:  # what is wanted may lie elsewhere
+                self.tally.add(f"folders that cannot be read ({error.strerror})", name or folder)
+                return
             raise UserError(
                 f"{shown(folder)}: this folder cannot be read ({error.strerror})"
             ) from None
-        if not inside and name:
+        if not inside and name and self._wanted(name):
             self.empty.append(name)
         for entry in inside:
             self._take(entry, f"{name}/{entry.name}" if name else entry.name)
 
     def _take(self, entry: "os.DirEntry[str]", path: str) -> None:
         if is_system(entry.name):
-            for found in _files(entry):
-                image = is_any_picture_name(found)
-                self.tally.add(SYSTEM, path, int(image))
-            return
-        if entry.is_dir(follow_symlinks=False):
+            for found in _files(entry, path):
+                if self._wanted(found):
+                    self.tally.add(SYSTEM, path, int(is_any_picture_name(found)))
+        elif entry.is_dir(follow_symlinks=False):
             self._enter(entry.path, path)
         elif entry.is_symlink() and os.path.isdir(entry.path):  # entry.is_dir() fails in a circle
             self._links.append((entry.path, path))
-        else:
+        elif self._wanted(path):
             self._take_file(entry, path)
 
     def _take_file(self, entry: "os.DirEntry[str]", path: str) -> None:
@@ -205,10 +207,11 @@ class _Walk:
         self.lost += [path] if image else []
 
 
-def _files(entry: "os.DirEntry[str]") -> Iterator[str]:
-    """The names of the files at or below a system's entry; the entry itself for a repository."""
+def _files(entry: "os.DirEntry[str]", path: str) -> Iterator[str]:
+    """The paths of the files at or below a system's entry, whose own is `path`; it alone for a
+    repository."""
     if not entry.is_dir(follow_symlinks=False) or entry.name in _NOT_COUNTED:
-        yield entry.name
+        yield path
         return
-    for _, _, names in os.walk(entry.path):
-        yield from names
+    for folder, _, names in os.walk(entry.path):
+        yield from (f"{path}{folder[len(entry.path) :]}/{name}" for name in names)

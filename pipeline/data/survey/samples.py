@@ -58,18 +58,17 @@ class Shard:
 def index(stream: IO[bytes], path: str, where: str) -> Shard:
     """A shard's samples, from its headers alone; members of a sample may lie apart.
 
-    Keys end at the name's first dot, as WebDataset has it; where that gives no samples, at the last
-    ending that is known (keys with dots). Raises UserError for what cannot be told apart.
+    Keys end at the name's first dot, as WebDataset has it; where that leaves images over, and fewer
+    are left by the last ending that is known (keys with dots), there. Raises UserError for what
+    cannot be told apart.
     """
     require_whole(stream, where)
     shard = Shard(path, [])
     members = _members(stream, shard, where)
-    first = _grouped(members, _first_dot)
-    if not _whole(first):
-        last = _grouped(members, _last_ending)
-        if _whole(last):
-            first = last
-    for key, found in first.items():
+    groups = _grouped(members, _first_dot)
+    if _over(groups)[0]:
+        groups = min(groups, _grouped(members, _last_ending), key=_over)
+    for key, found in groups.items():
         _take(shard, key, found, where)
     return shard
 
@@ -138,16 +137,19 @@ def _grouped(members: list[tuple[str, Place]], split: Any) -> dict[str, Found]:
     return groups
 
 
-def _whole(groups: dict[str, Found]) -> bool:
-    """Whether each group is a sample: an image and a label, or a block."""
-    return all(
-        set(BLOCK) <= set(found) or (any(e in IMAGES for e in found) and _label(found) is not None)
-        for found in groups.values()
-    )
-
-
-def _label(found: Found) -> str | None:
-    return next((ending for ending in LABELS if ending in found), None)
+def _over(groups: dict[str, Found]) -> tuple[int, bool]:
+    """How many images, or blocks, lie in groups that are no samples; and whether no group has an
+    image, not even without a label."""
+    over, imageless = 0, True
+    for found in groups.values():
+        image = not IMAGES.isdisjoint(found)
+        imageless = imageless and not image
+        if set(BLOCK) <= set(found) or (image and not found.keys().isdisjoint(LABELS)):
+            continue
+        for ending, members in found.items():
+            if ending.rpartition(".")[2] in IMAGES or ending.endswith(BLOCK[0]):
+                over += len(members)
+    return over, imageless
 
 
 def _take(shard: Shard, key: str, found: Found, where: str) -> None:

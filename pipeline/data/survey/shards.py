@@ -99,8 +99,7 @@ def _require_labels(listing: Listing, part: Part) -> None:
             )
         raise UserError(
             f"{where}: has {members}; expected an image (png, jpg, …) and cls, whose names are "
-            "alike "
-            "up to the first dot"
+            "alike up to the first dot, or up to these endings"
         )
     raise UserError(
         f"{where}: its label says no class (-1 or empty), as those of {hidden:,} of {part.rows:,}. "

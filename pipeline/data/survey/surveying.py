@@ -9,7 +9,14 @@ from tempfile import TemporaryDirectory
 from pipeline.data.survey import archive_listing, kinds, shards
 from pipeline.data.survey.choices import Settings
 from pipeline.data.survey.description import Description, Plan
-from pipeline.data.survey.forms import MANIFEST, Sorted, describe, sort
+from pipeline.data.survey.forms import (
+    MANIFEST,
+    Sorted,
+    array_sets,
+    describe,
+    left_beside,
+    sort,
+)
 from pipeline.data.survey.listing import Entry, Listing, of_file, of_folder
 from pipeline.data.survey.names import shown
 from pipeline.errors import UserError
@@ -90,11 +97,24 @@ def surveyed(
             target = room.folder() / f"nested-{depth}"
             archive_listing.unpack(listing, [inner], target)
             outer, path = listing, target / inner
+            ending.enter_context(_called(path, outer.shown(inner)))
             listing = listing_of(path, settings)
             listing.where = outer.shown(inner)
-            listing.left = [*listing.left, *outer.left]
+            listing.left = [*listing.left, *outer.left, *left_beside(outer, inner)]
         description, plan = describe(listing, settings)
         yield Surveyed(listing, description, plan, path, room)
+
+
+@contextmanager
+def _called(path: Path, where: str) -> Iterator[None]:
+    """Inside it, a UserError about what was unpacked to `path` names where it lies."""
+    try:
+        yield
+    except UserError as error:
+        told = str(error).replace(str(path), where).replace(shown(path), where)
+        if told == str(error):
+            raise
+        raise UserError(told) from error
 
 
 def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing:
@@ -114,13 +134,18 @@ def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing
 def _archive_form(path: Path) -> str:
     """zip or tar, by what an archive holds whatever its suffix; "" for other files.
 
-    Raises UserError for one that is empty, or a page of the web."""
+    Raises UserError for one that is empty, a Git LFS pointer, or a page of the web."""
     if not kinds.is_archive_name(path.name):
         return ""
     with path.open("rb") as stream:
         head = stream.read(kinds.TAR_HEAD)
     if not head:
         raise UserError(f"{shown(path)}: empty (0 bytes): fetch it again")
+    if head.startswith(kinds.LFS):
+        raise UserError(
+            f"{shown(path)}: a Git LFS pointer: its content was not fetched. Run `git lfs pull` in "
+            "that repository"
+        )
     if kinds.is_page(head):
         raise UserError(
             f"{shown(path)}: a page of the web (HTML) and no archive: what it was fetched from "
@@ -162,6 +187,9 @@ def _only_archive(listing: Listing, path: Path, found: Sorted, settings: Setting
     """The one archive that holds everything; a tar that is a shard is none."""
     packed = [*found.archives, *found.webdataset]
     if listing.place == "file" or found.images or found.npz or found.parquet or len(packed) != 1:
+        return None
+    sets = array_sets(listing.entries)
+    if any(sets[form] for form in sets if settings.format in ("auto", form)):
         return None
     entry = packed[0]
     if entry in found.archives:

@@ -12,9 +12,9 @@ from pipeline.data.survey.description import TEST, TRAIN, Description, Plan, Tal
 from pipeline.data.survey.groups import Container, by_word, described
 from pipeline.data.survey.labels import (
     LABEL_NAMES,
+    by_given,
     by_name,
     by_number,
-    distinct,
     is_hidden_label,
     kinds_of_labels,
 )
@@ -90,9 +90,16 @@ def classes(
     if text:
         return by_name(listing.where, text, choices)
     known = named.pop() if named else None
-    if known is not None:
-        return distinct(listing.where, known), None
-    return by_number(listing.where, found, choices), None
+    if known is None:
+        return by_number(listing.where, found, choices), None
+    names, given = by_given(listing.where, known, choices)
+    beyond = [label for table in tables for label in table.labels if label >= len(names)]
+    if beyond:
+        raise UserError(
+            f"{listing.where}: label {min(beyond)}, and the schema names {len(names)} classes, "
+            "from 0: name all of them there, or mend the label"
+        )
+    return names, given
 
 
 def _require_shown(listing: Listing, tables: list[Table]) -> None:

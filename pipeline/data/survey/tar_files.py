@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from pipeline.data.survey.bounds import MOST_XZ_BYTES, require_ratio
+from pipeline.data.survey.bounds import MOST_PADDING, MOST_XZ_BYTES, require_ratio
 from pipeline.data.survey.damage import DAMAGED, reason
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
@@ -18,6 +18,7 @@ from pipeline.storage.atomic import is_full
 
 _TAR_END = 1024
 _PIECE = 1 << 20
+_ZEROS = bytes(_PIECE)
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,20 @@ def require_whole(stream: IO[bytes], where: str) -> None:
 
 def members_of(stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     """The members of an uncompressed tar, none of which is kept: it may have millions. Raises what
-    `tarfile` raises on a damaged one."""
+    `tarfile` raises on a damaged one, and ReadError for what it would pass over: anything but
+    `MOST_PADDING` zeros behind the last member."""
     archive = tarfile.open(fileobj=stream, mode="r:")
     while (member := archive.next()) is not None:
         archive.members.clear()  # type: ignore[attr-defined]
         yield member
+    at = stream.seek(archive.offset)
+    while piece := stream.read(_PIECE):
+        if at - archive.offset >= MOST_PADDING:
+            raise tarfile.ReadError(f"zeros and no end from byte {archive.offset} on")
+        if not _ZEROS.startswith(piece):
+            at += len(piece) - len(piece.lstrip(b"\0"))
+            raise tarfile.ReadError(
+                f"more at byte {at}, behind its last member: a damaged header, or a second tar, as "
+                "after `cat`; `tar -A` joins two"
+            )
+        at += len(piece)

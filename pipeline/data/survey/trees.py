@@ -8,7 +8,7 @@ from pipeline.data.survey.description import LEFT, TEST, TRAIN, Description, Pla
 from pipeline.data.survey.folders import Folder, Found
 from pipeline.data.survey.kinds import IMAGE_SUFFIXES
 from pipeline.data.survey.listing import Entry, Listing
-from pipeline.data.survey.names import checked, listed, ordered, shown, split_word
+from pipeline.data.survey.names import checked, listed, normal, ordered, shown, split_word
 from pipeline.data.survey.splits import Group, decide
 from pipeline.errors import UserError
 
@@ -31,7 +31,7 @@ def survey(
     made.notes += [*listing.notes, *beside.notes]
     if beside.labels:
         made.labels = beside.source
-        groups = _by_sidecar(listing, images, beside.labels, choices)
+        groups = _by_sidecar(listing, images, beside.labels, tally, choices)
     else:
         groups = _by_folder(listing, folders.tree(images), tally, choices, beside.notes)
     roles = decide([group for group, _ in groups], choices.splits, listing.where)
@@ -67,7 +67,8 @@ def _classes(listing: Listing, read: dict[str, Labelled], choices: Choices) -> t
         lacking = [name for name in choices.classes if name not in names]
         if lacking:
             raise UserError(
-                f"{listing.where}: data.classes names {listed(lacking)}; there are {listed(names)}"
+                f"{listing.where}: data.classes names {listed(lacking)}; there are "
+                f"{listed(names) or 'none of these'}"
             )
         names = tuple(choices.classes)
     for entry, name in read[TEST]:
@@ -80,7 +81,11 @@ def _classes(listing: Listing, read: dict[str, Labelled], choices: Choices) -> t
 
 
 def _by_sidecar(
-    listing: Listing, images: list[Entry], labels: dict[str, str | None], choices: Choices
+    listing: Listing,
+    images: list[Entry],
+    labels: dict[str, str | None],
+    tally: Tally,
+    choices: Choices,
 ) -> list[tuple[Group, Labelled]]:
     """Splits by the folders' names, classes by what stands beside the images."""
     found = folders.find(folders.tree(images), choices.splits or {}, None, listing.where)
@@ -94,18 +99,30 @@ def _by_sidecar(
         groups.setdefault(top, []).append(entry)
     made: list[tuple[Group, Labelled]] = []
     for top, entries in groups.items():
-        rows = [
+        known = [
             (entry, checked(label, listing.shown(entry.path)))
             for entry in entries
             if (label := labels.get(entry.path)) is not None
         ]
-        if rows and len(rows) < len(entries):
+        if known and len(known) < len(entries):
             without = next(e for e in entries if labels.get(e.path) is None)
             name = f"those without a label, such as {without.path}"
-            made.append((Group(name, "unlabelled", False, len(entries) - len(rows)), []))
-        name, count = top.rpartition("/")[2], len(rows) or len(entries)
-        made.append((Group(name, tops.get(top), bool(rows), count), rows))
+            made.append((Group(name, "unlabelled", False, len(entries) - len(known)), []))
+        rows = _chosen(known, tally, choices)
+        name, count = top.rpartition("/")[2], len(rows) if known else len(entries)
+        made.append((Group(name, tops.get(top), bool(known), count), rows))
     return made
+
+
+def _chosen(rows: Labelled, tally: Tally, choices: Choices) -> Labelled:
+    """Those of the classes that are read."""
+    if not choices.classes:
+        return rows
+    classes = set(choices.classes)
+    for entry, name in rows:
+        if name not in classes:
+            tally.add("images of classes that data.classes leaves out", entry.path, 1)
+    return [row for row in rows if row[1] in classes]
 
 
 def _word(folder: Folder) -> str | None:
@@ -121,7 +138,7 @@ def _by_folder(
     for entry in found.passed:
         tally.add(BESIDE, entry.path, 1)
     if not found.splits:
-        _require_filled(listing, found.folder, tally)
+        _require_filled(listing, found.folder, choices)
         rows = _rows(listing, found.folder, tally, choices)
         if not rows:
             _no_classes(listing, found, notes)
@@ -137,7 +154,7 @@ def _by_folder(
     made: list[tuple[Group, Labelled]] = []
     for folder, word, inner in found.splits:
         if _has_classes(inner, known):
-            _require_filled(listing, inner, tally)
+            _require_filled(listing, inner, choices)
             rows = _rows(listing, inner, tally, choices)
             outer = [e for e in folder.every() if not e.path.startswith(f"{inner.path}/")]
             for entry in outer:
@@ -170,26 +187,21 @@ def _rows(listing: Listing, folder: Folder, tally: Tally, choices: Choices) -> L
                 "names differ only in how their accents are written (Unicode): put them into one"
             )
         seen[name] = raw
-        if choices.classes and name not in choices.classes:
-            tally.add(
-                "images of classes that data.classes leaves out",
-                child.every()[0].path,
-                child.count,
-                child.count,
-            )
-            continue
         rows += [(entry, name) for entry in child.every()]
-    return rows
+    return _chosen(rows, tally, choices)
 
 
-def _require_filled(listing: Listing, folder: Folder, tally: Tally) -> None:
-    """Raise UserError where a folder beside the classes has no file, or none that can be read."""
+def _require_filled(listing: Listing, folder: Folder, choices: Choices) -> None:
+    """Raise UserError where a folder beside the classes has no file, or none that can be read;
+    unless data.classes leaves it out."""
     prefix = f"{folder.path}/" if folder.path else ""
     for path in (*listing.empty, *listing.lost):
         if not path.startswith(prefix) or not folder.folders:
             continue
         child, inside, _ = path.removeprefix(prefix).partition("/")
         if child in folder.folders or (path in listing.lost and not inside):
+            continue
+        if choices.classes and normal(child) not in choices.classes:
             continue
         why = "no images in it" if path in listing.empty else "no images in it that can be read"
         example = "" if path in listing.empty else f", only such as {shown(path)}"

@@ -29,6 +29,8 @@ def packed(folder: Path, archive: Path) -> Path:
         ({"format": "tfrecord"}, r"data.format is 'tfrecord'; allowed: auto, idx, npz"),
         ({"on_bad_image": "ignore"}, r"data.on_bad_image is 'ignore'; allowed: error, skip"),
         ({"format": "folder"}, r"data.format is folder, but this is a file"),
+        ({"name": "mnist", "classes": ["a", "b"]}, r"data.classes is .*, but mnist has its own"),
+        ({"name": "svhn", "splits": {}}, r"data.splits is {}, but svhn has its own splits; remove"),
     ],
 )
 def test_settings_that_do_not_exist_or_fit(tmp_path: Path, settings, change, message) -> None:
@@ -65,6 +67,23 @@ def test_the_description_is_heard_before_anything_is_decoded(tmp_path: Path, set
 
     with pytest.raises(UserError, match="heard of 2 images"):
         formats.decode(tmp_path, settings(), heard=refuse)
+
+
+def test_the_names_of_an_npz_are_put_in_the_order_that_is_set(tmp_path: Path, settings) -> None:
+    x, y = np.arange(6, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2), np.arange(6) % 3
+    names, path = np.array(["cat", "dog", "eel"]), tmp_path / "x.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x[:3], y_test=y[:3], classes=names)
+    decoded, _ = formats.decode(path, settings(classes=["eel", "cat", "dog"]))
+    assert decoded.classes == ("eel", "cat", "dog")
+    assert decoded.train[1].tolist() == [1, 2, 0, 1, 2, 0]
+    assert decoded.test[1].tolist() == [1, 2, 0]
+
+
+def test_shards_of_our_own_keep_their_classes(written: Path, settings) -> None:
+    decoded, _ = formats.decode(written, settings(classes=["a", "b", "c", "d"]), sides=None)
+    assert decoded.classes == ("a", "b", "c", "d")
+    with pytest.raises(UserError, match=r"names b, a, c, d, and manifest.* names a, b, c, d"):
+        formats.decode(written, settings(classes=["b", "a", "c", "d"]))
 
 
 def test_every_array_is_resized(tmp_path: Path, settings) -> None:

@@ -141,3 +141,13 @@ def test_what_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch, zipped):
 def test_empty_folders_are_known(tmp_path, zipped):
     listing = archives.of_zip(zipped(tmp_path / "a.zip", ["cat/", "cat/1.png", "dog/"]))
     assert listing.empty == ["dog"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_two_tars_in_one_file_are_told(tmp_path, mode):
+    tar_with(tmp_path / "a.tar", "cat/1.png", mode=mode)
+    tar_with(tmp_path / "b.tar", "dog/1.png", mode=mode)
+    both = (tmp_path / "a.tar").read_bytes() + (tmp_path / "b.tar").read_bytes()
+    (tmp_path / "both.tar").write_bytes(both)
+    with pytest.raises(UserError, match=r"both\.tar: truncated or damaged archive \(more at byte"):
+        archives.of_tar(tmp_path / "both.tar")

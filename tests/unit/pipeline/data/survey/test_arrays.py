@@ -64,6 +64,40 @@ def test_npz_by_its_header(tmp_path, look) -> None:
         look(tmp_path / "b.npz")
 
 
+def npz(path: Path, **more: np.ndarray) -> Path:
+    x, y = np.zeros((6, 4, 4), np.uint8), np.array([0, 0, 0, 0, 1, 1])
+    np.savez(path, x_train=x, y_train=y, **more)
+    return path
+
+
+def test_the_names_of_an_npz_in_the_order_that_is_set(tmp_path, look, plan) -> None:
+    path = npz(tmp_path / "a.npz", classes=np.array(["cat", "dog"]))
+    found = look(path, classes=["dog", "cat"])
+    assert found.classes == ("dog", "cat") and found.splits[0].counts == (2, 4)
+    assert plan(path, classes=["dog", "cat"]).numbers == {0: 1, 1: 0}
+    with pytest.raises(UserError, match=r"data\.classes names x, y, and the labels are cat, dog;"):
+        look(path, classes=["x", "y"])
+    assert look(npz(tmp_path / "b.npz"), classes=["x", "y"]).splits[0].counts == (4, 2)
+
+
+def test_splits_of_arrays_are_what_they_are_called(tmp_path, look, mnist_small, grow) -> None:
+    test = {"x_test": np.zeros((2, 4, 4), np.uint8), "y_test": np.arange(2)}
+    paths = (npz(tmp_path / "a.npz", **test), mnist_small, grow("data_batch_1.bin"))
+    for path in paths:
+        assert look(path, splits={"train": ["train"], "test": ["test"]}).held_out
+        for splits in ({}, {"train": ["train", "test"]}, {"train": ["train"]}):
+            with pytest.raises(UserError, match=r"data\.splits cannot change that .* is held out"):
+                look(path, splits=splits)
+        with pytest.raises(UserError, match=r"data\.splits names 'val'"):
+            look(path, splits={"train": ["train"], "test": ["val"]})
+    assert look(npz(tmp_path / "b.npz"), splits={}).read == 6
+
+
+def test_files_of_known_sets_have_the_names_that_are_set(grow, look) -> None:
+    names = list("abcdefghij")
+    assert look(grow("data_batch_1.bin"), classes=names).classes == tuple(names)
+
+
 def test_two_files_where_one_is_needed(tmp_path, look) -> None:
     for name in ("a.npz", "b.npz"):
         np.savez(tmp_path / name, images=np.zeros((4, 4, 4), np.uint8), labels=[0, 1, 0, 1])

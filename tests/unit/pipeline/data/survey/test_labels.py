@@ -25,6 +25,14 @@ def test_names_and_numbers() -> None:
     assert labels.by_number("x", [0, 2], Choices()) == ("0", "1", "2")
 
 
+def test_names_that_the_source_gives_to_its_numbers() -> None:
+    assert labels.by_given("x", ["b", "a"], Choices()) == (("b", "a"), None)
+    assert labels.by_given("x", ["b", "a"], Choices("b", "a")) == (("b", "a"), None)
+    assert labels.by_given("x", ["b", "a"], Choices("a", "b")) == (("a", "b"), {0: 1, 1: 0})
+    with pytest.raises(UserError, match=r"data\.classes names a, c, and the labels are b, a"):
+        labels.by_given("x", ["b", "a"], Choices("a", "c"))
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [

@@ -1,10 +1,11 @@
 """The walk of a folder: every file once, and a word for each that is not read."""
 
 import os
+import re
 
 import pytest
 
-from pipeline.data.survey.listing import of_file, of_folder
+from pipeline.data.survey.listing import SYSTEM, of_file, of_folder
 from pipeline.errors import UserError
 
 
@@ -54,6 +55,41 @@ def test_a_folder_that_may_not_be_read_is_named(grow) -> None:
     with pytest.raises(UserError, match=r"cat: this folder cannot be read \(Permission denied"):
         of_folder(folder)
     (folder / "cat").chmod(0o700)
+
+
+def test_what_is_not_wanted_does_not_count(grow) -> None:
+    folder = grow("cat/0.png", "cat/.0.png", "dog/0.png", "dog/.0.png", "@eaDir/cat/0.png")
+    (folder / "eel").mkdir()
+    for name in ("cat", "dog"):
+        (folder / name / "gone.png").symlink_to("nowhere")
+    os.mkfifo(folder / "dog" / "pipe")
+    found = of_folder(folder, re.compile(r"cat/[^/]*\.png").fullmatch)
+    assert [entry.path for entry in found.entries] == ["cat/0.png"]
+    assert found.lost == ["cat/gone.png"] and found.empty == []
+    assert {one.kind: one.count for one in found.left} == {"dead links": 1, SYSTEM: 1}
+    assert of_folder(folder, re.compile("eel").fullmatch).empty == ["eel"]
+    assert [(one.count, one.images) for one in of_folder(folder, _thumbnail).left] == [(1, 1)]
+
+
+def _thumbnail(path: str) -> bool:
+    return path == "@eaDir/cat/0.png"
+
+
+def test_a_folder_that_may_not_be_read_stops_no_pattern(grow, monkeypatch) -> None:
+    folder, scandir = grow("cat/0.png", "eel/0.png"), os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("eel"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = of_folder(folder, re.compile(r"cat/[^/]*\.png").fullmatch)
+    assert [(one.kind, one.example) for one in found.left] == [
+        ("folders that cannot be read (Permission denied)", "eel")
+    ]
+    with pytest.raises(UserError, match=r"eel: this folder cannot be read \(Permission denied"):
+        of_folder(folder)
 
 
 def test_a_file_that_vanishes_is_named(grow) -> None:

@@ -62,3 +62,30 @@ def test_what_is_no_sample_is_counted(index) -> None:
         "members left behind by a system": 1,
         "members .": 1,
     }
+
+
+def test_two_shards_in_one_file_are_told(tmp_path, made) -> None:
+    path = made.shard(tmp_path / "a.tar", [("1.png", b"x"), ("1.cls", b"0")])
+    path.write_bytes(path.read_bytes() * 2)
+    with path.open("rb") as stream, pytest.raises(UserError, match=r"a\.tar: .*more at byte"):
+        samples.index(stream, "a.tar", "a.tar")
+
+
+DOTTED = ("img.0001.png", "img.0001.cls", "img.0002.png", "img.0002.cls")
+
+
+def test_a_stray_member_leaves_dotted_keys_as_they_are(index) -> None:
+    shard = index(*DOTTED, "README.md")
+    assert [key for key, _, _ in keys(shard)] == ["img.0001", "img.0002"]
+    assert shard.left == {"members .": 1}
+    without = keys(index(*DOTTED, "img.0003.png"))[-1]
+    assert without == ("img.0003", "png", ["png"])
+    assert [key for key, _, _ in keys(index("img.0001.png", "img.0002.png"))] == [
+        "img.0001",
+        "img.0002",
+    ]
+
+
+def test_a_stray_member_leaves_plain_keys_as_they_are(index) -> None:
+    shard = index("1.png", "1.cls", "1.crop.png", "1.crop.json", "README.md")
+    assert [key for key, _, _ in keys(shard)] == ["1"] and shard.images_left.total() == 1

@@ -32,6 +32,23 @@ def test_labels_are_read_from_the_common_forms(grow, look, plan, form: str) -> N
     assert plan(folder).files["train"] == [("b.png", 0), ("c.png", 0), ("a.png", 1)]
 
 
+@pytest.mark.parametrize("form", ["metadata.csv", "dataset.json"])
+def test_chosen_classes_in_their_order(grow, look, made, form: str) -> None:
+    rows = [[f"{split}/{n}.png", c] for split in ("train", "test") for n, c in enumerate("abca")]
+    folder = grow(*(name for name, _ in rows))
+    lines = "".join(f"{name},{label}\n" for name, label in rows)
+    table = f"file_name,label\n{lines}"
+    beside(folder, form, table if form.endswith("csv") else json.dumps({"labels": rows}))
+    found = look(folder, classes=["c", "a"])
+    assert found.classes == ("c", "a") and found.splits[0].counts == (1, 2)
+    assert made.roles(found) == [("train", "train", 3), ("test", "test", 3)]
+    assert [(left.kind, left.images) for left in found.left_out] == [
+        ("images of classes that data.classes leaves out", 2)
+    ]
+    with pytest.raises(UserError, match=r"data\.classes names x, y; there are none of these"):
+        look(folder, classes=["x", "y"])
+
+
 def test_numbers_are_classes_in_their_order_wherever_the_files_lie(grow, look) -> None:
     folder = grow("00000/img0.png", "00000/img1.png", "00001/img2.png")
     labels = [["00000/img0.png", 10], ["00000/img1.png", 9], ["00001/img2.png", 9]]

@@ -1,5 +1,6 @@
 """Which form lies at a path, in whatever it is packed, and what is said where none does."""
 
+import io
 import shutil
 import tarfile
 import zipfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.data import patterns
 from pipeline.data.survey.surveying import surveyed
 from pipeline.errors import UserError
 
@@ -65,3 +67,63 @@ def test_tars_of_folders_and_of_samples_are_told_apart(tmp_path, look, made) -> 
     with tarfile.open(tmp_path / "c.tgz", "w:gz") as tar:
         tar.add(tmp_path / "a.tar", "a.tar")
     assert look(tmp_path / "c.tgz").form == "webdataset"
+
+
+SETS = [("train-images-idx3-ubyte", "idx"), ("data_batch_1", "cifar"), ("train_32x32.mat", "svhn")]
+
+
+@pytest.mark.parametrize(("name", "form"), SETS)
+def test_an_archive_beside_a_set_of_arrays_is_not_entered(grow, look, name: str, form: str) -> None:
+    folder = grow()
+    (folder / name).write_bytes(b"word")
+    shutil.make_archive(str(folder / "old"), "zip", grow(cat=2, dog=2, root="other"))
+    found = look(folder)
+    assert found.form == form
+    assert [(left.kind, left.example) for left in found.left_out] == [(".zip files", "old.zip")]
+    assert look(folder, format="folder").classes == ("cat", "dog")
+
+
+def test_what_lies_beside_the_archive_that_is_entered_is_counted(grow, look) -> None:
+    folder = grow("a.svg", "b.svg", "c.mp4", "README.md")
+    shutil.make_archive(str(folder / "pets"), "zip", grow(cat=2, dog=2, root="other"))
+    found = look(folder)
+    assert (found.read, found.not_read) == (4, 3)
+    assert {left.kind: left.count for left in found.left_out} == {
+        ".svg files, pictures that are not read": 2,
+        ".mp4 files, pictures that are not read": 1,
+        ".md files": 1,
+    }
+
+
+def test_errors_inside_of_an_archive_name_the_archive(tmp_path, look) -> None:
+    def packed(content: bytes) -> Path:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("in/b.zip"), content)
+        return tmp_path / "a.zip"
+
+    inner = rf"^{tmp_path}/a\.zip/in/b\.zip"
+    with pytest.raises(UserError, match=rf"{inner}: truncated or damaged archive"):
+        look(packed(b"PK\x03\x04 and no more"))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("bare"), b"word")
+    with pytest.raises(UserError, match=rf"{inner}: truncated or damaged archive"):
+        look(packed(b"PK\x07\x08" + buffer.getvalue()[4:]))  # found when the member is opened
+
+
+@pytest.mark.parametrize("name", ["pets.zip", "pets.tar", "pets.tar.gz"])
+def test_an_archive_that_is_a_pointer_of_git_lfs_is_told(tmp_path, look, name: str) -> None:
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{0:064x}\nsize 3000\n"
+    (tmp_path / name).write_text(text)
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(UserError, match=rf"^{tmp_path}/{name}: a Git LFS pointer.*git lfs"):
+            look(path)
+
+
+def test_what_a_pattern_does_not_name_decides_nothing(grow, settings) -> None:
+    folder = grow(cat=2, dog=2, fox=2)
+    (folder / "eel").mkdir()
+    (folder / "fox" / "gone.png").symlink_to("nowhere")
+    wanted = patterns.parse("{cat,dog}/*.png").matches
+    with surveyed(folder, settings(), wanted=wanted) as found:
+        assert found.description.classes == ("cat", "dog") and not found.description.left_out

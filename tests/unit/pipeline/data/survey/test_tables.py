@@ -27,6 +27,22 @@ def test_the_schema_says_which_columns_are_meant(tmp_path, look, made) -> None:
     assert look(tmp_path / "x.parquet").classes == ("a", "b")
 
 
+def test_the_schema_s_names_in_the_order_that_is_set(tmp_path, look, plan, made) -> None:
+    made.table(tmp_path / "x.parquet", [0, 1, 1], names("cat", "dog"))
+    found = look(tmp_path, classes=["dog", "cat"])
+    assert found.classes == ("dog", "cat") and found.splits[0].counts == (2, 1)
+    assert plan(tmp_path, classes=["dog", "cat"]).numbers == {0: 1, 1: 0}
+    assert plan(tmp_path, classes=["cat", "dog"]).numbers is None
+    with pytest.raises(UserError, match=r"data\.classes names x, y, and the labels are cat, dog;"):
+        look(tmp_path, classes=["x", "y"])
+
+
+def test_a_label_that_the_schema_does_not_name_is_told(tmp_path, look, made) -> None:
+    made.table(tmp_path / "x.parquet", [0, 1, 2], names("cat", "dog"))
+    with pytest.raises(UserError, match=r"label 2, and the schema names 2 classes, from 0"):
+        look(tmp_path)
+
+
 def test_names_as_labels_and_numbers(tmp_path, look, plan, made) -> None:
     made.table(tmp_path / "a.parquet", ["10", "9", "9"])
     assert look(tmp_path).classes == ("9", "10")

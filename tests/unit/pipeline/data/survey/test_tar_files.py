@@ -79,3 +79,17 @@ def test_members_are_not_kept(tmp_path, made) -> None:
         ]
     with pytest.raises(tarfile.TarError):
         list(tar_files.members_of(io.BytesIO(b"x" * 1024)))
+
+
+def test_what_lies_behind_the_last_member_is_told(tmp_path, made, monkeypatch) -> None:
+    path = made.shard(tmp_path / "a.tar", [(f"{n}.png", b"x") for n in range(3)])
+    content = path.read_bytes()
+    damaged = content[:1030] + b"\xff" + content[1031:]
+    with pytest.raises(tarfile.ReadError, match=r"more at byte 1024, .*a damaged header, or"):
+        list(tar_files.members_of(io.BytesIO(damaged)))
+    with pytest.raises(tarfile.ReadError, match=rf"more at byte {len(content)}, .*`tar -A` joins"):
+        list(tar_files.members_of(io.BytesIO(content * 2)))
+    assert len(list(tar_files.members_of(io.BytesIO(content + bytes(3 << 20))))) == 3
+    monkeypatch.setattr(tar_files, "MOST_PADDING", 1 << 20)
+    with pytest.raises(tarfile.ReadError, match="zeros and no end from byte 3072 on"):
+        list(tar_files.members_of(io.BytesIO(content + bytes(3 << 20))))

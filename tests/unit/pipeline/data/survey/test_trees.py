@@ -71,6 +71,14 @@ def test_a_class_without_images_is_an_error(grow, look, empty: str) -> None:
         look(folder)
 
 
+def test_a_class_that_is_left_out_may_be_empty(grow, look) -> None:
+    folder = grow(cat=2, dog=2)
+    (folder / "eel").mkdir()
+    assert look(folder, classes=["cat", "dog"]).read == 4
+    with pytest.raises(UserError, match=r"set/eel: no images in it"):
+        look(folder, classes=["cat", "dog", "eel"])
+
+
 def test_images_without_classes_are_told_where_labels_come_from(grow, look) -> None:
     with pytest.raises(UserError, match=r"holds images but no folders: .*metadata\.csv"):
         look(grow("0.png", "1.png"))
