@@ -10,20 +10,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from pipeline.serving import answers
 from pipeline.serving.batcher import MOST_WAITING, Batcher
-from pipeline.serving.document import ERRORS, METRICS, SAMPLES, document
+from pipeline.serving.document import ERRORS, EXPLORED, METRICS, SAMPLES, document
 from pipeline.serving.errors import Refused, shown
 from pipeline.serving.limits import MOST_BYTES, Limits
 from pipeline.serving.metrics import CONTENT_TYPE_LATEST, Metrics
-from pipeline.serving.questions import MOST_IMAGES, Nearest, Samples, check_sheet, order
+from pipeline.serving.questions import (
+    MOST_IMAGES,
+    Nearest,
+    Noise,
+    Order,
+    Samples,
+    check_sheet,
+    order,
+)
 from pipeline.serving.switching import Switch
 
 _PAGE = Path(__file__).with_name("page")
@@ -64,23 +72,21 @@ def application(switch: Switch, hosts: tuple[str, ...] = ("*",), poll_s: float =
         metrics.serves(model.address, model.version, model.sha256)
 
     switch.switched, switch.failed = switched, metrics.failures.inc
-    _add_drawing(app, switch, batcher, beside)
+    _add_drawing(app, switch, batcher)
+    _add_exploring(app, switch, batcher, beside)
     _add_telling(app, switch, metrics)
     _add_errors(app)
     app.openapi = lambda: document(app.routes, switch.model)  # type: ignore[method-assign]
     routes = [route for route in app.routes if isinstance(route, Route)]
     paths = frozenset(route.path for route in routes)
     posts = frozenset(route.path for route in routes if "POST" in (route.methods or ()))
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.add_middleware(Limits, metrics=metrics, paths=paths, posts=posts)
+    app.add_middleware(Limits, metrics=metrics, paths=paths, posts=posts, hosts=hosts)
     return app
 
 
-def _add_drawing(
-    app: FastAPI, switch: Switch, batcher: Batcher, beside: ThreadPoolExecutor
-) -> None:
+def _add_drawing(app: FastAPI, switch: Switch, batcher: Batcher) -> None:
     @app.post("/v1/samples", responses=SAMPLES, response_class=Response, tags=["draw"])
-    async def samples(question: Samples) -> Response:
+    async def samples(question: Samples, request: Request) -> Response:
         """Images of a class: the same for the same label, seed and z, whatever is drawn with them.
 
         The answer's header `X-Seed` has the seed: asked for again with it, the images are these.
@@ -88,7 +94,7 @@ def _add_drawing(
         model = switch.model
         check_sheet(question, model)
         asked = order(question, model, question.count)
-        images = await batcher.images(asked)
+        images = await _drawn(request, batcher, asked)
         headers = {"X-Seed": str(asked.seed), "X-Model-Version": model.version}
         if question.format == "json":
             told = await asyncio.to_thread(answers.told, images, asked)
@@ -100,18 +106,44 @@ def _add_drawing(
         drawn = await asyncio.to_thread(answers.sheet, images, question)
         return Response(drawn, media_type="image/png", headers=headers)
 
-    @app.post("/v1/nearest", responses=ERRORS, tags=["explore"])
-    async def nearest(question: Nearest) -> dict[str, Any]:
+
+async def _drawn(request: Request, batcher: Batcher, asked: Order) -> np.ndarray:
+    """The images of a request. Once its client has left no more of them are drawn: Refused (499),
+    which nobody reads."""
+    drawing = asyncio.create_task(batcher.images(asked))
+    leaving = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((drawing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not drawing.done():
+            raise Refused(499, "the client has left")
+        return drawing.result()
+    finally:
+        drawing.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Return when the client of a request, whose body has been read, is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _add_exploring(
+    app: FastAPI, switch: Switch, batcher: Batcher, beside: ThreadPoolExecutor
+) -> None:
+    @app.post("/v1/nearest", responses=EXPLORED, tags=["explore"])
+    async def nearest(question: Nearest, request: Request, response: Response) -> dict[str, Any]:
         """The training image that is nearest to a sample, by Euclidean distance of pixels in
         [0, 1]. 404 where the training images are not at hand."""
         model = switch.model
         asked = order(question, model)
         if model.training is None:
             raise Refused(404, model.why_none)
-        image = (await batcher.images(asked))[0]
+        image = (await _drawn(request, batcher, asked))[0]
         loop = asyncio.get_running_loop()
         row, distance = await loop.run_in_executor(beside, model.training.nearest, image)
         label = int(model.training.labels[row])
+        response.headers["X-Model-Version"] = model.version
         return {
             "row": row,
             "distance": distance,
@@ -120,12 +152,13 @@ def _add_drawing(
             "png": base64.b64encode(answers.png(model.training.images[row])).decode(),
         }
 
-    @app.get("/v1/directions", responses=ERRORS, tags=["explore"])
-    async def directions() -> dict[str, Any]:
+    @app.get("/v1/directions", responses=EXPLORED, tags=["explore"])
+    async def directions(response: Response) -> dict[str, Any]:
         """Along which directions of Φ⁻¹(z_i), each N(0, 1), the image changes most, and which share
         of the change each makes up. Measured at the first request."""
         model = switch.model
         found = await asyncio.get_running_loop().run_in_executor(beside, model.directions)
+        response.headers["X-Model-Version"] = model.version
         return {
             "version": model.version,
             "levels": [
@@ -173,10 +206,11 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": error.sentence}, error.status, headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first, *others = error.errors()
         more = f" (and {len(others)} more mistakes)" if others else ""
-        return JSONResponse({"error": _sentence(first) + more}, 422)
+        asked = Nearest if request.url.path == "/v1/nearest" else Samples
+        return JSONResponse({"error": _sentence(first, asked) + more}, 422)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -189,15 +223,15 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": sentence}, error.status_code, error.headers)
 
 
-def _sentence(error: Any) -> str:
-    """One sentence for one of pydantic's errors."""
+def _sentence(error: Any, asked: type[Noise]) -> str:
+    """One sentence for one of pydantic's errors about a body of the kind `asked`."""
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error['ctx']['error']}"
     steps = [str(step) for step in error["loc"][1:]]
     field = ascii(".".join(steps))[1:-1][:80] or "the body"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] in ("missing", "extra_forbidden"):
-        allowed = ", ".join(Samples.model_fields)
+        allowed = ", ".join(asked.model_fields)
         wrong = "is missing" if error["type"] == "missing" else f"is none of {allowed}"
         return f"{field}: {wrong}"
     message = message[0].lower() + message[1:]

@@ -22,6 +22,7 @@ _SEED = {
     "description": "Asked for again with this seed, the images are the same.",
     "schema": {"type": "integer"},
 }
+_VERSION = {"description": "Of the model that answers.", "schema": {"type": "string"}}
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"description": "Not JSON, or a Host that is not served.", "content": _JSON},
@@ -35,13 +36,17 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 SAMPLES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The images, in the format asked for.",
-        "headers": {"X-Seed": _SEED},
+        "headers": {"X-Seed": _SEED, "X-Model-Version": _VERSION},
         "content": {
             "image/png": _BINARY,
             "application/zip": _BINARY,
             "application/json": {"schema": {"type": "object"}},
         },
     },
+    **ERRORS,
+}
+EXPLORED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": {"X-Model-Version": _VERSION}},
     **ERRORS,
 }
 METRICS: dict[int | str, dict[str, Any]] = {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.serving.errors import shown
 from pipeline.serving.metrics import Metrics
 
 MOST_BYTES = 1_000_000
+_PORT = re.compile(r":\d*$")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -25,19 +28,26 @@ _HEADERS = [
 
 
 class Limits:
-    """ASGI middleware: bodies of JSON and of `MOST_BYTES` at most; headers; what is counted.
+    """ASGI middleware: hosts; bodies of JSON and of `MOST_BYTES` at most; headers; what is counted.
 
     Args:
         app: the application.
         metrics: of the server.
         paths: the application's own, so that a client cannot make up names for counters.
         posts: those of them that take a body.
+        hosts: names that a Host header may have; "*" for any.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, paths: frozenset[str], posts: frozenset[str]
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        paths: frozenset[str],
+        posts: frozenset[str],
+        hosts: tuple[str, ...] = ("*",),
     ) -> None:
         self._app, self._metrics, self._paths, self._posts = app, metrics, paths, posts
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,7 +64,7 @@ class Limits:
             await send(message)
 
         try:
-            refused = _refusal(scope, self._posts)
+            refused = _refusal(scope, self._posts, self._hosts)
             if refused is not None:
                 await _answer(sending, *refused)
             else:
@@ -65,9 +75,12 @@ class Limits:
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
 
-def _refusal(scope: Scope, posts: frozenset[str]) -> tuple[int, str] | None:
+def _refusal(scope: Scope, posts: frozenset[str], hosts: tuple[str, ...]) -> tuple[int, str] | None:
     """Status and sentence for a request whose head says enough."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1")
+    if "*" not in hosts and _PORT.sub("", host).lower() not in hosts:
+        return 400, f"host {shown(host)}: this server answers to {', '.join(hosts)}"
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > MOST_BYTES:
         return 413, _too_large(f"{int(length):,}")

@@ -43,11 +43,13 @@ class Switch:
 
     def look(self) -> bool:
         """Take up what the source has now; True where that is something else. A failure changes
-        nothing, is logged once, and is tried again at the next look: a store may be away."""
+        nothing, is logged once until a look succeeds, and is tried again at the next look: a store
+        may be away."""
         try:
             with weights_told():
                 version = self._source.version()
                 if version == self.model.version:
+                    self._told = ""
                     return False
                 model = load(self._source, version)
         except UserError as error:

@@ -25,12 +25,19 @@ const question = () => {
   return { label: state.label, seed: state.seed, z };
 };
 
+// A class as `sgan sample --label` takes it: its number, or its name where that number names another.
+const classOf = (label) => {
+  const name = model.classes[label];
+  if (!model.classes.some((other, k) => k !== label && other === String(label))) return String(label);
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+};
+
 const line = () => {
   const { label, seed, z } = question();
   const numbers = (values) => values.map((v) => String(v).replace(/^0\./, ".")).join(",");
   const noise = Object.entries(z).map(([i, values]) => ` --z ${i} ${numbers(values)}`).join("");
   const options = model.sample_options ? ` ${model.sample_options}` : "";
-  return `sgan sample --label ${label} --n 1 --seed ${seed}${noise}${options} --out sample.png`;
+  return `sgan sample --label ${classOf(label)} --n 1 --seed ${seed}${noise}${options} --out sample.png`;
 };
 
 // The sample itself, as often as it can be drawn while something moves.

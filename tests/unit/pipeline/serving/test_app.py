@@ -5,7 +5,12 @@ import dataclasses
 import io
 import json
 import re
+import shlex
+import shutil
 import socket
+import subprocess
+import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +21,8 @@ import requests
 import torch
 from PIL import Image
 
-from pipeline.serving import app
+from pipeline.data.class_names import class_of
+from pipeline.serving import app, batcher
 from pipeline.serving.sources import WeightsFile
 from pipeline.serving.switching import Switch
 from pipeline.serving.training_images import TrainingImages
@@ -87,8 +93,10 @@ def test_what_is_served(running):
 
 
 def test_directions_by_level(running):
-    told = requests.get(f"{running.url}/v1/directions", timeout=60).json()["levels"]
+    answer = requests.get(f"{running.url}/v1/directions", timeout=60)
+    told = answer.json()["levels"]
     assert [np.shape(level["vectors"]) for level in told] == [(4, 4), (4, 6)]
+    assert answer.headers["x-model-version"] == running.switch.model.version
 
 
 def test_without_training_images_there_is_no_nearest(running):
@@ -105,7 +113,9 @@ def test_the_nearest_training_image(weights, start):
     images[7] = drawer.images(torch.tensor([4]), drawer.noise([9]))[0].numpy()
     held = TrainingImages(images, np.arange(20) % 10)
     switch.model = dataclasses.replace(switch.model, training=held)
-    told = ask(start(switch, 0.0), "/v1/nearest", label=4, seed=9).json()
+    answer = ask(start(switch, 0.0), "/v1/nearest", label=4, seed=9)
+    assert answer.headers["x-model-version"] == switch.model.version
+    told = answer.json()
     assert (told["row"], told["label"], told["class"]) == (7, 7, "7")
     assert told["distance"] == pytest.approx(0, abs=0.05)
     assert np.array_equal(pixels(base64.b64decode(told["png"])), images[7][..., 0])
@@ -129,6 +139,7 @@ def test_a_head_that_names_another_host_is_refused(running):
     """A page from elsewhere whose name was turned to 127.0.0.1."""
     answer = requests.get(f"{running.url}/v1/model", headers={"Host": "evil.test"}, timeout=10)
     assert answer.status_code == 400
+    assert answer.json()["error"].startswith("host 'evil.test': this server answers to 127.0.0.1")
 
 
 def test_pages_need_nothing_from_elsewhere(running):
@@ -145,6 +156,40 @@ def test_pages_need_nothing_from_elsewhere(running):
     assert set(document["paths"]) == {
         "/v1/samples", "/v1/nearest", "/v1/directions", "/v1/model", "/healthz", "/metrics",
     }  # fmt: skip
+
+
+LINES = """
+const vm = require("vm"), fs = require("fs");
+const element = { getElementById: () => ({}) }, crypto = { getRandomValues: () => [0] };
+const page = vm.createContext({ document: element, crypto, latest: (task) => task });
+vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), page);
+const served = JSON.stringify({ classes: JSON.parse(process.argv[2]), levels: [] });
+vm.runInContext(`model = ${served}; state = { seed: 5, moved: {} }`, page);
+const told = "model.classes.map((_, k) => { state.label = k; return line(); })";
+console.log(JSON.stringify(vm.runInContext(told, page)));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on PATH; it comes with npm")
+@pytest.mark.parametrize(
+    ("classes", "shown"),
+    [
+        (list("0123456789"), list("0123456789")),
+        (["cat", "a dog"], ["0", "1"]),
+        (list("123"), ["0", "2", "3"]),
+        (["1", "it's $(x)"], ["0", "it's $(x)"]),
+    ],
+)
+def test_the_command_of_the_page_asks_for_the_class_that_is_shown(classes, shown):
+    """`--label` takes a name before a number, so a number that names another class will not do."""
+    script = Path(app.__file__).with_name("page") / "explorer.js"
+    command = ["node", "-e", LINES, str(script), json.dumps(classes)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    commands = [shlex.split(line) for line in json.loads(run.stdout)]
+    assert [words[:3] for words in commands] == [["sgan", "sample", "--label"]] * len(classes)
+    labels = [words[3] for words in commands]
+    assert labels == shown
+    assert [class_of(label, classes) for label in labels] == list(range(len(classes)))
 
 
 BAD = {
@@ -191,6 +236,12 @@ def test_a_bad_request_is_told_in_a_sentence(running, name):
     assert answer.status_code == 422, answer.text
     assert sentence in answer.json()["error"]
     assert len(answer.json()["error"]) < 400
+
+
+def test_a_mistake_about_the_nearest_names_its_own_fields(running):
+    answer = ask(running, "/v1/nearest", label=1, count=2)
+    assert answer.status_code == 422
+    assert answer.json() == {"error": "count: is none of label, seed, z"}
 
 
 @pytest.mark.parametrize(
@@ -242,13 +293,45 @@ def test_what_is_not_there(running, method, path, status, sentence):
     assert sentence in answer.json()["error"]
 
 
-def test_a_client_that_leaves_harms_nobody(running):
+def sent(running, **body):
+    """A connection on which samples were asked for, and no answer was read."""
     host, port = running.url.removeprefix("http://").split(":")
-    body = json.dumps({"label": 1, "count": 256}).encode()
+    content = json.dumps(body).encode()
     head = "POST /v1/samples HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    client = socket.create_connection((host, int(port)))
+    client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+    return client
+
+
+def test_a_client_that_leaves_harms_nobody(running):
     for _ in range(3):
-        with socket.create_connection((host, int(port))) as client:
-            client.sendall(
-                f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-            )  # fmt: skip
+        sent(running, label=1, count=256).close()
     assert ask(running, label=1).status_code == 200
+
+
+def test_what_a_client_that_left_had_asked_for_is_not_drawn(weights, start, monkeypatch):
+    """Its first batch, of 32, is held until the server has seen it leave."""
+    begun, goes_on, sizes = threading.Event(), threading.Event(), []
+    draw = batcher._drawn
+
+    def held(batch):
+        sizes.append(sum(rows.stop - rows.start for _, rows in batch))
+        begun.set()
+        assert goes_on.wait(30)
+        return draw(batch)
+
+    monkeypatch.setattr(batcher, "_drawn", held)
+    running = start(Switch(WeightsFile(weights)), 0.0)
+    with sent(running, label=1, count=256):
+        assert begun.wait(30)
+    try:
+        deadline = time.monotonic() + 10
+        while 'path="/v1/samples",status="499"' not in (
+            requests.get(f"{running.url}/metrics", timeout=10).text
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        goes_on.set()
+    assert ask(running, label=1).status_code == 200
+    assert sizes == [32, 1]

@@ -18,6 +18,15 @@ def test_bounds_are_the_stack_s(tmp_path):
     assert "ValidationError" not in told["components"]["schemas"]
 
 
+def test_what_a_model_drew_or_measured_says_which_one_it_was(tmp_path):
+    path = write_stack(tmp_path / "one.safetensors", z_dims=(2,))
+    told = application(Switch(WeightsFile(path))).openapi()["paths"]
+    for name, method in (("samples", "post"), ("nearest", "post"), ("directions", "get")):
+        answer = told[f"/v1/{name}"][method]["responses"]["200"]
+        assert "X-Model-Version" in answer["headers"]
+        assert answer["description"] and answer["content"]
+
+
 def test_every_answer_of_a_mistake_is_a_sentence(tmp_path):
     path = write_stack(tmp_path / "one.safetensors", z_dims=(2,))
     told = application(Switch(WeightsFile(path))).openapi()

@@ -41,6 +41,17 @@ def test_weights_that_cannot_be_read_are_told_once_and_not_served(path, caplog):
     assert switch.model is not before
 
 
+def test_a_second_outage_is_told_too(path, caplog):
+    switch = Switch(WeightsFile(path))
+    aside = path.with_name("aside")
+    for _ in range(2):
+        path.rename(aside)
+        assert not switch.look()
+        aside.rename(path)
+        assert not switch.look()
+    assert len(caplog.records) == 2
+
+
 def test_no_weights_at_all(tmp_path):
     with pytest.raises(UserError, match="No such file or directory"):
         Switch(WeightsFile(tmp_path / "none.safetensors"))
