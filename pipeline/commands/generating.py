@@ -69,10 +69,12 @@ def _generate(arguments: argparse.Namespace) -> None:
     with Shown(console_for(runtime.progress)) as told:
         out, weights = arguments.out.absolute(), arguments.weights.absolute()
         generation = Generation(out, recipe, weights, runtime, Storage(runtime.storage_uri()), told)
-        if done := generation.done():
+
+        def goes_on(done: int) -> None:
             print(f"generate: goes on after {done:,} of {arguments.n:,} images", flush=True)
+
         try:
-            made = generation.run()
+            made = generation.run(goes_on)
         except KeyboardInterrupt:
             print(f"generate: stopped after {generation.done():,} images; the same command goes on")
             raise

@@ -88,7 +88,7 @@ def written(path: Path, form: str) -> dict[str, Any] | None:
                 found = json.loads(str(archive[_ABOUT_ARRAY]))
         else:
             found = json.loads((path / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         return None
     return found if isinstance(found, dict) else None
 

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,16 +59,20 @@ class Generation:
         """The folder beside `out` in which chunks gather until all are there."""
         return self.out.with_name(f"{self.out.name}.partial")
 
-    def run(self) -> bool:
+    def run(self, goes_on: Callable[[int], None] = lambda done: None) -> bool:
         """Make the set, or what is missing of it; False where it was whole already.
 
+        goes_on: told how many samples an earlier process drew, where it drew some of this set.
         Raises UserError where something else is in the way, another process makes it, the disk is
         full, or as `errand.run_there`.
         """
         if self._is_there():
+            self._sweep()
             return False
         with refusals_told(self.out, self.begun), self._alone():
             missing = self._missing()
+            if done := self.done():
+                goes_on(done)
             self._draw(missing)
             self._finish()
         return True
@@ -208,4 +212,15 @@ class Generation:
         chunks = [self._folder(start) for start in self._starts()]
         FORMS[self.recipe.form].write(whole, chunks, self.recipe)
         whole.replace(self.out)
+        self._clear()
+
+    def _sweep(self) -> None:
+        """Take away the chunks of a set that is whole: who made it was killed before it did so."""
+        if (self.begun / _RECIPE).is_file():
+            # They are of another set, are being taken away now, or may not be.
+            with suppress(UserError), refusals_told(self.begun), self._alone():
+                self._clear()
+
+    def _clear(self) -> None:
+        shutil.rmtree(self.begun / "chunks", ignore_errors=True)  # before what says whose they are
         shutil.rmtree(self.begun)

@@ -8,6 +8,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.commands import generating
 from pipeline.export.forms import FORMS
+from pipeline.export.generation import Generation
 
 
 def run(*arguments: object) -> int:
@@ -24,6 +25,26 @@ def test_an_npz_with_a_seed(weights: Path, capsys: pytest.CaptureFixture[str]) -
         assert archive["arr_0"].shape == (120, 28, 28, 3)
     assert run(*options) == 0
     assert "deep/a.npz holds these 120 images" in capsys.readouterr().out
+
+
+def test_only_what_is_of_the_same_set_is_told_to_go_on(
+    weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--n", 20, "--weights", weights, "--out", "a.npz")
+    with monkeypatch.context() as patch:
+        patch.setattr(Generation, "_finish", stopped)
+        run(*options)
+    assert "generate: stopped after 20 images" in capsys.readouterr().out
+    assert run(*options, "--seed", 1) == 2
+    told = capsys.readouterr()
+    assert "holds the beginning of another set (other seed)" in told.err
+    assert "goes on" not in told.out
+    assert run(*options) == 0
+    assert "generate: goes on after 20 of 20 images" in capsys.readouterr().out
+
+
+def stopped(_: Generation) -> None:
+    raise KeyboardInterrupt
 
 
 def test_format_goes_before_the_name(weights: Path) -> None:

@@ -99,3 +99,8 @@ def test_what_is_something_else_has_no_recipe(tmp_path: Path) -> None:
     assert written(tmp_path / "x.npz", "npz") is None
     (tmp_path / "y.npz").write_text("no")
     assert written(tmp_path / "y.npz", "npz") is None
+    (tmp_path / "empty.npz").touch()
+    assert written(tmp_path / "empty.npz", "npz") is None
+    with (tmp_path / "array.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert written(tmp_path / "array.npz", "npz") is None

@@ -123,6 +123,34 @@ def test_the_same_again_does_nothing(generation: Generation) -> None:
     assert generation.out.stat().st_mtime_ns == before
 
 
+def test_chunks_that_a_kill_left_beside_a_whole_set_go(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = Path.replace
+
+    def killed(self: Path, target: Path) -> None:
+        named(self, target)
+        if target == generation.out:
+            raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(Path, "replace", killed)
+        generation.run()
+    assert generation.out.is_file() and generation.done() == 130
+    assert not generation.run()
+    assert not generation.begun.exists()
+
+
+def test_another_set_s_chunks_stay_beside_a_whole_one(generation: Generation) -> None:
+    generation.run()
+    aside = generation.out.rename(generation.out.with_name("aside"))
+    with pytest.raises(Stop):
+        stopped_after(replace(generation, chunk=40), 50).run()
+    aside.rename(generation.out)
+    assert not generation.run()
+    assert (generation.begun / "chunks").is_dir()
+
+
 def test_what_is_in_the_way_is_told(generation: Generation, tmp_path: Path) -> None:
     generation.run()
     other = replace(generation, recipe=replace(generation.recipe, seed=6))
