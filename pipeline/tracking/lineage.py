@@ -52,7 +52,8 @@ def lineage(params: Mapping[str, Any], root: Path) -> Lineage:
     parameters' digest>`, with the revision of `pipeline.tracking.revision`.
 
     Args:
-        params: the whole content of params.yaml, JSON-like. The section `runtime` is left out.
+        params: the whole content of params.yaml, JSON-like. The sections `promote`, `runtime` and
+            `tune` are left out.
         root: the workspace, an existing directory.
     """
     digest = params_digest(params)

@@ -29,6 +29,9 @@ PARAMS_PER_CALL = 100
 # While the server is away, metrics wait here: the oldest are given up beyond this many.
 _MOST_WAITING = 500_000
 
+# What calls that fail may take together before the runs behind them are left for the next time.
+_FAILING_S = 5.0
+
 
 class Outbox:
     """What waits to be sent to one run. Each thing leaves it when MLflow has taken it.
@@ -42,13 +45,14 @@ class Outbox:
         ending: status and end (milliseconds since 1970) that the run is to have; None while it
             goes on, and once MLflow has them.
         done: whether the run's end was sent, or kept on the disk.
+        on_disk: whether what the disk keeps for the run is this box's own, or was taken up by it.
     """
 
     def __init__(self, run_id: str, name: str, unsure: bool = False) -> None:
         """`unsure` says that MLflow may hold points of the run already: they are asked for."""
         self.run_id, self.name = run_id, name
         self.ending: tuple[str, int] | None = None
-        self.done = False
+        self.done = self.on_disk = False
         self._metrics: deque[Any] = deque(maxlen=_MOST_WAITING)
         self._tags: dict[str, str] = {}
         self._params: dict[str, str] = {}
@@ -180,15 +184,8 @@ class Outbox:
 
     def keep(self, folder: Path, uri: str) -> None:
         """Writes what waits below `folder`, copies of the files with it, for `kept`."""
-        files = []
-        for number, (path, directory) in enumerate(self._files):
-            copy = folder / self.run_id / str(number) / Path(path).name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if Path(path).is_dir():
-                shutil.copytree(path, copy, dirs_exist_ok=True)
-            else:
-                shutil.copy2(path, copy)
-            files.append((str(copy), directory))
+        below = folder / self.run_id
+        self._files = [(_copied(Path(path), below), directory) for path, directory in self._files]
         content = {
             "tracking": digest(uri),
             "run_id": self.run_id,
@@ -196,50 +193,90 @@ class Outbox:
             "metrics": [(m.key, m.value, m.step, m.timestamp) for m in self._metrics],
             "tags": self._tags,
             "params": self._params,
-            "files": files,
+            "files": self._files,
             "pictures": [picture.as_json() for picture in self._pictures],
             "ending": self.ending,
         }
         write_json(folder / f"{self.run_id}.json", content)
-        self.done = self.ending is not None
+        self.on_disk, self.done = True, self.ending is not None
+
+    def take_up(self, folder: Path, uri: str) -> None:
+        """Puts in what an earlier process kept for this run and nobody could send yet, but for its
+        ending: the run goes on."""
+        content = _read(folder / f"{self.run_id}.json", uri)
+        if content is not None:
+            self._fill(content)
+
+    def discard(self, folder: Path) -> None:
+        """Takes away what was kept, as far as this box holds it: MLflow has it now."""
+        if self.on_disk:
+            (folder / f"{self.run_id}.json").unlink(missing_ok=True)
+            shutil.rmtree(folder / self.run_id, ignore_errors=True)
+            self.on_disk = False
+
+    def _fill(self, content: Mapping[str, Any]) -> None:
+        self.on_disk = self._unsure = True
+        for key, value, step, timestamp in content["metrics"]:
+            self.add_metric(key, value, step, timestamp)
+        self._tags, self._params = content["tags"], content["params"]
+        self._files = [(path, directory) for path, directory in content["files"]]
+        for picture in content.get("pictures", ()):
+            self.add_picture(*Picture.from_json(picture))
 
 
 def kept(folder: Path, uri: str) -> Iterator[Outbox]:
-    """What `Outbox.keep` wrote for the MLflow at `uri`; `discard` takes each away."""
+    """What `Outbox.keep` wrote for the MLflow at `uri`; `Outbox.discard` takes each away."""
     for file in sorted(folder.glob("*.json")):
-        content = json.loads(file.read_text())
-        if content["tracking"] != digest(uri):
+        content = _read(file, uri)
+        if content is None:
             continue
-        box = Outbox(content["run_id"], content["name"], unsure=True)
-        for key, value, step, timestamp in content["metrics"]:
-            box.add_metric(key, value, step, timestamp)
-        box._tags, box._params = content["tags"], content["params"]
-        box._files = [(path, directory) for path, directory in content["files"]]
-        for picture in content.get("pictures", ()):
-            box.add_picture(*Picture.from_json(picture))
+        box = Outbox(content["run_id"], content["name"])
+        box._fill(content)
         box.ending = tuple(content["ending"]) if content["ending"] else None
         yield box
 
 
+def _read(file: Path, uri: str) -> dict[str, Any] | None:
+    """What was kept in a file; None where there is none, or one for another MLflow."""
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text())
+    return content if content["tracking"] == digest(uri) else None
+
+
 def send_kept(folder: Path, uri: str, client: "MlflowClient") -> None:
-    """Sends what stages before this one could not, as far as MLflow answers now."""
+    """Sends what stages before this one could not, as far as MLflow answers now. What one run waits
+    for holds no other up, unless calls hang."""
+    left_s = _FAILING_S
     for box in kept(folder, uri):
+        began = time.monotonic()
         try:
             box.send(client)
         except Exception as error:
             if is_outage(error):
-                return
+                left_s -= time.monotonic() - began
+                if left_s <= 0:
+                    return
+                continue
             reason = redact(str(error).partition("\n")[0])
             _logger.warning("%s: what waited for it is dropped: %s", box.name, reason)
         else:
             _logger.warning("%s: MLflow has what waited for it", box.name)
-        discard(folder, box.run_id)
+        box.discard(folder)
 
 
-def discard(folder: Path, run_id: str) -> None:
-    """Takes away what was kept for a run."""
-    (folder / f"{run_id}.json").unlink(missing_ok=True)
-    shutil.rmtree(folder / run_id, ignore_errors=True)
+def _copied(path: Path, below: Path) -> str:
+    """A copy of a file or folder, in a new folder `below`; itself where it lies there already."""
+    if path.is_relative_to(below):
+        return str(path)
+    below.mkdir(parents=True, exist_ok=True)
+    copy = below / str(len(list(below.iterdir()))) / path.name
+    if path.is_dir():
+        shutil.copytree(path, copy)
+    else:
+        copy.parent.mkdir()
+        shutil.copy2(path, copy)
+    return str(copy)
 
 
 def digest(uri: str) -> str:

@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.tracking.asking import is_outage
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.outbox import Outbox
-from pipeline.tracking.redaction import redact, redact_tree
+from pipeline.tracking.redaction import redact
 from pipeline.tracking.system import SystemMonitor
 from pipeline.tracking.texts import flatten
 
@@ -172,11 +172,6 @@ class StageRun:
     def log_artifacts(self, path: Path, directory: str | None = None) -> None:
         """Copies the content of the folder `path` to the run, into `directory`."""
         self.log_artifact(path, directory)
-
-    def log_dict(self, content: Mapping[str, Any], file: str) -> None:
-        """Writes `content`, redacted, as a `.json` or `.yaml` file of the run."""
-        with self._tracker.answering():
-            self._tracker.client.log_dict(self.run_id, redact_tree(content), file)
 
     def finish(self, status: str = "FINISHED") -> None:
         """Sends what waits and ends the run, and those below it, with FINISHED, FAILED or KILLED.

@@ -115,7 +115,9 @@ class Tracker:
             with self.answering(), self._lock:
                 self._tree.end_dead(lineage.clone)
                 run_id = self._tree.open_parent(lineage, again)
-            self._parents[lineage.tag_value] = Outbox(run_id, lineage.name, unsure=True)
+            box = Outbox(run_id, lineage.name, unsure=True)
+            box.take_up(self._folder, self._asker.uri)
+            self._parents[lineage.tag_value] = box
         box = self._parents[lineage.tag_value]
         if params:
             box.add_params(flatten(params))
@@ -171,7 +173,7 @@ class Tracker:
         """
         try:
             self._asker.ask(lambda: box.send(self.client), patient)
-            outbox.discard(self._folder, box.run_id)
+            box.discard(self._folder)
         except Exception as error:
             if not is_outage(error):
                 with self.answering():
@@ -300,6 +302,7 @@ class Tracker:
             part_key=identity.get("sgan.part_key", ""),
             began=begun,
         )
+        run.box.take_up(self._folder, self._asker.uri)
         self._boxes.append(run.box)
         return run
 

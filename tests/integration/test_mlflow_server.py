@@ -49,7 +49,6 @@ def test_the_tree_of_runs_through_a_server(tracker, tmp_path):
             child.log_metrics([("level0/loss_d", float(i), i) for i in range(1500)])
             child.log_metrics([("level0/odd", float("nan"), 0)])
             child.log_artifact(tmp_path / "report.html", "html")
-            child.log_dict({"fid_10k": 7.5}, "metrics.json")
         reused = stage.child("levels/level1", "key1")
         reused.mark_reused()
     tracker.finish_parent(line, {"fid_10k": 7.5})

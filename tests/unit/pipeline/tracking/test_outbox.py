@@ -41,8 +41,55 @@ def test_what_is_kept_is_what_waited(box, tmp_path):
     assert (open(copy).read(), directory) == ("<p>", "html")
     assert again._pictures == box._pictures == [("samples", b"png", 100, 1_700_000_000_000)]
     assert "hunter22" not in (folder / "run1.json").read_text()
-    outbox.discard(folder, "run1")
+    again.discard(folder)
     assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_goes_on_takes_up_what_was_kept_for_it(box, tmp_path):
+    folder, another = tmp_path / "waiting", tmp_path / "another" / "report.html"
+    box.end("FAILED")
+    box.keep(folder, URI)
+    own = Outbox("run1", "levels/level0", unsure=True)
+    own.take_up(folder, "http://another:5000")
+    own.discard(folder)
+    assert own.empty and (folder / "run1.json").exists(), "it never held what is kept there"
+    own.take_up(folder, URI)
+    assert (list(own._metrics), own.ending) == (list(box._metrics), None)
+    another.parent.mkdir()
+    another.write_text("<b>")
+    own.add_file(another, "html")
+    own.keep(folder, URI)
+    (again,) = outbox.kept(folder, URI)
+    assert [open(copy).read() for copy, _ in again._files] == ["<p>", "<b>"]
+    own.discard(folder)
+    assert list(folder.iterdir()) == []
+
+
+class Client:
+    """MLflow's, which takes nothing for the first run."""
+
+    def __init__(self):
+        self.asked = []
+
+    def log_batch(self, run_id, **_):
+        self.asked.append(run_id)
+        if run_id == "run1":
+            raise OSError("timed out")
+
+
+@pytest.mark.parametrize(("failing_s", "left"), [(5.0, ["run1"]), (0.0, ["run1", "run2"])])
+def test_one_run_s_outage_holds_no_other_up_unless_it_takes_long(
+    tmp_path, monkeypatch, failing_s, left
+):
+    monkeypatch.setattr(outbox, "_FAILING_S", failing_s)
+    for run_id in ("run1", "run2"):
+        box = Outbox(run_id, run_id)
+        box.add_tags({"a": 1})
+        box.keep(tmp_path, URI)
+    client = Client()
+    outbox.send_kept(tmp_path, URI, client)
+    assert sorted(file.stem for file in tmp_path.iterdir()) == left
+    assert client.asked == ["run1", "run2"][: 3 - len(left)]
 
 
 def test_a_file_that_was_cut_short_is_seen(tmp_path, box):

@@ -4,6 +4,7 @@ import logging
 import math
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
@@ -116,6 +117,25 @@ def test_what_could_not_be_sent_in_time_is_sent_by_the_next_process(
     file = later.client.download_artifacts(run.run_id, "weights/weights.safetensors", str(root))
     assert open(file).read() == "as it was"
     assert later.client.get_run(tracker.parent(line)).info.status == "FINISHED"
+    assert list((root / ".runs" / "mlflow").iterdir()) == []
+
+
+def test_what_an_earlier_process_kept_goes_with_what_the_next_one_logs(
+    tracker, line, wire, root, monkeypatch
+):
+    """It could not be sent when the next one began, and the run goes on in that."""
+    run = tracker.stage(line, "encoder", part_key="key0")
+    wire.error = OSError("away")
+    run.log_metrics([("m", 1.0, 1)])
+    run.finish("KILLED")
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", wire)
+        later = Tracker(root)
+    with later.stage(line, "encoder", part_key="key0") as again:
+        again.log_metrics([("m", 2.0, 2)])
+    assert again.run_id == run.run_id
+    assert history(later, again, "m") == [(1, 1.0), (2, 2.0)]
+    assert later.client.get_run(run.run_id).info.status == "FINISHED"
     assert list((root / ".runs" / "mlflow").iterdir()) == []
 
 

@@ -252,11 +252,8 @@ def test_artifacts(tracker, line, root):
     run = tracker.stage(line, "evaluate")
     run.log_artifact(folder / "report.html")
     run.log_artifacts(folder, "grids")
-    run.log_dict({"endpoint": "http://u:p@h/", "fid_10k": 7.5}, "metrics.json")
     names = {file.path for file in tracker.client.list_artifacts(run.run_id)}
-    assert names == {"grids", "metrics.json", "report.html"}
-    copy = tracker.client.download_artifacts(run.run_id, "metrics.json", str(root))
-    assert '"http://***@h/"' in open(copy).read()
+    assert names == {"grids", "report.html"}
 
 
 def test_evaluate_runs_of_two_executions_compare(tracker, root):
