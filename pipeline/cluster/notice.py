@@ -4,8 +4,10 @@
     python notice.py --aws                      # on a spot machine of AWS: waits for its notice
 
 Ray's raylet ends its workers within a tenth of a second of its own SIGTERM, less than a checkpoint
-takes; so the trainings are told before it is. Needs psutil alone: this file may be copied to nodes
-that have no more than Ray. Exit status 1 where something trains on after the limit.
+takes; so the tasks that train a part are told before it is. A rank of Ray Train and a trial of Ray
+Tune would end at the signal and save nothing: they are left alone. Needs psutil alone: this file
+may be copied to nodes that have no more than Ray. Exit status 1 where something trains on after the
+limit.
 """
 
 import argparse

@@ -117,6 +117,13 @@ def test_compose_starts_each_service_when_what_it_needs_is_well() -> None:
     assert services["worker"]["deploy"]["replicas"] == 2
 
 
+def test_the_readme_starts_every_profile_of_compose() -> None:
+    services = read("compose.yaml")["services"].values()
+    profiles = {profile for service in services for profile in service.get("profiles", ())}
+    readme = (ROOT / "README.md").read_text()
+    assert profiles == set(re.findall(r"compose\.yaml --profile (\w+) up", readme))
+
+
 # --- Kubernetes
 
 
@@ -187,6 +194,21 @@ def test_nodes_have_the_engines_settings_and_secrets_by_name() -> None:
     assert {**engines(), **settings} == {**settings, "RAY_AUTH_MODE": "token"}
     texts = [path.read_text() for path in (INFRA / "k8s").rglob("*.yaml")]
     assert not [text for text in texts if re.search(r"(?m)^kind: Secret$", text)]
+
+
+def test_the_job_server_is_reached_by_kuberays_operator_and_by_nobody_else_outside() -> None:
+    """It asks how a RayJob stands; without an answer every one of them fails."""
+    policy = read("k8s", "base", "network.yaml")["spec"]
+    labels = policy["podSelector"]["matchLabels"]
+    for group in groups(cluster_of("rayjob.yaml")):
+        assert labels.items() <= group["template"]["metadata"]["labels"].items()
+    within, operator = policy["ingress"]
+    assert within == {"from": [{"podSelector": {}}]}
+    pods = {"matchLabels": {"app.kubernetes.io/component": "kuberay-operator"}}  # by its chart
+    assert operator["from"] == [{"namespaceSelector": {}, "podSelector": pods}]
+    head = cluster_of("rayjob.yaml")["headGroupSpec"]["template"]["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in head["ports"]}
+    assert operator["ports"] == [{"protocol": "TCP", "port": ports["dashboard"]}]
 
 
 def test_kueue_queues_what_it_overlays() -> None:
@@ -300,6 +322,16 @@ def test_a_merged_retraining_starts_no_retraining_but_a_promotion() -> None:
     assert len(code) > 50
     assert [path for path in code if not path.startswith(tuple(watched))] == []
     assert workflow("promote.yml")[True]["push"]["paths"] == ["metrics/retrain.json"]
+
+
+def test_a_promotion_looks_where_the_retraining_put_things() -> None:
+    found = (workflow(name)["jobs"].values() for name in ("retrain.yml", "promote.yml"))
+    (retrain,), (promote,) = found
+    assert retrain["environment"] == promote["environment"]
+    where = re.compile("SGAN_STORAGE|MLFLOW_|AWS_")
+    told = {name: value for name, value in retrain["env"].items() if where.match(name)}
+    assert {"SGAN_STORAGE", "MLFLOW_TRACKING_URI"} <= set(told)
+    assert told.items() <= promote["env"].items()
 
 
 @pytest.mark.parametrize("name", ["retrain.yml", "promote.yml"])

@@ -63,9 +63,10 @@ def only_these(titled: Start, monkeypatch) -> Start:
 
 def test_what_trains_has_saved_when_it_returns_and_others_live(only_these: Start) -> None:
     level, idle = only_these("ray::level12"), only_these("ray::IDLE")
+    rank = only_these("ray::RayTrainWorker.run_train_fn")
     assert notice.main([]) == 0
     assert level.wait(5) == 7
-    assert idle.poll() is None
+    assert idle.poll() is None and rank.poll() is None
 
 
 def test_who_does_not_end_is_named_after_the_limit(only_these: Start, capsys) -> None:
