@@ -162,7 +162,8 @@ def _parsed(path: Path, name: str, *_: int) -> _Source:
 
 
 class _Runtime(ast.NodeTransformer):
-    """Drops what does not run: docstrings, and imports for the type checker alone."""
+    """Drops what does not run: docstrings, and imports for the type checker alone; and what only
+    Python 3.12 says of a function or a class, that it has no type parameters."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -170,6 +171,8 @@ class _Runtime(ast.NodeTransformer):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:]
+        if vars(node).get("type_params") == []:
+            del vars(node)["type_params"]
         return node
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:

@@ -1,5 +1,6 @@
 """What decides a result is told by its code: edits of a copy of the project, and the keys."""
 
+import ast
 import re
 import shutil
 from collections.abc import Callable
@@ -174,6 +175,36 @@ def test_imports_in_functions_count_and_those_for_types_do_not(tmp_path: Path) -
     )
     found = closure("pipeline.entry", root=root)
     assert list(found) == ["pipeline.deep.thing", "pipeline.entry", "pipeline.used"]
+
+
+def test_a_key_does_not_know_python_s_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 3.12 on functions and classes have type_params: [] where they take none."""
+    from pipeline import code
+
+    path = project(tmp_path, entry="class C:\n    async def f(): ...\ndef g(): pass\n")
+    meaning = (
+        "Module(body=[ClassDef(name='C', bases=[], keywords=[], body=[AsyncFunctionDef(name='f', "
+        "args=arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]), "
+        "body=[], decorator_list=[])], decorator_list=[]), "
+        "FunctionDef(name='g', args=arguments(posonlyargs=[], args=[], kwonlyargs=[], "
+        "kw_defaults=[], defaults=[]), body=[Pass()], decorator_list=[])], type_ignores=[])"
+    )
+    kinds, parse = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef), ast.parse
+
+    def parsed_by_3_12(*given: str) -> ast.AST:
+        tree = parse(*given)
+        for node in ast.walk(tree):
+            if isinstance(node, kinds):
+                node.type_params = []
+        return tree
+
+    for kind in kinds:
+        fields = tuple(dict.fromkeys((*kind._fields, "type_params")))
+        monkeypatch.setattr(kind, "_fields", fields)
+    monkeypatch.setattr(ast, "parse", parsed_by_3_12)
+    assert code._read(path / "pipeline/entry.py", "pipeline.entry").meaning == meaning
 
 
 def test_a_computed_import_is_any_module_of_the_package(tmp_path: Path) -> None:
