@@ -13,6 +13,7 @@ from pipeline.errors import UserError, weights_told
 from pipeline.interpreter import remedy
 from pipeline.paths import owning_project
 from pipeline.stages import ORDER
+from pipeline.storage.atomic import is_full
 
 _DESCRIPTION = """\
 Train a Stacked GAN (Huang et al., CVPR 2017) and look at what it learnt.
@@ -104,10 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _handled(argv)
         finally:
-            sys.stdout.flush()
+            _write_out()
     except BrokenPipeError:  # `sgan compare | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
+    except _Unwritten as error:  # `sgan summary > file` on a full disk
+        _write_no_more()
+        print(f"error: standard output: {error}. Make room, or send it elsewhere", file=sys.stderr)
+        return 2
 
 
 def _handled(argv: Sequence[str] | None) -> int:
@@ -128,10 +133,32 @@ def _handled(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and is_full(error):
+            _write_out("\n")  # it was the command's `print`, if there is no room for this either
         if isinstance(error, ModuleNotFoundError) and (told := remedy(error)):
             print(f"error: {told}", file=sys.stderr)
             return 2
         return unforeseen.tell(error, argv if argv is not None else sys.argv[1:])
+
+
+class _Unwritten(Exception):
+    """Standard output takes no more; the text says why."""
+
+
+def _write_out(more: str = "") -> None:
+    """Standard output up to here, and `more`. Raises BrokenPipeError and, for the rest,
+    _Unwritten."""
+    try:
+        print(end=more, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _Unwritten(error.strerror) from None
+
+
+def _write_no_more() -> None:
+    """What cannot be written must not be tried again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stay_in_workspace() -> None:

@@ -31,6 +31,7 @@ def in_between(url: str, *, general: bool = True) -> str:
 
 
 def _plain(proxy: str) -> str:
-    """The proxy's address without a password."""
+    """The proxy's address, which may have no scheme, without a user and a password."""
     before, at, after = proxy.rpartition("@")
-    return f"{before.partition('://')[0]}://***@{after}" if at else proxy
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme + slashes if slashes else ''}***@{after}" if at else proxy

@@ -19,7 +19,7 @@ from pipeline.data import opening
 from pipeline.errors import UserError, weights_told
 from pipeline.memory import keep_freed
 from pipeline.storage import s3
-from pipeline.storage.atomic import TEMPORARY_PREFIX
+from pipeline.storage.atomic import TEMPORARY_PREFIX, refusals_told
 from pipeline.threads import on_threads
 
 # told(what, done, in all), as `pipeline.scores.inputs.Told`.
@@ -192,18 +192,20 @@ class _Arriving:
         self._open.unlink(missing_ok=True)
 
     def take(self, content: bytes) -> None:
-        """The next piece."""
+        """The next piece. Raises UserError where the disk is full or may not be written."""
         self._hash.update(content)
-        with self._open.open("ab") as file:
+        with refusals_told(self._out, self._open), self._open.open("ab") as file:
             file.write(content)
 
     def end(self, name: str, sha256: str) -> None:
-        """All pieces of the file `name` have come. Raises UserError where they are others."""
+        """All pieces of the file `name` have come. Raises UserError as `take`, and where they are
+        others."""
         found, self._hash = self._hash.hexdigest(), hashlib.sha256()
         if found != sha256 or Path(name).name != name:
             raise UserError(f"{name}: the bytes that came back are not those that were written")
-        self._open.touch()
-        self._open.replace(self._out / name)
+        with refusals_told(self._out / name, self._open):
+            self._open.touch()
+            self._open.replace(self._out / name)
 
     def close(self) -> None:
         """Leave nothing half-way."""

@@ -201,6 +201,19 @@ def test_a_reader_that_goes_away_is_no_error(unbuffered):
     assert process.wait(30) == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is full")
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_standard_output_on_a_full_disk_is_one_line(monkeypatch, fresh, capsys, length):
+    """Short output is refused at its end, long output inside the command."""
+    monkeypatch.chdir(fresh)
+    monkeypatch.setattr(cli, "_stage", lambda name: lambda _: print("x" * length))
+    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert cli.main(["levels"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: standard output: No space left on device. Make room")
+
+
 def test_the_console_script_is_the_same_program():
     script = Path(sys.executable).with_name("sgan")
     assert os.access(script, os.X_OK), "pip install -e . makes it"

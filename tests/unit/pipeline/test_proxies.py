@@ -38,6 +38,7 @@ def test_boto3_does_not_heed_all_proxy(no_proxies) -> None:
     assert in_between("https://a.example", general=False) == ""
 
 
-def test_a_proxy_s_password_is_not_shown(no_proxies) -> None:
-    no_proxies.setenv("http_proxy", "http://me:p@ss@127.0.0.1:9")
-    assert "http_proxy=http://***@127.0.0.1:9:" in in_between("http://a.example")
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_s_password_is_not_shown(no_proxies, scheme) -> None:
+    no_proxies.setenv("http_proxy", f"{scheme}me:p@ss@127.0.0.1:9")
+    assert f"http_proxy={scheme}***@127.0.0.1:9:" in in_between("http://a.example")

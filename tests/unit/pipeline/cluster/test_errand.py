@@ -3,6 +3,7 @@
 On a cluster: tests/integration/test_nodes.py.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,15 @@ def test_other_bytes_or_another_place_are_refused(tmp_path: Path, name: str, dig
         here.end(name, digest or hashlib.sha256(b"bytes").hexdigest())
     here.close()
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_a_full_disk_here_is_told_with_the_folder(
+    tmp_path: Path, small_files: Callable[[int], None]
+) -> None:
+    here = errand._Arriving(tmp_path / "here")
+    small_files(4)
+    with pytest.raises(UserError, match=rf"^{tmp_path}/here cannot be written: File too large"):
+        here.take(b"bytes")
 
 
 def test_progress_is_told_at_times_and_a_step_s_end_always() -> None:
