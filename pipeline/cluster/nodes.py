@@ -1,6 +1,6 @@
 """The nodes of the Ray cluster that is connected."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,23 +30,38 @@ def on_each_node(
     `options` are those of a Ray task; no core is set aside by default. A node that dies before it
     has answered is left out.
 
-    Raises UserError where all have died.
+    Raises UserError where all have died, and the function's own, which names the node.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task: Any = ray.remote(**{"num_cpus": 0, **options})(function)
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    chosen = [n["NodeID"] for n in nodes if having == "node" or n["Resources"].get(having)]
-    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in chosen]
+    chosen = [node for node in nodes if having == "node" or node["Resources"].get(having)]
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in chosen]
     asked = [task.options(scheduling_strategy=place).remote(*arguments) for place in places]
     found = []
-    for answer in asked:
+    for answer, node in zip(asked, chosen, strict=True):
         with suppress(*_lost_with_a_node()):
-            found.append(ray.get(answer))
+            found.append(_given(answer, _named(node)))
     if asked and not found:
         raise UserError("every node of the Ray cluster died while it was asked: run again")
     return found
+
+
+def _given(answer: Any, where: str) -> Any:
+    import ray
+
+    try:
+        return ray.get(answer)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):  # its own text holds the trace of there
+            raise UserError(f"the node {where}: {error.cause}") from None
+        raise
+
+
+def _named(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
 def _lost_with_a_node() -> tuple[type[Exception], ...]:
@@ -75,7 +90,7 @@ def check() -> None:
     asked = {
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False)).remote(
             expected
-        ): f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        ): _named(node)
         for name, node in there.items()
     }
     ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S)

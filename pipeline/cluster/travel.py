@@ -98,8 +98,9 @@ def packed(*addresses: object) -> Luggage:
     """
     carried = {name: value for name, value in os.environ.items() if _CARRIED.fullmatch(name)}
     on_s3 = any(str(address).startswith(S3) for address in addresses)
-    if on_s3 and (files := as_variables()):  # a profile's name means nothing elsewhere
-        carried = {name: value for name, value in carried.items() if name not in _PROFILE} | files
+    if on_s3:  # a profile's name means nothing elsewhere
+        carried = {name: value for name, value in carried.items() if name not in _PROFILE}
+        carried |= as_variables()
     return Luggage(carried, expected_versions())
 
 

@@ -70,15 +70,15 @@ def endpoint() -> str | None:
 
 def as_variables() -> dict[str, str]:
     """What this machine's own files (~/.aws, by AWS_PROFILE) say of S3, as variables for another
-    machine. Empty where the environment has credentials, or the machine has them by its role."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") or not _has_files():
+    machine: without credentials where the environment has them, or the machine by its role."""
+    if not _has_files():
         return {}
     import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
         session = boto3.Session()
-        found = session.get_credentials()
+        found = None if os.environ.get("AWS_ACCESS_KEY_ID") else session.get_credentials()
         scoped = session._session.get_scoped_config()
     except BotoCoreError as error:
         raise UserError(f"S3: {error}. Check AWS_PROFILE and its files") from error

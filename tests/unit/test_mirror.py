@@ -13,7 +13,6 @@ PACKAGES = ("sgan", "pipeline")
 # that decides anything has cases that a unit test can name.
 SHOWN_ELSEWHERE = {
     "sgan/training/batch.py": "two fields, filled in tests/unit/sgan/training/test_batches.py",
-    "pipeline/cluster/nodes.py": "needs nodes: tests/integration/test_cluster.py",
     "pipeline/cluster/handover.py": "on a real cluster: tests/integration/test_submit.py",
     "pipeline/parts/training.py": "a run on Ray and in a stage: tests/integration/test_cluster.py",
     "pipeline/parts/worker.py": "trains, resumes, is killed: tests/integration/test_kill.py",

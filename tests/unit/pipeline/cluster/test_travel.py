@@ -66,6 +66,19 @@ def test_keys_of_a_file_travel_only_where_something_is_on_s3(monkeypatch, tmp_pa
     assert there["AWS_SECRET_ACCESS_KEY"] == "sesame"
 
 
+def test_a_profile_s_name_stays_here_and_what_it_says_travels(monkeypatch, tmp_path) -> None:
+    """Where the keys are in the environment, too."""
+    (tmp_path / "config").write_text("[profile lab]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    there = travel.packed("s3://bucket").environment
+    assert "AWS_PROFILE" not in there
+    assert (there["AWS_SECRET_ACCESS_KEY"], there["AWS_DEFAULT_REGION"]) == ("sesame", "eu-west-3")
+
+
 def test_a_variable_that_names_a_file_counts_where_the_file_is(monkeypatch, tmp_path) -> None:
     there = tmp_path / "bundle.pem"
     there.touch()

@@ -109,7 +109,10 @@ def test_to_another_machine_a_profile_goes_as_variables(
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     }
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the environment's go before")
-    assert s3.as_variables() == {}
+    assert s3.as_variables() == {
+        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
 
 
 def test_without_credentials_requests_are_not_signed(files: Path) -> None:
