@@ -151,7 +151,8 @@ class Lease:
         try:
             token, version, holder = self._read()
         except FileNotFoundError:
-            self.storage.create(self.key, content)
+            if not self._ended.is_set():  # else it was given back while this was on its way
+                self.storage.create(self.key, content)
             return
         if token == self._own.token:
             self.storage.replace_if(self.key, content, version)

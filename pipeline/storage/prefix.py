@@ -1,5 +1,7 @@
 """An S3 prefix as a place for bytes."""
 
+from pathlib import Path
+
 from pipeline.storage import s3
 
 
@@ -15,6 +17,14 @@ class Prefix:
 
     def write(self, key: str, content: bytes) -> None:
         s3.put_bytes(content, self._address(key))
+
+    def write_file(self, key: str, local: Path) -> None:
+        """As `write`, of a file, however large. Raises FileNotFoundError where it is missing."""
+        s3.put_file(local, self._address(key))
+
+    def read_file(self, key: str, local: Path) -> None:
+        """Content to a file, however large; atomic. Raises FileNotFoundError."""
+        s3.get_file(self._address(key), local)
 
     def create(self, key: str, content: bytes) -> bool:
         return s3.create(content, self._address(key))

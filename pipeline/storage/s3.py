@@ -80,13 +80,17 @@ def _checked(uri: str, read: Callable[[Reader], tuple[str, Any]]) -> Any:
 
 
 def put_file(path: Path, uri: str) -> None:
-    """Upload a file (in parts where it is large); the object appears whole or not at all.
+    """Upload a file, a large one in parts and without holding it in memory; the object appears
+    whole or not at all.
 
     Raises FileNotFoundError for a missing file and UserError where S3 refuses.
     """
     bucket, key = parse(uri)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    if path.stat().st_size <= _ONE_REQUEST:
+        put_bytes(path.read_bytes(), uri)  # whose MD5 the server checks
+        return
     with path.open("rb") as file:
         about = {"Metadata": {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}}
 

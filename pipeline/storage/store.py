@@ -19,7 +19,7 @@ class Storage:
 
     Keys are relative POSIX paths such as `levels/level0/<digest>/result.json`. Every write is
     atomic: a reader sees the old content or the new, never a part. Objects can be pickled and sent
-    to workers. A file is held in memory while it is written or read.
+    to workers. A file is held in memory while it is copied, but for a large one to or from S3.
 
     Attributes:
         uri: the address, for messages and for another process to open.
@@ -68,11 +68,17 @@ class Storage:
 
         Raises FileNotFoundError where `local` is missing.
         """
-        self.write(key, Path(local).read_bytes())
+        if isinstance(self._backend, Prefix):
+            self._backend.write_file(_checked(key), Path(local))
+        else:
+            self.write(key, Path(local).read_bytes())
 
     def get_file(self, key: str, local: Path | str) -> None:
         """Copy `key` to the file `local`, atomically. Raises FileNotFoundError."""
-        write_bytes(Path(local), self.read(key)[0])
+        if isinstance(self._backend, Prefix):
+            self._backend.read_file(_checked(key), Path(local))
+        else:
+            write_bytes(Path(local), self.read(key)[0])
 
     def exists(self, key: str) -> bool:
         """Whether there is a file at exactly `key`."""

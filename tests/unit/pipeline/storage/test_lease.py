@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -147,6 +148,30 @@ def test_released_leaves_nothing(make: Make, tmp_path: Path) -> None:
     lease.release()
     lease.release()
     assert Storage(tmp_path).list() == []
+
+
+def test_a_beat_that_was_on_its_way_brings_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a slow S3: the beat reads for longer than `release` waits for it."""
+    reads, ended = threading.Event(), threading.Event()
+
+    class Slow(Folder):
+        def read(self, key: str) -> tuple[bytes, str]:
+            if threading.current_thread().name == "lease":
+                reads.set()
+                ended.wait(20)
+            return super().read(key)
+
+    monkeypatch.setattr(leases, "_JOIN_S", 0.01)
+    lease = Lease(Storage(Slow(tmp_path)), KEY, heartbeat_seconds=BEAT)
+    assert lease.take() and reads.wait(20)
+    beating = lease._thread
+    lease.release()
+    ended.set()
+    assert beating is not None
+    beating.join(20)
+    assert lease.storage.list() == []
 
 
 def test_without_conditional_writes_nobody_is_kept_away(tmp_path: Path) -> None:
