@@ -24,6 +24,8 @@ PLOTS = Path("plots")
 STORAGE = Path(".runs")
 CACHE = Path(".cache/sgan")
 
+# Where checkpoints and finished parts go, unless params.yaml says it.
+STORAGE_VARIABLE = "SGAN_STORAGE"
 # Where the images of data.source lie on this machine, if they lie elsewhere than there.
 DATA_SOURCE_VARIABLE = "SGAN_DATA_SOURCE"
 

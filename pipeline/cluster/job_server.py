@@ -42,6 +42,7 @@ class JobServer:
             for name in ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
                 logging.getLogger(name).setLevel(logging.ERROR)
             self.client = JobSubmissionClient(address)
+        self._followers: dict[str, _Follower] = {}
 
     def newest(self, name: str) -> "JobDetails | None":
         """The newest job called `name`, `name-2`, `name-3` …; None where there is none."""
@@ -96,7 +97,7 @@ class JobServer:
         try:
             return self.client.get_job_info(submission)
         except RuntimeError as error:
-            if "404" in str(error):
+            if "status code 404" in str(error):  # an answer's text may hold the number too
                 raise JobLost(
                     "the cluster does not know it, as after a new start of its head"
                 ) from None
@@ -111,21 +112,23 @@ class JobServer:
         """Write a job's log as it grows, until the job has ended; returns how it ended.
 
         The log's stream may end while the job runs, and the head may be away for a while: it is
-        then asked for again, and goes on where it broke off.
+        then asked for again, and goes on where it broke off. So does a second call, after Ctrl-C.
 
         Raises:
             JobLost: the head came back without the job.
             UserError: the head stayed away for three minutes.
         """
-        return asyncio.run(_Follower(self, submission, write).run())
+        follower = self._followers.setdefault(submission, _Follower(self, submission))
+        return asyncio.run(follower.run(write))
 
 
 class _Follower:
-    def __init__(self, server: JobServer, submission: str, write: Callable[[str], None]) -> None:
-        self._server, self._submission, self._write = server, submission, write
+    def __init__(self, server: JobServer, submission: str) -> None:
+        self._server, self._submission = server, submission
         self._shown = 0  # characters of the log
 
-    async def run(self) -> "JobDetails":
+    async def run(self, write: Callable[[str], None]) -> "JobDetails":
+        self._write = write
         tail = asyncio.create_task(self._tail())
         away_since = None
         try:

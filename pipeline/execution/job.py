@@ -22,7 +22,7 @@ from pipeline.execution.repro import PREPARE_AGAIN, repro, stoppable
 from pipeline.execution.submission import kept_in, tracked_at
 from pipeline.tracking.clone import VARIABLE as CLONE_VARIABLE
 from pipeline.tracking.revision import VARIABLE as REVISION_VARIABLE
-from pipeline.tracking.uri import URI_VARIABLE, check_reachable
+from pipeline.tracking.uri import URI_VARIABLE, check_reachable, no_answer
 
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -57,7 +57,7 @@ def run(
         os.environ.update(json.loads(take(handed)))
     root = Path.cwd()
     kept = kept_in(load(root / paths.PARAMS, root), storage)
-    os.environ["SGAN_STORAGE"] = kept
+    os.environ[paths.STORAGE_VARIABLE] = kept
     os.environ[URI_VARIABLE] = tracked_at(kept)
     results = JobResults(kept, name or submission)
     # Each attempt has a folder of its own, and goes on in the runs of the one before.
@@ -70,8 +70,8 @@ def run(
     }
     if not kept.startswith("s3://"):
         Path(kept).mkdir(parents=True, exist_ok=True)
+    _reach_mlflow()
     results.note(record | {"status": "RUNNING"})
-    check_reachable(os.environ[URI_VARIABLE])
     with stoppable() as stop, _workspace(root, kept) as folder:
         status = 1
         before = results.restore(folder)
@@ -87,6 +87,15 @@ def run(
             results.note(record | {"status": ended, "exit_status": status, "ended": _now()})
             print(f"kept in {kept}: outputs, run-cache and jobs/{results.name}", flush=True)
     return status
+
+
+def _reach_mlflow() -> None:
+    """Raises UserError, which names the address, where the server does not answer."""
+    uri = os.environ[URI_VARIABLE]
+    try:
+        check_reachable(uri)
+    except ConnectionError as error:
+        raise UserError(f"{no_answer(uri)} ({error}) Submit again when it does") from None
 
 
 def _submission() -> str:

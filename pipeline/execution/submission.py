@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 from pipeline import paths
 from pipeline.cluster.travel import S3, packed
+from pipeline.data import patterns
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _STAY = (
     "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
+    "AWS_DEFAULT_PROFILE",
     "AWS_PROFILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -36,7 +38,7 @@ _STAY = (
     "MLFLOW_TRACKING_SERVER_CERT_PATH",
     "SGAN_CACHE",
     "SGAN_CLONE",
-    "SGAN_STORAGE",
+    paths.STORAGE_VARIABLE,
 )
 
 
@@ -130,17 +132,23 @@ def _name(contents: dict[str, Path], arguments: Sequence[str], kept: str, new_da
     return "sgan-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
-def kept_in(params: "Params", chosen: str | None) -> str:
-    """Where a job's results stay: s3://…, or an absolute path, which is the head's.
-
-    Raises UserError where they would lie in the job's own folder and be lost with it.
-    """
+def storage_of(params: "Params", chosen: str | None) -> str:
+    """`--storage`, else what params.yaml or SGAN_STORAGE says. Raises UserError where params.yaml
+    says another."""
     written = params.runtime.storage
     if written and chosen and written != chosen:
         raise UserError(
             f"params.yaml: runtime.storage = {written}, and --storage {chosen}: leave one out"
         )
-    uri = chosen or params.runtime.storage_uri()
+    return chosen or params.runtime.storage_uri()
+
+
+def kept_in(params: "Params", chosen: str | None) -> str:
+    """Where a job's results stay: s3://…, or an absolute path, which is the head's.
+
+    Raises UserError where they would lie in the job's own folder and be lost with it.
+    """
+    uri = storage_of(params, chosen)
     if uri.startswith("s3://"):
         s3.parse(uri)
         return uri.rstrip("/")
@@ -211,20 +219,37 @@ def _local_data(params: "Params", root: Path, data: str) -> tuple[list[Path], Pa
         if not value or ("://" in value and not value.startswith("file://")):
             continue
         text = url2pathname(urlsplit(value).path) if value.startswith("file://") else value
-        path = (root / Path(text).expanduser()).resolve()
+        several = patterns.parse(value) if patterns.is_pattern(value) else None
+        path = (root / Path(several.base if several else text).expanduser()).resolve()
         if path.is_relative_to(root):
-            inside.append(path)
+            inside += _matching(path, several) if several else [path]
         elif data == "there":
             continue
-        elif data == "travels" and field == "data.source" and path.exists():
+        elif data == "travels" and field == "data.source" and not several and path.exists():
             outside = path
         else:
             raise UserError(
                 f"params.yaml: {field} = {value}: lies outside the project and does not travel. "
-                "Upload it and give its s3:// address here; or say --data travels to send it "
-                "along, --data there if the head has it at the same path"
+                f"Upload it and give its s3:// address here; or {_otherwise(field, several, path)}"
             )
     return inside, outside
+
+
+def _matching(folder: Path, several: patterns.Pattern) -> list[Path]:
+    files = package.below(folder)
+    return [file for file in files if several.matches(file.relative_to(folder).as_posix())]
+
+
+def _otherwise(field: str, several: patterns.Pattern | None, path: Path) -> str:
+    """What else a person can do with data that lie outside."""
+    there = "say --data there if the head has it at the same path"
+    if field != "data.source":
+        return there
+    if several:
+        return f"name its folder and say --data travels to send all of it along; or {there}"
+    if not path.exists():
+        return f"{there} (here it is not)"
+    return f"say --data travels to send it along; or {there}"
 
 
 def _revision(root: Path) -> str:

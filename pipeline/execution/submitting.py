@@ -74,13 +74,20 @@ def submit(
     _tell(job, ready)
     if not wait:
         return 0
-    for _ in range(_STARTS_AGAIN):
+    for left in reversed(range(_STARTS_AGAIN + 1)):
         try:
             return _follow(server, job)
         except JobLost as lost:
+            if not left:
+                print(
+                    f"error: {job} was lost: {lost}. That is the attempt number "
+                    f"{_STARTS_AGAIN + 1}; what ended is kept, and the same command goes on",
+                    file=sys.stderr,
+                )
+                break
             print(f"{job} was lost: {lost}; submitted again", flush=True)
             job = _start(server, ready, python)
-    return _follow(server, job)
+    return 1
 
 
 def fetch(

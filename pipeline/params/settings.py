@@ -205,6 +205,6 @@ class RuntimeConfig:
         """Where checkpoints go: `storage`, else the variable SGAN_STORAGE, else `.runs`."""
         import os
 
-        from pipeline.paths import STORAGE
+        from pipeline.paths import STORAGE, STORAGE_VARIABLE
 
-        return self.storage or os.environ.get("SGAN_STORAGE") or str(STORAGE)
+        return self.storage or os.environ.get(STORAGE_VARIABLE) or str(STORAGE)

@@ -70,6 +70,25 @@ def stage_facts(workspace: Workspace, last: str, seconds: float, run_id: str) ->
     return facts
 
 
+def made_elsewhere(workspace: Workspace) -> dict[str, str]:
+    """What another execution than the one under way made of what lies here: that one's tag, by
+    stage or level. A stage that is not named was made now, or MLflow knows nothing of it.
+
+    Raises UserError as `stage_facts`.
+    """
+    tracker, ours = workspace.tracker, workspace.lineage.tag_value
+    marks = {**_marks(workspace), "evaluate": {"stage": "evaluate"}}
+    found = {
+        name: [
+            run.data.tags.get("sgan.lineage", "")
+            for run in tracker.ask(partial(_search, workspace, tags))
+            if run.data.tags.get("sgan.reused") != "true"
+        ]
+        for name, tags in marks.items()
+    }
+    return {name: made[0] for name, made in found.items() if made and ours not in made}
+
+
 def all_before(name: str, waits_for: Mapping[str, Iterable[str]]) -> set[str]:
     """What a stage waits for, what that waits for, and so on."""
     needs = set(waits_for.get(name, ()))
@@ -145,14 +164,31 @@ def _makers(workspace: Workspace, last: str, run_id: str) -> dict[str, Run]:
         for name, tags in _marks(workspace).items()
     }
     makers = {name: runs[0] for name, runs in found.items() if runs}
-    levels = [run for i in workspace.levels for run in found.get(f"level{i}", ())]
     above = {last: run_id}
-    if levels:
-        newest = max(levels, key=lambda one: one.info.start_time)
-        above["levels"] = newest.data.tags["mlflow.parentRunId"]
+    if levels := _above_all(workspace, [found.get(f"level{i}", []) for i in workspace.levels]):
+        above["levels"] = levels
     for name, one in above.items():
         makers[name] = tracker.ask(partial(tracker.client.get_run, one))
     return makers
+
+
+def _above_all(workspace: Workspace, levels: Sequence[Sequence[Run]]) -> str | None:
+    """The run of the stage levels that had every level, or else some of them: this clone's own
+    before others', then the newest. A level's part is also trained by what is no stage."""
+    parents = [
+        {
+            run.data.tags["mlflow.parentRunId"]: (
+                run.data.tags.get("sgan.clone") == workspace.lineage.clone,
+                run.info.start_time,
+            )
+            for run in runs
+            if run.data.tags.get("sgan.stage") == "levels"
+        }
+        for runs in levels
+    ]
+    known = {parent: place for each in parents for parent, place in each.items()}
+    whole = [parent for parent in known if all(parent in each for each in parents)]
+    return max(whole or known, key=known.__getitem__, default=None)
 
 
 def _marks(workspace: Workspace) -> dict[str, dict[str, str]]:

@@ -36,9 +36,12 @@ class Base:
     revision: str
 
 
-def base_of(root: Path) -> Base:
-    """The branch and commit that the checkout is at. Raises UserError where there is none, or
-    tracked files differ from it: what is trained would not be what the branch says."""
+def base_of(root: Path, branch: str = "") -> Base:
+    """The commit that the checkout is at, and `branch`, else the one that is checked out.
+
+    Raises UserError where there is none, or tracked files differ from it: what is trained would
+    not be what the branch says.
+    """
     why = revision.why_no_git(root)
     if why:
         raise UserError(f"`sgan retrain` commits to a git repository: {why}")
@@ -49,7 +52,8 @@ def base_of(root: Path) -> Base:
             f"files differ from the commit ({', '.join(changed[:5])}): commit "
             "them, so that the branch says what was trained; `--dry-run` does without"
         )
-    named = _asked(root, "symbolic-ref", "--short", "HEAD") or os.environ.get("GITHUB_REF_NAME")
+    named = branch or _asked(root, "symbolic-ref", "--short", "HEAD")
+    named = named or os.environ.get("GITHUB_REF_NAME", "")
     if not named:
         raise UserError("no branch is checked out: `git switch` to one, or give --base NAME")
     return Base(named, code.commit)
@@ -90,20 +94,36 @@ def push(root: Path, commit_id: str, branch: str) -> bool:
     """Make the remote's `branch` this commit; whether that changed it.
 
     An earlier retraining there is replaced; what people committed is not. Raises UserError, with
-    the commit kept as the local branch of that name.
+    the commit kept as the local branch of that name, unless it is that branch that people have.
     """
-    git(root, "update-ref", f"refs/heads/{branch}", commit_id)
+    keep(root, commit_id, branch)
     there = _remote_tip(root, branch)
     if there and _same(root, there, commit_id):
         return False
-    if there and TRAILER not in git(root, "log", "-1", "--format=%B", there):
-        raise UserError(
-            f"branch {branch} of {REMOTE} ends in a commit that is no retraining's ({there[:10]}), "
-            "and would be lost: merge it, or give --branch another name"
-        )
+    if there:
+        _refuse_peoples(root, there, f"branch {branch} of {REMOTE}")
     lease = f"--force-with-lease=refs/heads/{branch}:{there or ''}"
     git(root, "push", "--quiet", lease, REMOTE, f"{commit_id}:refs/heads/{branch}")
     return True
+
+
+def keep(root: Path, commit_id: str, branch: str) -> None:
+    """Make the local `branch` this commit. Raises UserError where it is checked out, or ends in
+    what people committed."""
+    if _asked(root, "symbolic-ref", "HEAD") == f"refs/heads/{branch}":
+        raise UserError(f"branch {branch} is checked out here: give --branch another name")
+    here = _asked(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+    if here:
+        _refuse_peoples(root, here, f"branch {branch} here")
+    git(root, "update-ref", f"refs/heads/{branch}", commit_id)
+
+
+def _refuse_peoples(root: Path, tip: str, which: str) -> None:
+    if TRAILER not in git(root, "log", "-1", "--format=%B", tip):
+        raise UserError(
+            f"{which} ends in a commit that is no retraining's ({tip[:10]}), and would be lost: "
+            "merge it, or give --branch another name"
+        )
 
 
 def github_repository(root: Path) -> str | None:

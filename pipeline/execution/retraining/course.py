@@ -22,7 +22,7 @@ from pipeline.execution.repro import PREPARE_AGAIN, repro, stoppable
 from pipeline.execution.retraining import branch, text
 from pipeline.execution.retraining.github import TOKENS, GitHub
 from pipeline.execution.retraining.outcome import LOCK, Outcome, outcome
-from pipeline.execution.submission import kept_in, name_of
+from pipeline.execution.submission import kept_in, name_of, storage_of
 from pipeline.storage.atomic import write_bytes
 from pipeline.storage.lease import Lease
 from pipeline.storage.store import Storage
@@ -76,13 +76,13 @@ def retrain(root: Path, wanted: Wanted) -> int:
     from pipeline.params.loading import load
 
     params = load(root / paths.PARAMS, root)
-    base = branch.base_of(root)
-    if wanted.base:
-        base = branch.Base(wanted.base, base.revision)
+    base = branch.base_of(root, wanted.base)
     name = wanted.branch or f"retrain/{base.branch}"
     remote = remote_of(root)
     cluster = wanted.address or os.environ.get(CLUSTER, "")
-    uri = wanted.storage or params.runtime.storage_uri()
+    uri = storage_of(params, wanted.storage)
+    if wanted.storage:
+        os.environ[paths.STORAGE_VARIABLE] = wanted.storage  # for the stages that run here
     if cluster and not uri.startswith("s3://"):
         raise UserError(
             f"storage {uri}: a job's results come here from s3:// only; set SGAN_STORAGE, or "
@@ -182,7 +182,7 @@ def _keep(root: Path, remote: str) -> None:
 
 
 def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, remote: str) -> int:
-    found = outcome(root, base, params)
+    found = outcome(root, base, params, _made_elsewhere(root))
     if not found.is_news:
         print(f"retrain: nothing is stale at {base.revision[:10]}; {remote} has all outputs")
         return 0
@@ -200,7 +200,7 @@ def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, 
     write_bytes(root / wanted.markdown, written.encode())
     print(f"retrain: {_sentence(verdict)}; {wanted.markdown} has the pull request's text")
     if not branch.has_remote(root):
-        branch.git(root, "update-ref", f"refs/heads/{name}", commit)
+        branch.keep(root, commit, name)
         print(f"retrain: branch {name}; there is no {branch.REMOTE} to push it to")
         return 0
     pushed = branch.push(root, commit, name)
@@ -212,6 +212,20 @@ def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, 
     title = f"Retrain {base.branch} at {base.revision[:10]}: {_outcome(verdict)}"
     print(f"retrain: {github.propose(name, base.branch, title, written)}")
     return 0
+
+
+def _made_elsewhere(root: Path) -> dict[str, str] | None:
+    """Which execution made what this one did not; None where that cannot be told."""
+    from pipeline.execution.stage import opened
+    from pipeline.report.facts import Workspace, made_elsewhere
+
+    try:
+        with opened("retrain", root) as stage:
+            levels = tuple(stage.params.levels)
+            return made_elsewhere(Workspace(stage.root, levels, stage.lineage, stage.tracker))
+    except UserError as error:
+        print(f"retrain: what was reused is told by the evaluation alone ({error})")
+        return None
 
 
 def _verdict(root: Path) -> tuple[Decision | str, str]:

@@ -1,4 +1,8 @@
-"""What a retraining came to: which stages and parts ran, what was reused, what it cost."""
+"""What a retraining came to: which stages and parts ran, what was reused, what it cost.
+
+An entry of dvc.lock that differs does not say that anything was trained: the part may have come
+from storage, the outputs from DVC's run-cache. Who made what lies here, MLflow knows.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import yaml
 from pipeline import paths
 from pipeline.execution.retraining.branch import Base, file_at
 from pipeline.execution.retraining.plan import LAST, Times, cores_of
-from pipeline.report.record import StageFact, read_stages
+from pipeline.report.record import read_stages
 from pipeline.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -75,24 +79,40 @@ class Outcome:
         write_json(root / LAST, noted)
 
 
-def outcome(root: Path, base: Base, params: Params) -> Outcome:
-    """What the workspace has beside what the commit `base` has. Raises UserError for files that
-    are something else."""
+def outcome(
+    root: Path, base: Base, params: Params, elsewhere: Mapping[str, str] | None = None
+) -> Outcome:
+    """What the workspace has beside what the commit `base` has.
+
+    Args:
+        root: the project.
+        base: what was retrained.
+        params: its parameters.
+        elsewhere: `report.facts.made_elsewhere`; None where MLflow could not be asked, and what the
+            evaluation noted has to do, if it is of today.
+
+    Raises UserError for files that are something else.
+    """
     before = stages_in(file_at(root, base.revision, LOCK))
     lock = root / LOCK
     after = stages_in(lock.read_bytes() if lock.is_file() else None)
     facts = {fact.name: fact for fact in read_stages(root / paths.EVALUATE)}
-    fresh = before.get("evaluate") != after.get("evaluate")
+    if elsewhere is None:
+        fresh = before.get("evaluate") != after.get("evaluate")
+        reused = {one.name: one.note for one in facts.values() if one.status == "reused"}
+        elsewhere = reused if fresh else {}
     times = Times.read(root)
     found: list[Done] = []
     for name, entry in after.items():
         changed = before.get(name) != entry
-        told = facts if fresh else {}
         names = [name]
         if name == "levels":
             names = [f"level{i}" for i in sorted(params.levels, reverse=True)]
         for one in names:
-            found.append(_done(one, changed, told.get(one), facts.get(one), times, params))
+            seconds = facts[one].seconds if one == "evaluate" and one in facts else times.of(one)
+            how = _how(one, changed, one in elsewhere)
+            note = elsewhere.get(one, "") if how == REUSED else ""
+            found.append(Done(one, how, seconds, cores_of(one, params), note))
     return Outcome(tuple(found))
 
 
@@ -103,19 +123,9 @@ def stages_in(lock: bytes | None) -> dict[str, Any]:
     return stages
 
 
-def _done(
-    name: str,
-    changed: bool,
-    told: StageFact | None,
-    known: StageFact | None,
-    times: Times,
-    params: Params,
-) -> Done:
-    seconds = times.of(name) if name != "evaluate" or known is None else known.seconds
-    cores = cores_of(name, params)
+def _how(name: str, changed: bool, elsewhere: bool) -> str:
     if not changed:
-        return Done(name, UNCHANGED, seconds, cores)
-    if told is not None and told.status == "reused":
-        return Done(name, REUSED, seconds, cores, told.note)
-    ours = name in _TRAINING or name.startswith("level")
-    return Done(name, TRAINED if ours else RAN, seconds, cores)
+        return UNCHANGED
+    if elsewhere:
+        return REUSED
+    return TRAINED if name in _TRAINING or name.startswith("level") else RAN

@@ -6,6 +6,7 @@ Ray's own cannot; a real cluster is in tests/integration/test_submit.py.
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ class Head:
         streams: what each connection to the log's stream gets before it ends, in turn.
         ends_after: streams after which the job has succeeded.
         refused: how many more requests to start a job, or about one, are answered with an error.
+        excuse: what the error about a job says.
         submitted: the requests to start a job.
         packages: what was uploaded.
     """
@@ -34,7 +36,7 @@ class Head:
     def __init__(self) -> None:
         self.jobs: dict[str, str] = {}
         self.log, self.streams, self.ends_after = "", [""], 1
-        self.refused, self.opened = 0, 0
+        self.refused, self.opened, self.excuse = 0, 0, ""
         self.submitted: list[dict[str, Any]] = []
         self.packages: dict[str, bytes] = {}
         self.address = ""
@@ -73,7 +75,7 @@ class Head:
         name = path.split("/")[3]
         if self.refused:
             self.refused -= 1
-            return web.Response(status=503)
+            return web.Response(status=503, text=self.excuse)
         if name not in self.jobs:
             return web.Response(status=404)
         if path.endswith("/logs"):
@@ -132,8 +134,25 @@ def test_a_log_whose_stream_ends_while_the_job_runs_is_whole(head: Head) -> None
     assert head.opened >= 3
 
 
+def test_after_ctrl_c_a_log_goes_on_where_it_was(head: Head) -> None:
+    head.jobs["a"], head.log = "RUNNING", "one\ntwo\n"
+    head.streams, head.ends_after = ["one\n", head.log], 2
+    written: list[str] = []
+
+    def interrupted(text: str) -> None:
+        written.append(text)
+        signal.raise_signal(signal.SIGINT)
+
+    server = JobServer(head.address)
+    with pytest.raises(KeyboardInterrupt):
+        server.follow("a", interrupted)
+    server.follow("a", written.append)
+    assert "".join(written) == head.log
+
+
 def test_a_head_that_is_away_for_a_while_is_waited_for(head: Head) -> None:
     head.jobs["a"], head.refused, head.ends_after = "RUNNING", 6, 2
+    head.excuse = "the agent at 10.0.40.4:4044 is not there"
     assert str(JobServer(head.address).follow("a", lambda _: None).status) == "SUCCEEDED"
 
 

@@ -2,12 +2,16 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import UserError
 from pipeline.execution import job
+from pipeline.execution.job_results import JobResults
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_it_is_refused_outside_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +40,19 @@ def test_the_workspace_is_a_copy_that_dvc_takes_without_git(tmp_path: Path) -> N
             assert repo.config["remote"]["sgan-jobs"]["url"] == "s3://bucket/x/dvc"
     assert not folder.exists()
     assert not (package / ".dvc" / "config.local").exists()
+
+
+def test_where_mlflow_is_away_the_address_is_named_and_no_job_seems_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"metadata": {"job_submission_id": "j"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(given))
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    for name in ("SGAN_STORAGE", "SGAN_CLONE"):
+        monkeypatch.setenv(name, "")  # put back: the job says them anew
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"the MLflow server at http://127.0.0.1:9 does not answer"):
+        job.run(str(tmp_path / "kept"), [], name="sgan-a")
+    assert JobResults(str(tmp_path / "kept"), "sgan-a").record() is None

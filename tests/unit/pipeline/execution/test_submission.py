@@ -69,6 +69,16 @@ def test_the_environment_travels_by_an_allow_list(monkeypatch: pytest.MonkeyPatc
     }
 
 
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_of_this_machine_stays(monkeypatch, tmp_path: Path, variable: str) -> None:
+    (tmp_path / "config").write_text("[profile lab]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
+    monkeypatch.setenv(variable, "lab")
+    assert variable not in submission.travelling()
+
+
 def test_the_revision_travels_where_there_is_one(root: Path) -> None:
     assert submission.prepare(root, HEAD, "s3://b", []).revision == ""
     subprocess.run(["git", "commit", "-qm", "one"], cwd=root, check=True)
@@ -166,3 +176,30 @@ def test_ignored_data_in_the_project_travels_and_an_address_does_not(root: Path)
     assert "images/1.png" in submission.prepare(root, HEAD, "s3://bucket", []).contents
     edit(root, "data", source="s3://bucket/images")
     assert "images/1.png" not in submission.prepare(root, HEAD, "s3://bucket", []).contents
+
+
+def test_of_a_pattern_in_the_project_travels_what_it_names(root: Path) -> None:
+    (root / ".gitignore").write_text("mine/\n")
+    for name in ("a.parquet", "b.parquet", "c.txt"):
+        (root / "mine" / "x").mkdir(parents=True, exist_ok=True)
+        (root / "mine" / name).write_text(name)
+    edit(root, "data", name="custom", source="mine/*.parquet")
+    contents = submission.prepare(root, HEAD, "s3://bucket", []).contents
+    assert {name for name in contents if name.startswith("mine")} == {
+        "mine/a.parquet",
+        "mine/b.parquet",
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("../*.parquet", "name its folder and say --data travels"),
+        ("../nowhere", r"say --data there .*\(here it is not\)"),
+        ("..", "say --data travels to send it along; or say --data there"),
+    ],
+)
+def test_data_outside_are_told_what_works(root: Path, source: str, told: str) -> None:
+    edit(root, "data", name="custom", source=source)
+    with pytest.raises(UserError, match=told):
+        submission.prepare(root, HEAD, "s3://bucket", [])

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cluster.job_server import JobLost
 from pipeline.errors import UserError
 from pipeline.execution import submitting
 from pipeline.execution.job_results import JobResults
+from pipeline.execution.submission import Submission
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -77,3 +79,33 @@ def test_a_job_that_left_nothing_is_refused_and_others_are_named(tmp_path: Path)
         submitting.fetch(root, "mine", storage, [])
     with pytest.raises(UserError, match=r"sgan-other has left nothing in .*: no stage ended"):
         submitting.fetch(root, "sgan-other", storage, [])
+
+
+def test_a_job_that_is_lost_over_and_over_is_an_error_and_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[str] = []
+
+    class Server:
+        def __init__(self, _: str) -> None:
+            pass
+
+        def newest(self, _: str) -> None:
+            return None
+
+        def follow(self, job: str, _: object) -> None:
+            raise JobLost("the process that ran it on the head has died")
+
+    def start(*_: object) -> str:
+        started.append(f"sgan-1-{len(started)}")
+        return started[-1]
+
+    ready = Submission("sgan-1", {}, "s3://b", {}, (), "")
+    monkeypatch.setattr(submitting, "JobServer", Server)
+    monkeypatch.setattr(submitting, "prepare", lambda *_: ready)
+    monkeypatch.setattr(submitting, "_start", start)
+    status = submitting.submit(tmp_path, address="http://h:1", storage=None, arguments=())
+    assert (status, len(started)) == (1, 4)
+    told = capsys.readouterr()
+    assert told.out.count("submitted again") == 3
+    assert told.err.startswith("error: sgan-1-3 was lost: the process that ran it on the head has")

@@ -1,12 +1,14 @@
 """Where a workspace came from: edges from dvc.yaml, runs from the marks of the outputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import paths
 from pipeline.execution.stage import Stage, opened
-from pipeline.report.facts import Workspace, all_before, stage_facts, waits
+from pipeline.report import facts
+from pipeline.report.facts import Workspace, all_before, made_elsewhere, stage_facts, waits
 from pipeline.report.record import StageFact
 from pipeline.storage.atomic import write_json
 from pipeline.tracking.lineage import Lineage
@@ -84,6 +86,46 @@ def test_times_and_runs_of_what_lies_there(project_here: Path) -> None:
     assert (facts["level1"].seconds, facts["level1"].part_of) == (7, "levels")
     for name in ("features", "levels", "level0", "joint"):
         assert (facts[name].link, facts[name].seconds) == ("", None)
+
+
+def test_what_an_earlier_execution_made_is_named(
+    project_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that was trained and then reused is the earlier one's; one that both trained is ours,
+    as is what only we made."""
+    keys = {name: {"part_key": name} for name in ("encoder", "level0", "joint", "level1")}
+    monkeypatch.setattr(facts, "_marks", lambda workspace: keys)
+    with opened("evaluate") as stage:
+        for name in ("encoder", "level0", "evaluate"):
+            with stage.tracker.stage(EARLIER, name, part_key=name):
+                pass
+        for name in ("encoder", "level0", "joint"):
+            with stage.tracker.stage(stage.lineage, name, part_key=name) as run:
+                if name == "encoder":
+                    run.mark_reused()
+        workspace = Workspace(stage.root, (0, 1), stage.lineage, stage.tracker)
+        assert made_elsewhere(workspace) == {"encoder": "earlier", "evaluate": "earlier"}
+        with stage.run(None):
+            pass
+        assert made_elsewhere(workspace) == {"encoder": "earlier"}
+
+
+def test_levels_are_linked_to_the_run_of_their_stage_that_had_them_all(
+    project_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {f"level{i}": {"part_key": f"key{i}"} for i in (0, 1)}
+    monkeypatch.setattr(facts, "_marks", lambda workspace: keys)
+    with opened("evaluate") as stage:
+        made = []
+        for name, parts in (("levels", "01"), ("tune", "01"), ("levels", "1")):
+            lineage = replace(EARLIER, name=name, tag_value=f"{name}{parts}")
+            with stage.tracker.stage(lineage, name) as above:
+                for part in parts:
+                    above.child(f"{name}/level{part}", f"key{part}")
+            made.append(above.run_id)
+        with stage.run(None) as run:
+            linked = {fact.name: fact.run_id for fact in facts_of(stage, run)}
+    assert linked["levels"] == made[0]
 
 
 def test_a_server_s_address_has_no_credentials(

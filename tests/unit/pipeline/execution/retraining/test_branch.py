@@ -47,8 +47,18 @@ def test_what_people_committed_there_is_not_replaced(checkout: Path) -> None:
     (checkout / "by-hand").touch()
     committed("a person's")
     run("git", "push", "--quiet", "origin", NAME)
-    with pytest.raises(UserError, match="ends in a commit that is no retraining's"):
+    theirs = run("git", "rev-parse", "HEAD")
+    with pytest.raises(UserError, match=f"branch {NAME} is checked out here"):
         branch.push(checkout, committed_lock(checkout, "one"), NAME)
+    run("git", "switch", "--quiet", "main")
+    made = committed_lock(checkout, "one")
+    with pytest.raises(UserError, match="here ends in a commit that is no retraining's"):
+        branch.push(checkout, made, NAME)
+    assert run("git", "rev-parse", NAME) == run("git", "rev-parse", f"origin/{NAME}") == theirs
+    run("git", "branch", "--quiet", "-D", NAME)
+    with pytest.raises(UserError, match="of origin ends in a commit that is no retraining's"):
+        branch.push(checkout, made, NAME)
+    assert run("git", "rev-parse", f"origin/{NAME}") == theirs
 
 
 def test_a_remote_that_is_away_leaves_the_commit_as_a_branch(checkout: Path) -> None:
@@ -71,6 +81,7 @@ def test_a_checkout_that_differs_from_its_commit_is_refused(
     run("git", "checkout", "--quiet", "--detach")
     with pytest.raises(UserError, match="no branch is checked out"):
         branch.base_of(checkout)
+    assert branch.base_of(checkout, "next").branch == "next"
     monkeypatch.setenv("GITHUB_REF_NAME", "release")  # a runner's checkout
     assert branch.base_of(checkout).branch == "release"
     with pytest.raises(UserError, match="is no git repository"):

@@ -1,6 +1,7 @@
 """A retraining from a stale project to a branch: real git, DVC and remotes, small stages."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -126,6 +127,17 @@ def test_two_at_once(
     told = capfd.readouterr().out
     assert re.search("retrain/main is being retrained by .*; waiting for that", told)
     assert "nothing is stale" in told
+
+
+def test_the_stages_that_run_here_are_told_of_the_storage(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed("results")
+    monkeypatch.setenv("SGAN_STORAGE", str(tmp_path / "elsewhere"))
+    told = []
+    monkeypatch.setattr(course, "repro", lambda *_: told.append(os.environ["SGAN_STORAGE"]) or 1)
+    assert retrain(done, Wanted(storage=str(tmp_path / "wanted"))) == 1
+    assert told == [str(tmp_path / "wanted")]
 
 
 def test_what_cannot_work_is_said_before_anything_runs(

@@ -74,5 +74,27 @@ def test_facts_of_an_older_evaluation_do_not_count(checkout: Path) -> None:
     assert [one.how for one in found.done if one.name == "encoder"] == ["trained"]
 
 
+def test_what_another_execution_made_was_not_trained_now(checkout: Path) -> None:
+    """An edit of a comment, or a setting put back: dvc.lock differs, and nothing was trained. The
+    evaluation that came from the run-cache tells of the day that it was made."""
+    params = load(checkout / "params.yaml", checkout)
+    lock(checkout)
+    committed("results")
+    lock(checkout, levels=1, joint=1, evaluate=1)
+    (checkout / "metrics").mkdir()
+    (checkout / "metrics" / "joint.json").write_text('{"seconds": 60.0}')
+    facts(checkout, StageFact("level1", 90.0, part_of="levels"), StageFact("evaluate", 30.0))
+    elsewhere = {"level1": "abc-123", "level0": "abc-123", "evaluate": "abc-123"}
+    found = outcome(checkout, base_of(checkout), params, elsewhere)
+    told = {one.name: (one.how, one.note) for one in found.done if one.how != "unchanged"}
+    assert told == {
+        "level1": ("reused", "abc-123"),
+        "level0": ("reused", "abc-123"),
+        "joint": ("trained", ""),
+        "evaluate": ("reused", "abc-123"),
+    }
+    assert found.core_minutes == 1.0
+
+
 def test_a_project_without_a_lock_has_no_stages() -> None:
     assert stages_in(None) == stages_in(b"") == stages_in(b"- 1") == {}
