@@ -5,10 +5,12 @@
 <storage>/jobs/<name>/job.json    how the job stands; at its end written last
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from pipeline import paths
 from pipeline.errors import UserError
@@ -106,6 +108,7 @@ class JobResults:
                 write_bytes(lock, before)
             raise
         self._get(self.name, kept, root)
+        _drop_others(root, {root / name for name in kept})
         return stages
 
     def _files(self, job: str) -> list[str]:
@@ -136,6 +139,17 @@ def _kept_files(root: Path) -> list[Path]:
     for folder in _KEPT_FOLDERS:
         found += sorted(p.relative_to(root) for p in (root / folder).rglob("*") if p.is_file())
     return found
+
+
+def _drop_others(root: Path, kept: Set[Path]) -> None:
+    """What lies in folders that are outputs, and was not among the job's: an earlier stack's third
+    level. A folder with it is another than dvc.lock says."""
+    lock = yaml.safe_load((root / _LOCK).read_text(encoding="utf-8"))
+    outs = [root / out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    for folder in (out for out in outs if out.is_dir() and _is_output(str(out.relative_to(root)))):
+        for file in folder.rglob("*"):
+            if file.is_file() and file not in kept:
+                file.unlink()
 
 
 def _is_output(name: str) -> bool:

@@ -103,3 +103,29 @@ def test_the_remote_lies_below_the_storage(monkeypatch: pytest.MonkeyPatch) -> N
         "url": "s3://b/x/dvc",
         "endpointurl": "http://minio:9000",
     }
+
+
+def test_a_folder_holds_what_the_job_left_in_it_and_nothing_of_an_earlier_stack(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """plots/levels has a file a level: of three levels before, two are left."""
+    job, mine = (project(tmp_path / name) for name in ("job", "mine"))
+    for root in (job, mine):
+        text = PIPELINE.replace("mkdir -p metrics &&", "mkdir -p metrics plots/levels &&")
+        text = text.replace("      - artifact\n", "      - artifact\n      - plots/levels:\n", 1)
+        text = text.replace("plots/levels:\n", "plots/levels:\n          cache: false\n")
+        (root / "dvc.yaml").write_text(
+            text.replace("cp input artifact", "cp input artifact && cp input plots/levels/0")
+        )
+    monkeypatch.chdir(job)
+    assert reproduced(job) == ["copy"]
+    JobResults(str(tmp_path / "kept"), "sgan-a").push(job)
+    for name in ("levels/0", "levels/1", "samples.png"):
+        (mine / "plots" / name).parent.mkdir(parents=True, exist_ok=True)
+        (mine / "plots" / name).write_text("earlier")
+    JobResults(str(tmp_path / "kept"), "sgan-a").fetch(mine)
+    left = {path.relative_to(mine / "plots").as_posix() for path in (mine / "plots").rglob("*.*")}
+    left |= {path.name for path in (mine / "plots" / "levels").iterdir()}
+    assert left == {"samples.png", "0"}
+    monkeypatch.chdir(mine)
+    assert reproduced(mine) == []
