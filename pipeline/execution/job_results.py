@@ -145,8 +145,8 @@ def _drop_others(root: Path, kept: Set[Path]) -> None:
     """What lies in folders that are outputs, and was not among the job's: an earlier stack's third
     level. A folder with it is another than dvc.lock says."""
     lock = yaml.safe_load((root / _LOCK).read_text(encoding="utf-8"))
-    outs = [root / out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    for folder in (out for out in outs if out.is_dir() and _is_output(str(out.relative_to(root)))):
+    made = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    for folder in (root / path for path in made if _is_output(path) and (root / path).is_dir()):
         for file in folder.rglob("*"):
             if file.is_file() and file not in kept:
                 file.unlink()

@@ -176,10 +176,14 @@ def _scores(
         file = registry.run_file(version, f"evaluate/{SCORES}", Path(folder))
         logged = read_scores(file) if file else []
         fid = FID.find(logged)
-        current = fid is not None and fid.protocol.get("evaluation") == evaluation_version()
-        if not again and current and fid and fid.n == settings.num_samples and fid.repeats >= LEAST_SEEDS:
+        if not again and fid is not None and _is_of_today(fid, settings):
             return logged
         return _scored_again(stage, registry, version, settings, Path(folder))
+
+
+def _is_of_today(fid: Score, settings: EvaluateConfig) -> bool:
+    same = fid.protocol.get("evaluation") == evaluation_version() and fid.n == settings.num_samples
+    return same and fid.repeats >= LEAST_SEEDS
 
 
 def _settings(settings: EvaluateConfig) -> EvaluateConfig:
