@@ -74,6 +74,7 @@ class JobServer:
         last = self.newest(name)
         number = 1 + (number_of(name, last.submission_id or "") if last else 0)
         submission = name if number == 1 else f"{name}-{number}"
+        self._followers.pop(submission, None)  # one that the cluster lost had this id too
         until = time.monotonic() + _AWAY_S
         with _explained(self.address):
             while True:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from pipeline.params.settings import EvaluateConfig
+    from pipeline.tracking.tracker import Tracker
 
 _RULES = {True: "holds", False: "does not hold", None: "could not be told"}
 
@@ -102,12 +103,16 @@ class Decision:
         return tags
 
 
-def registry_of(stage: Stage) -> Registry:
-    """The registered model of the project's data, without a run of MLflow. Raises UserError."""
+def tracker_of(stage: Stage) -> Tracker:
+    """MLflow, without a run of the execution that is under way. Raises UserError."""
     from pipeline.tracking.tracker import Tracker
 
-    tracker = Tracker(stage.root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"))
-    return Registry(tracker, model_name(stage))
+    return Tracker(stage.root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"))
+
+
+def registry_of(stage: Stage) -> Registry:
+    """The registered model of the project's data, without a run of MLflow. Raises UserError."""
+    return Registry(tracker_of(stage), model_name(stage))
 
 
 def decide(stage: Stage, which: str = CHALLENGER, *, dry: bool = False) -> Decision:
@@ -146,7 +151,7 @@ def _verdict(
         return Verdict((Row("model", ("the same weights", "the same weights"), "another", False),))
     new = _scores(stage, registry, challenger)
     if champion is None:
-        return gate.alone(new).with_rows(*_project_rows(stage, registry, challenger))
+        return gate.alone(new).with_rows(*_project_rows(stage))
     old = _scores(stage, registry, champion)
     # Both by one code may still be by two judges: another's was trained on the data of its day.
     if not _one_protocol(old, new):
@@ -154,7 +159,7 @@ def _verdict(
     if not _one_protocol(old, new):
         new = _scores(stage, registry, challenger, again=True)
     found = gate.compare(old, new, stage.params.promote)
-    return found.with_rows(*_project_rows(stage, registry, challenger))
+    return found.with_rows(*_project_rows(stage))
 
 
 def _one_protocol(old: Sequence[Score], new: Sequence[Score]) -> bool:
@@ -226,9 +231,9 @@ def _scored_again(
     return scores
 
 
-def _project_rows(stage: Stage, registry: Registry, challenger: ModelVersion) -> list[Row]:
+def _project_rows(stage: Stage) -> list[Row]:
     """The conditions on the project that the challenger comes from."""
-    dirty, unfinite = _dirty(stage, registry, challenger), _unfinite(stage)
+    dirty, unfinite = stage.lineage.git_dirty, _unfinite(stage)
     state = {True: "files differ from the commit", False: "clean", None: stage.lineage.note}[dirty]
     rows = [
         Row("losses", ("", unfinite or "all finite"), "finite", not unfinite),
@@ -236,13 +241,6 @@ def _project_rows(stage: Stage, registry: Registry, challenger: ModelVersion) ->
     ]
     # As a stage of `dvc repro` it runs before anybody can push what that made.
     return rows if os.environ.get("DVC_STAGE") else [*rows, *_pushed(stage.root)]
-
-
-def _dirty(stage: Stage, registry: Registry, challenger: ModelVersion) -> bool | None:
-    """Whether files differed from the commit where the challenger was evaluated; by the checkout
-    where its run does not say."""
-    told = registry.run_tag(challenger, "sgan.git_dirty")
-    return {"true": True, "false": False}.get(told or "", stage.lineage.git_dirty)
 
 
 def _unfinite(stage: Stage) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
-from pipeline.report.record import StageFact
+from pipeline.report.record import StageFact, read_stages
 from pipeline.tracking.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -77,16 +77,22 @@ def made_elsewhere(workspace: Workspace) -> dict[str, str]:
     Raises UserError as `stage_facts`.
     """
     tracker, ours = workspace.tracker, workspace.lineage.tag_value
-    marks = {**_marks(workspace), "evaluate": {"stage": "evaluate"}}
+    runs = {
+        name: tracker.ask(partial(_search, workspace, tags))
+        for name, tags in _marks(workspace).items()
+    }
+    # What it evaluated no tag tells; it left its run's id beside its scores.
+    ids = [fact.run_id for fact in read_stages(workspace.root / paths.EVALUATE)[-1:] if fact.run_id]
+    runs["evaluate"] = [tracker.ask(partial(tracker.client.get_run, run_id)) for run_id in ids]
     found = {
-        name: [
-            run.data.tags.get("sgan.lineage", "")
-            for run in tracker.ask(partial(_search, workspace, tags))
-            if run.data.tags.get("sgan.reused") != "true"
-        ]
-        for name, tags in marks.items()
+        name: [run.data.tags.get("sgan.lineage", "") for run in made if not _reused(run)]
+        for name, made in runs.items()
     }
     return {name: made[0] for name, made in found.items() if made and ours not in made}
+
+
+def _reused(run: Run) -> bool:
+    return run.data.tags.get("sgan.reused") == "true"
 
 
 def all_before(name: str, waits_for: Mapping[str, Iterable[str]]) -> set[str]:
@@ -231,7 +237,7 @@ def _search(workspace: Workspace, tags: Mapping[str, str]) -> list[Run]:
     return sorted(
         finished,
         key=lambda run: (
-            run.data.tags.get("sgan.reused") == "true",
+            _reused(run),
             run.data.tags.get("sgan.clone") != workspace.lineage.clone,
         ),
     )

@@ -102,15 +102,6 @@ class Registry:
         except (MlflowException, OSError):
             return None
 
-    def run_tag(self, version: ModelVersion, name: str) -> str | None:
-        """A tag of the run that made the version; None where it has none, or is gone."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self.tracker.client.get_run(version.run_id or "").data.tags.get(name)
-        except MlflowException:
-            return None
-
     def promote(self, version: str, over: str | None, tags: Mapping[str, str]) -> None:
         """Make a version the champion, and the champion before it `previous`.
 

@@ -182,10 +182,11 @@ def _keep(root: Path, remote: str) -> None:
 
 
 def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, remote: str) -> int:
-    found = outcome(root, base, params, _made_elsewhere(root))
+    found = outcome(root, base, params)
     if not found.is_news:
         print(f"retrain: nothing is stale at {base.revision[:10]}; {remote} has all outputs")
         return 0
+    found = outcome(root, base, params, _made_elsewhere(root))
     verdict, version = _verdict(root)
     _show(root, found, version)
     since = branch.last_change(root, LOCK)
@@ -216,13 +217,15 @@ def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, 
 
 def _made_elsewhere(root: Path) -> dict[str, str] | None:
     """Which execution made what this one did not; None where that cannot be told."""
+    from pipeline.execution.promotion import tracker_of
     from pipeline.execution.stage import opened
     from pipeline.report.facts import Workspace, made_elsewhere
 
     try:
         with opened("retrain", root) as stage:
+            stage.manifest()  # without data there is nothing to ask
             levels = tuple(stage.params.levels)
-            return made_elsewhere(Workspace(stage.root, levels, stage.lineage, stage.tracker))
+            return made_elsewhere(Workspace(stage.root, levels, stage.lineage, tracker_of(stage)))
     except UserError as error:
         print(f"retrain: what was reused is told by the evaluation alone ({error})")
         return None

@@ -92,22 +92,24 @@ def test_what_an_earlier_execution_made_is_named(
     project_here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part that was trained and then reused is the earlier one's; one that both trained is ours,
-    as is what only we made."""
+    as is what only we made. Of evaluations counts the one whose scores lie there."""
     keys = {name: {"part_key": name} for name in ("encoder", "level0", "joint", "level1")}
     monkeypatch.setattr(facts, "_marks", lambda workspace: keys)
     with opened("evaluate") as stage:
+        made = {}
         for name in ("encoder", "level0", "evaluate"):
-            with stage.tracker.stage(EARLIER, name, part_key=name):
-                pass
-        for name in ("encoder", "level0", "joint"):
+            with stage.tracker.stage(EARLIER, name, part_key=name) as run:
+                made[name] = run.run_id
+        for name in ("encoder", "level0", "joint", "evaluate"):
             with stage.tracker.stage(stage.lineage, name, part_key=name) as run:
                 if name == "encoder":
                     run.mark_reused()
         workspace = Workspace(stage.root, (0, 1), stage.lineage, stage.tracker)
-        assert made_elsewhere(workspace) == {"encoder": "earlier", "evaluate": "earlier"}
-        with stage.run(None):
-            pass
         assert made_elsewhere(workspace) == {"encoder": "earlier"}
+        for run_id, told in ((made["evaluate"], {"evaluate": "earlier"}), (run.run_id, {})):
+            noted = [{"name": "joint", "seconds": 1.0}, {"name": "evaluate", "run_id": run_id}]
+            write_json(project_here / paths.EVALUATE / "stages.json", noted)
+            assert made_elsewhere(workspace) == {"encoder": "earlier"} | told
 
 
 def test_levels_are_linked_to_the_run_of_their_stage_that_had_them_all(
