@@ -56,9 +56,11 @@ class Trials:
         return self._runs[number]
 
     def on_report(self, report: Report) -> None:
-        """Losses of a trial, whose number is the report's part."""
+        """Losses of a trial, whose number is the report's part, and perhaps a picture."""
         run = self.run_of(int(report.part))
         log_curve(run, self._name, report.curve, report.images_per_second)
+        if report.picture is not None:
+            run.log_image(report.picture.key, report.picture.png, report.images_seen)
 
     def on_look(self, look: Look, ended: bool) -> None:
         """A look at a trial."""

@@ -37,7 +37,7 @@ class Pictures:
         columns: by i, h_i float [N, *h_i] of the training images, as far as the task needs them.
         y: their labels, int64 [N].
         total_images: of the whole training.
-        images_seen: those of a checkpoint.
+        images_seen: at the last report before a checkpoint from which training goes on.
     """
 
     def __init__(

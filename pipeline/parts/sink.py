@@ -174,10 +174,10 @@ class PartSink:
         self._sent_images = self.images_seen
         if self._sent_at is not None:  # before the first step the clock does not run
             self._sent_at = now
-        self._sent_rows = len(self._rows)
-        seen, total = self.images_seen, self.total_images
+        rows, seen, total = len(self._rows), self.images_seen, self.total_images
         shown = () if picture is None else (picture,)
-        self._guard(self._send_report, self.part, seen, total, means, speed, curve, *shown)
+        if self._guard(self._send_report, self.part, seen, total, means, speed, curve, *shown):
+            self._sent_rows = rows  # else the next report has these points too
 
     def close(self) -> None:
         """Sends what is left and waits until it has arrived, where the sender can tell."""
@@ -192,10 +192,12 @@ class PartSink:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _guard(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Calls; a failure to report is said once and does not end hours of training."""
+    def _guard(self, call: Callable[..., Any], *arguments: Any) -> bool:
+        """Calls; whether that went well. A failure to report is said once and does not end hours of
+        training."""
         try:
             call(*arguments)
+            return True
         except Exception as error:
             if not self._warned:
                 _logger.warning(
@@ -205,6 +207,7 @@ class PartSink:
                     error,
                 )
             self._warned = True
+            return False
 
 
 class ActorSender:

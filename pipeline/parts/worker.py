@@ -25,10 +25,16 @@ from pipeline.storage.scratch import scratch_folder
 from pipeline.storage.store import Storage
 
 if TYPE_CHECKING:
+    import torch
+
     from sgan.training.comm import Comm
     from sgan.training.loop import Hooks
 
 _STEPS_PER_REPORT_ON_GPU = 20
+
+
+class Diverged(UserError):
+    """A training ended with values that are not finite, which other settings avoid."""
 
 
 class Watch(Protocol):
@@ -69,7 +75,8 @@ def train_part(
         watch: looks at the training as it goes on; in no key, since it changes nothing.
 
     Raises:
-        UserError: bad data or input weights, or a loss that is not finite.
+        UserError: bad data or input weights.
+        Diverged: a loss or the trained state is not finite.
         TrainingStopped: `should_stop` said so.
     """
     from sgan.training import comm as comms
@@ -139,7 +146,7 @@ class _Training:
             except TrainingStopped as error:
                 if should_stop():
                     raise
-                raise UserError(f"{name}: {error}") from error
+                raise Diverged(f"{name}: {error}") from error
         threads, dtype = self.part.placement.threads, str(self.task.dtype)
         result = {
             "key": self.part.key,
@@ -160,7 +167,7 @@ class _Training:
     ) -> "Hooks":
         from sgan.training.loop import Hooks
 
-        total, seen = self.part.identity.total_images, self.start * self.task.batch_size
+        total, seen = self.part.identity.total_images, self._reported()
 
         def report(images: int, metrics: dict[str, float]) -> None:
             nonlocal seen
@@ -172,13 +179,17 @@ class _Training:
                 sink.show(self.pictures.key, self.pictures.draw)
             seen = images
 
-        every = 1 if self.device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
+        every = _steps_per_report(self.device)
         return Hooks(report, self._save, should_stop, every, self.part.placement.checkpoint_seconds)
+
+    def _reported(self) -> int:
+        """Images of the last report before the checkpoint that it starts from."""
+        every = _steps_per_report(self.device)
+        return self.start // every * every * self.task.batch_size
 
     def _pictures(self, columns: Any, y: Any) -> "Pictures":
         total = self.part.identity.total_images
-        seen = min(self.start * self.task.batch_size, total)
-        return Pictures(self.task, columns, y, total, seen)
+        return Pictures(self.task, columns, y, total, self._reported())
 
     def _resume(self) -> tuple[int, float]:
         """Load the newest checkpoint; returns the steps and the seconds that are done."""
@@ -208,6 +219,10 @@ class _Training:
             self.task.save(weights, {**about, "metrics": result["metrics"]})
             result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
             return self.checkpoints.finish(weights, result)
+
+
+def _steps_per_report(device: "torch.device") -> int:
+    return 1 if device.type == "cpu" else _STEPS_PER_REPORT_ON_GPU
 
 
 def _discard(*_: Any) -> None:

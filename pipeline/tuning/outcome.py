@@ -35,7 +35,7 @@ class Tried:
         number: 0 is the present settings.
         setting: what it trained with.
         key: of its part.
-        looks: at it, in order of images seen.
+        looks: at it, in order of images seen, a failure last.
     """
 
     number: int

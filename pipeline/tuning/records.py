@@ -70,10 +70,13 @@ class Records:
         write_json(self.path, [asdict(one) for one in self.looks])
 
     def of(self, trial: int) -> list[Look]:
-        """A trial's looks, in order of images seen."""
-        return sorted(
-            (one for one in self.looks if one.trial == trial), key=lambda one: one.images_seen
-        )
+        """A trial's looks, in order of images seen; its failure last, as what went on from a
+        checkpoint does not know how far it was."""
+        return sorted((one for one in self.looks if one.trial == trial), key=_place)
+
+
+def _place(look: Look) -> tuple[bool, int]:
+    return bool(look.failed), look.images_seen
 
 
 def read(path: Path) -> list[Look]:
@@ -95,6 +98,6 @@ def best(looks: Sequence[Look]) -> Look | None:
 def furthest(looks: Sequence[Look]) -> Look | None:
     """Of the trials that were stopped and had not collapsed, the best of those that got furthest;
     None where there is none."""
-    last = {one.trial: one for one in sorted(looks, key=lambda one: one.images_seen)}
+    last = {one.trial: one for one in sorted(looks, key=_place)}
     sound = [one for one in last.values() if not (one.collapsed or one.final or one.failed)]
     return min(sound, key=lambda one: (-one.images_seen, one.objective), default=None)

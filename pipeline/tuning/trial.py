@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.parts import running
 from pipeline.parts.checkpoints import Checkpoints
 from pipeline.parts.part import Part
-from pipeline.parts.sink import ActorSender, Rows
+from pipeline.parts.sink import ActorSender
 from pipeline.storage.store import Storage
 from pipeline.tuning.records import FAILED, Look, objective
 from pipeline.tuning.yardstick import Measured, Yardstick
@@ -71,16 +71,8 @@ class _As:
     sender: ActorSender
     name: str
 
-    def __call__(
-        self,
-        _: str,
-        images_seen: int,
-        total_images: int,
-        metrics: dict[str, float],
-        images_per_second: float,
-        curve: Rows = (),
-    ) -> None:
-        self.sender(self.name, images_seen, total_images, metrics, images_per_second, curve)
+    def __call__(self, _: str, *report: Any) -> None:
+        self.sender(self.name, *report)
 
     def flush(self) -> None:
         self.sender.flush()
@@ -93,6 +85,8 @@ def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
     is reported as `error`.
     """
     plan.luggage.unpack()
+    from pipeline.parts.worker import Diverged
+
     trial = int(config["trial"])
     stop, sender, ended = _Stop(plan.bell), _As(plan.sender, str(trial)), threading.Event()
     patience = threading.Thread(target=_leave_at_last, args=(plan.bell, sender, ended))
@@ -105,13 +99,11 @@ def run_trial(config: Mapping[str, Any], plan: Plan) -> None:
             measured = _measure_result(plan, plan.parts[trial])
             total, reused = int(result["images_seen"]), bool(result["reused"])
             stop.tell(asdict(plan.look(trial, total, measured, final=True, reused=reused)))
+    except Diverged as error:
+        images = stop.images_seen or plan.every
+        stop.tell(asdict(Look(trial, images, None, 0.0, FAILED, True, failed=str(error))))
     except UserError as error:
-        if _diverged(error):
-            images = stop.images_seen or plan.every
-            failed = Look(trial, images, None, 0.0, FAILED, True, failed=str(error))
-            stop.tell(asdict(failed))
-        else:
-            stop.tell({"trial": trial, "error": str(error)})
+        stop.tell({"trial": trial, "error": str(error)})
     finally:
         ended.set()
 
@@ -263,10 +255,3 @@ def measure_part(part: Part, yardstick: Yardstick) -> Measured:
         Checkpoints(Storage(part.placement.storage), part.folder).fetch_weights(file)
         load_levels_into(stack, file)
     return yardstick.measure(stack.level(identity.level))
-
-
-def _diverged(error: UserError) -> bool:
-    """Whether a training ended with values that are not finite, which other settings avoid."""
-    from sgan.training.loop import TrainingStopped
-
-    return isinstance(error.__cause__, TrainingStopped)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.execution.trials import Trials, line
-from pipeline.parts.sink import Report
+from pipeline.parts.sink import Picture, Report
 from pipeline.tuning.records import FAILED, Look
 from pipeline.tuning.space import Setting
 from sgan.config import LevelConfig
@@ -35,6 +35,7 @@ class Run:
         self.name, self.params = name, params
         self.children: list[Run] = []
         self.points: list[Any] = []
+        self.images: list[Any] = []
         self.tags: dict[str, Any] = {}
         self.reused = False
 
@@ -44,6 +45,9 @@ class Run:
 
     def log_metrics(self, points: Any) -> None:
         self.points += points
+
+    def log_image(self, *image: Any) -> None:
+        self.images.append(image)
 
     def set_tags(self, tags: Any) -> None:
         self.tags |= tags
@@ -60,6 +64,7 @@ def test_each_trial_has_one_run_with_its_settings_losses_looks_and_fate() -> Non
     trials = Trials(run, "level1", settings, [part, part], said.append)  # type: ignore[arg-type]
     row = {"images_seen": 50.0, "level1/loss_d": 0.7}
     trials.on_report(Report("1", 50, 900, {}, 10.0, [row], 0))
+    trials.on_report(Report("1", 90, 900, {}, 10.0, [], 0, Picture("features", b"png")))
     trials.on_look(Look(1, 100, 0.5, 0.4, 0.5, False), False)
     trials.on_look(Look(1, 900, 0.3, 0.4, 0.3, False, True), True)
     trials.on_look(Look(0, 900, 0.6, 0.4, 0.6, False, True, True), True)
@@ -68,6 +73,7 @@ def test_each_trial_has_one_run_with_its_settings_losses_looks_and_fate() -> Non
     assert first.params["level1"]["lr_g"] == 3e-4
     assert ("level1/loss_d", 0.7, 50) in first.points
     assert ("level1/frechet", 0.3, 900) in first.points
+    assert (first.images, second.images) == ([("features", b"png", 90)], [])
     assert (first.tags["sgan.trial_fate"], second.tags["sgan.trial_fate"]) == ("trained", "reused")
     assert (first.reused, second.reused) == (False, True)
     assert trials.ended == {0, 1} and len(said) == 3

@@ -99,6 +99,21 @@ def test_a_failing_sender_warns_once_and_does_not_stop_training(caplog):
     assert "level0" in caplog.text and "actor is gone" in caplog.text
 
 
+def test_points_of_a_report_that_failed_are_in_the_next_one():
+    arrived = []
+
+    def refuses_pictures(*report):
+        if len(report) > 6:
+            raise ValueError("too large")
+        arrived.append(report)
+
+    rows = [{"images_seen": 100, "m": 1.0}]
+    with PartSink("level0", 100, refuses_pictures, rows=rows, interval_s=60) as sink:
+        sink.step(100, {"m": 1.0})
+        sink.show("samples", lambda: b"png")
+    assert [report[5] for report in arrived] == [rows]
+
+
 def test_leaving_by_an_exception_still_sends():
     sender = Recorder()
     with pytest.raises(RuntimeError), PartSink("joint", 100, sender) as sink:

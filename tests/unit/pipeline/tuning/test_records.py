@@ -46,6 +46,16 @@ def test_looks_outlive_the_process_each_once(tmp_path):
     ]
 
 
+def test_a_failure_comes_last_and_counts_wherever_it_was_told(tmp_path):
+    """What goes on in another process and fails before its first look is filed at the first."""
+    records = Records(tmp_path / "looks.json")
+    for one in (look(1, 300, 0.5), look(1, 100, 0.7), look(1, 100, FAILED, failed="diverged")):
+        records.add(one)
+    assert [one.failed for one in records.of(1)] == ["", "", "diverged"]
+    assert furthest(records.looks) is None
+    assert furthest([*records.looks, look(2, 100, 0.9)]) == look(2, 100, 0.9)
+
+
 def test_a_collapsed_trial_does_not_win_whatever_its_distance():
     sound, collapsed = look(0, 900, 0.5, final=True), look(1, 900, 0.1, True, final=True)
     assert best([collapsed, sound, look(2, 800, 0.2)]) == sound

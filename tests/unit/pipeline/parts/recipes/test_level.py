@@ -9,6 +9,7 @@ import torch
 
 from pipeline.data import feature_writer, features
 from pipeline.errors import UserError
+from pipeline.parts import pictures, worker
 from pipeline.parts.part import Identity
 from pipeline.parts.pictures import Pictures
 from pipeline.parts.recipes import level
@@ -19,6 +20,7 @@ from sgan.errors import WeightsError
 from sgan.training.assembly import independent
 from sgan.training.batches import TensorBatches
 from sgan.training.comm import Comm
+from sgan.training.loop import TrainingStopped
 from sgan.weights import load_encoder
 
 CPU = torch.device("cpu")
@@ -41,6 +43,34 @@ def test_a_worker_sends_pictures_and_trains_the_same_weights(
     shown = [(report[1], report[6].key) for report in sent if len(report) > 6 and report[6].png]
     assert shown == [(0, key), (6, key), (12, key)]
     assert digests[0] == digests[1]
+
+
+def test_where_reports_are_rare_a_resume_drops_no_look_and_no_picture(
+    config, part, tmp_path, monkeypatch
+) -> None:
+    """As on a GPU. A picture is due from 15 images on, a look from 14; the report is of 24."""
+
+    class Looks(list):
+        every = 14
+
+        def __call__(self, images_seen: int, task: object) -> None:
+            self.append(images_seen)
+
+    monkeypatch.setattr(worker, "_steps_per_report", lambda device: 2)
+    monkeypatch.setattr(pictures, "POINTS", 2)
+    longer = replace(config, levels=(config.levels[0], replace(config.levels[1], total_images=30)))
+    mine = part(Identity.of_level(longer, 1, {}))
+    mine = mine.placed(storage=str(tmp_path), device="cpu", threads=1)
+    sent, looks, stops = [], Looks(), iter((False, False))
+
+    def send(*report: object) -> None:
+        sent.append(report)
+
+    with pytest.raises(TrainingStopped):  # with a checkpoint of 18 images
+        train_part(mine, send, should_stop=lambda: next(stops, True), watch=looks)
+    train_part(mine, send, watch=looks)
+    assert looks == [24]
+    assert [report[1] for report in sent if len(report) > 6] == [0, 24, 30]
 
 
 @pytest.mark.parametrize("index", [0, 1])
