@@ -84,7 +84,8 @@ def _takes(params: "Params", side: int) -> bool:
 
 
 def require_samples(params: "Params", classes: int) -> None:
-    """Raise UserError where `evaluate` would draw fewer than two samples of each class."""
+    """Raise UserError where `evaluate` would draw fewer than two samples a class. A rare class may
+    still get one alone, and is then left out of the diversity."""
     if params.evaluate.num_samples < 2 * classes:
         raise UserError(
             f"{params.shown}: evaluate.num_samples = {params.evaluate.num_samples}: must be >= "

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from pipeline.data.survey.description import Description
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED, NamedSet
 from pipeline.paths import cache_dir, found_in_project
+from pipeline.storage.atomic import is_full
 
 # What conf/data/mnist_small.yaml names.
 SMALL = Path("tests/data/mnist-small")
@@ -114,6 +116,8 @@ def _first_that_works(
             try:
                 return _decode_checked(path, settings, known, place.origin, heard, tuple(failed))
             except UserError as error:
+                if _is_sound(path, settings, known):
+                    raise  # a setting is at fault, or a full disk: fetching it again mends neither
                 failed.append(f"{place.origin}: {error}")
                 for file in place.cached():
                     file.unlink(missing_ok=True)
@@ -123,6 +127,24 @@ def _first_that_works(
         f"Set data.source in params.yaml to a path or address that holds it "
         f"({', '.join(known.files)}).{_without_network()}"
     )
+
+
+def _is_sound(path: Path, settings: Any, known: NamedSet) -> bool:
+    """Whether what lies at `path` is the named set, whatever the settings (a dataclass) ask of it.
+    True where a full disk keeps from telling."""
+    plain = replace(settings, format="auto", on_bad_image="error", sha256=None)
+    plain = replace(plain, splits=None, classes=None, names_encoding=None)
+    try:
+        _decode_checked(path, plain, known, str(path), lambda _: None)
+    except UserError as error:
+        return _is_of_a_full_disk(error)
+    return True
+
+
+def _is_of_a_full_disk(error: BaseException | None) -> bool:
+    while error is not None and not (isinstance(error, OSError) and is_full(error)):
+        error = error.__cause__
+    return error is not None
 
 
 def _without_network() -> str:
@@ -208,15 +230,26 @@ def _require_squares(dataset: Dataset, origin: str) -> None:
 
 
 def _mixed(dataset: Dataset) -> Dataset:
-    """Training rows that come class by class, in one fixed random order: `max_train` would keep
-    the first classes alone, and the batches of a large set would hold few. Others stay in order."""
-    labels = dataset.train_labels
+    """The rows of a split that come class by class, in one fixed random order: the first of them
+    (`max_train`, `max_test`, what some scores are taken on) would be of the first classes alone,
+    and the batches of a large set would hold few. Others stay in order."""
+    for split in ("train", "test"):
+        images, labels = dataset.split(split)
+        if _class_by_class(labels):
+            order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+            mixed: dict[str, Any] = {
+                f"{split}_images": images[order],
+                f"{split}_labels": labels[order],
+            }
+            dataset = replace(dataset, **mixed)
+    return dataset
+
+
+def _class_by_class(labels: np.ndarray) -> bool:
     shares = np.bincount(labels) / len(labels)
     changes_if_random = (len(labels) - 1) * (1 - np.sum(shares**2))
-    if np.count_nonzero(np.diff(labels)) > 0.5 * changes_if_random:
-        return dataset
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
-    return replace(dataset, train_images=dataset.train_images[order], train_labels=labels[order])
+    changes = np.count_nonzero(np.diff(labels))
+    return bool(changes_if_random > 0 and changes <= 0.5 * changes_if_random)
 
 
 def _check_digests(

@@ -42,7 +42,6 @@ class Curves:
     title: str
     series: Mapping[str, Points]
     x_label: str = "images seen"
-    y_label: str = ""
     level: int | None = None
 
 

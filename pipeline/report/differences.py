@@ -65,9 +65,8 @@ def clear_best(scores: Sequence[Score | None]) -> int | None:
     known = [(i, s) for i, s in enumerate(scores) if s is not None and s.value is not None]
     if len(known) < 2 or any(incomparable(known[0][1], s) for _, s in known[1:]):
         return None
-    ordered = sorted(known, key=lambda item: distance(item[1]))
-    (index, first), (_, second) = ordered[:2]
-    return index if verdict(second, first) == "better" else None
+    (index, first), *others = sorted(known, key=lambda item: distance(item[1]))
+    return index if all(verdict(other, first) == "better" for _, other in others) else None
 
 
 def headline_scores(runs: Sequence[ReportData]) -> list[HeadlineCard]:
@@ -109,9 +108,7 @@ def same_curves(runs: Sequence[ReportData]) -> list[Curves]:
                 old = found.get((curves.title, name))
                 series = {**(old.series if old else {}), run.title: points}
                 title = f"{curves.title}: {name}"
-                found[curves.title, name] = Curves(
-                    title, series, curves.x_label, curves.y_label, curves.level
-                )
+                found[curves.title, name] = Curves(title, series, curves.x_label, curves.level)
     return [curves for curves in found.values() if len(curves.series) > 1]
 
 

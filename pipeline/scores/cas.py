@@ -64,21 +64,18 @@ def cas_ceiling(
         ]
         return {"accuracy": np.array(found)}
 
-    code = classification_accuracy_score.__module__
     recipe = f"{count}:{settings.cas_epochs}:{len(sets.seeds)}:{means.precision}"
     name = f"cas:{real.identity}:{len(real.classes)}:{recipe}"
-    return means.kept(code, name, compute)["accuracy"].tolist()
+    return means.kept(__name__, name, compute)["accuracy"].tolist()
 
 
 def _cas_training(
     what: str, index: int, sets: Sets, settings: EvaluateConfig, means: Means
 ) -> dict[str, Any]:
     """How the classifier of the set `index` is trained."""
-    epochs = settings.cas_epochs
-    each = int(sets.count * epochs)
 
-    def heard(done: int, _: int, loss: float) -> None:
-        means.told(what, index * each + min(done, each), each * len(sets.seeds))
+    def heard(done: int, each: int, loss: float) -> None:
+        means.told(what, index * each + done, each * len(sets.seeds))
 
     place = {"device": means.device, "precision": means.precision}
-    return {"epochs": epochs, "seed": index, "progress": heard, **place}
+    return {"epochs": settings.cas_epochs, "seed": index, "progress": heard, **place}

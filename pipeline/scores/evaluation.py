@@ -184,7 +184,6 @@ def judge_for(real: RealImages, settings: EvaluateConfig, means: Means) -> Judge
     """
     if settings.judge != "cnn":
         return published_judge(settings.judge, *means.judge_weights(settings.judge), means.device)
-    total = int(len(real.train_images) * settings.judge_epochs)
     return kept_judge(
         real,
         means.judges,
@@ -192,7 +191,7 @@ def judge_for(real: RealImages, settings: EvaluateConfig, means: Means) -> Judge
         seed=settings.judge_seed,
         device=means.device,
         precision=means.precision,
-        progress=lambda seen, _, loss: means.told("judge", min(seen, total), total),
+        progress=lambda seen, total, loss: means.told("judge", seen, total),
     )
 
 

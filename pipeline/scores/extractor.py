@@ -20,8 +20,9 @@ class Extractor(Protocol):
     """Whatever turns images into feature vectors: a Judge, or the Inception trunk.
 
     `name` is for people, `slug` is the part of metric keys that tells whose score it is, `identity`
-    is what its outputs are kept under. `num_classes`: of the data whose labels it reads, None where
-    its classes are others. `portion`: images whose outputs are kept in one piece, so that an
+    is what its outputs are kept under, and `code` the modules that decide them, as
+    `pipeline.scores.inputs.Kept` takes them. `num_classes`: of the data whose labels it reads, None
+    where its classes are others. `portion`: images whose outputs are kept in one piece, so that an
     interrupted run goes on; None keeps a whole split. `no_logits`: why it has none.
     """
 
@@ -33,6 +34,9 @@ class Extractor(Protocol):
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def code(self) -> str: ...
 
     @property
     def num_classes(self) -> int | None: ...

@@ -26,7 +26,8 @@ class FeatureCache:
     def __call__(
         self, module: str, name: str, compute: Callable[[], dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """The arrays of `name` as the code of `module` makes them, kept or computed and kept.
+        """The arrays of `name` as the code of `module` (or several, with a space between them)
+        makes them, kept or computed and kept.
 
         `name` must say everything else that they depend on: digests of data and weights, counts,
         seeds. A damaged file is computed anew. Writing is atomic, so concurrent runs do no harm.
@@ -84,10 +85,11 @@ def _file(key: str) -> str:
 
 @cache
 def code_of(module: str) -> str:
-    """SHA-256 (hex) of the code that decides what a module computes: its import closure."""
+    """SHA-256 (hex) of the code that decides what a module, or several with a space between them,
+    computes: its import closure."""
     from pipeline.code import closure_digest
 
-    return closure_digest(module)
+    return closure_digest(*module.split())
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

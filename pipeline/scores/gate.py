@@ -25,7 +25,17 @@ from pipeline.scores.score import Score, distance, short
 Outcome = Literal["promoted", "kept", "undecided"]
 LEAST_SEEDS = 3
 RECALL = Headline("recall", "recall")
-_SAME = ("judge_sha256", "n_fake", "n_real", "reference", "resize", "batch_norm", "evaluation")
+# `neighbours` are recall's; FID, which is measured with it, says them too.
+_SAME = (
+    "judge_sha256",
+    "n_fake",
+    "n_real",
+    "neighbours",
+    "reference",
+    "resize",
+    "batch_norm",
+    "evaluation",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,8 @@ def protocol_of(score: Score | None) -> dict[str, str]:
 
 
 def same_protocol(champion: Score | None, challenger: Score | None) -> Row:
-    """Judge, numbers of images, reference, batch norm and the evaluation's code are the same."""
+    """Judge, numbers of images and neighbours, reference, batch norm and the evaluation's code are
+    the same."""
     old, new = protocol_of(champion), protocol_of(challenger)
     differ = [name for name in _SAME if old.get(name) != new.get(name)]
     shown = [", ".join(f"{n} {one.get(n, '?')[:12]}" for n in differ) for one in (old, new)]

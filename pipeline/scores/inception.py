@@ -9,14 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.errors import UserError
-from pipeline.scores.extractor import (
-    check_images,
-    fast_bfloat16,
-    in_batches,
-    place,
-    weights_digest,
-)
+from pipeline.scores.extractor import check_images, in_batches, place, weights_digest
 from pipeline.scores.inception_network import LAST_LAYER, InceptionTrunk
 
 SIZE = 299
@@ -31,12 +24,11 @@ class Inception:
 
     Grey images are repeated over three channels. Resize: bilinear as TensorFlow 1 did it (corners
     at the origin, no antialiasing), pixels as (p - 128) / 128: what published FIDs use.
-    precision "float32" is the standard; "bfloat16" is 2 to 3 times faster where the CPU has it,
-    features off by up to 4 %: the protocol names it, and the two are not to be compared.
     """
 
     slug = ""
     name = "Inception"
+    code = __name__
     num_classes: ClassVar[None] = None  # it reads a thousand of its own
     portion: int | None = 1000
     no_logits = NO_LAST_LAYER
@@ -47,26 +39,19 @@ class Inception:
         source: str,
         *,
         device: str | torch.device = "cpu",
-        precision: str = "float32",
     ) -> None:
-        if precision not in ("float32", "bfloat16"):
-            raise UserError(f"inception precision: {precision!r}; use float32 or bfloat16")
-        self.device, self.precision, self.source = torch.device(device), precision, source
+        self.device, self.source = torch.device(device), source
         self.digest = weights_digest(state)
         last = state.get(LAST_LAYER)
         self.last_layer = None if last is None else last.to(self.device)
         self.network = InceptionTrunk()
         self.network.load_state_dict({k: v for k, v in state.items() if k != LAST_LAYER})
         place(self.network.eval().requires_grad_(False), self.device)
-        if precision == "bfloat16":
-            self.name = "Inception in bfloat16"
-            if not fast_bfloat16(self.device):
-                raise UserError(f"inception precision: {device} has no quick bfloat16; use float32")
 
     @property
     def identity(self) -> str:
         """What its outputs are kept under."""
-        return f"{self.digest}:{self.precision}"
+        return self.digest
 
     def outputs(
         self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
@@ -81,11 +66,9 @@ class Inception:
         """uint8 [N, H, W, C] -> float32 [N, 2048]. `progress(images done, in all)` per batch."""
         check_images(images)
         step = 32 if self.device.type == "cpu" else 256
-        low = self.precision == "bfloat16"
 
         def read(part: np.ndarray) -> Tensor:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-                return self.network(resize(part, self.device)).float().cpu()
+            return self.network(resize(part, self.device)).cpu()
 
         return torch.cat(in_batches(read, images, step, self.device, progress)).numpy()
 
@@ -102,7 +85,7 @@ class Inception:
             "judge_sha256": self.digest,
             "weights": self.source,
             "resize": f"bilinear to {SIZE}, TensorFlow 1 (no antialias)",
-            "precision": self.precision,
+            "precision": "float32",
         }
 
 

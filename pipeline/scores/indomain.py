@@ -81,6 +81,7 @@ def spaces(real: RealImages, judge: Judge, seen: RealSide) -> tuple[Space, Space
         seen.train,
         seen.test,
         judge.protocol(),
+        judge.code,
     )
     pixels = {"judge": "pixels", "resize": "none"}
     return by_judge, Space(

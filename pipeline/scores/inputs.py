@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.errors import UserError
 
 # kept(module, name, compute): the arrays that `compute` gives, from wherever they are kept.
-# `module` (its `__name__`) is the code that they depend on, `name` everything else.
+# `module` (its `__name__`) is the code that they depend on, several with a space between them;
+# `name` is everything else.
 Kept = Callable[[str, str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
 
 # told(what, done, in all) hears how far a piece of work is; a step without a measure has 0 of 0.

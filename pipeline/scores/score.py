@@ -86,7 +86,9 @@ class Score:
 def combine(scores: Sequence[Score], **protocol: Any) -> Score:
     """Mean ± sd (n - 1) over the same metric measured on sample sets of several seeds.
 
-    One score is returned as it is. Raises ValueError where names differ or nothing is handed in.
+    Of each class the mean over the sets that have it; `classes_not_in_every_set` of the protocol
+    names those that some lack. One score is returned as it is. Raises ValueError where names differ
+    or nothing is handed in.
     """
     if not scores or len({score.name for score in scores}) != 1:
         raise ValueError(f"cannot combine {[score.name for score in scores]}")
@@ -94,17 +96,19 @@ def combine(scores: Sequence[Score], **protocol: Any) -> Score:
     values = [score.value for score in scores if score.value is not None]
     if len(scores) == 1 or len(values) < len(scores):
         return first.with_protocol(**protocol)
-    classes = {
-        name: float(np.mean([score.per_class[name] for score in scores if name in score.per_class]))
-        for name in first.per_class
-    }
+    found: dict[str, list[float]] = {}
+    for name, each in (item for score in scores for item in score.per_class.items()):
+        found.setdefault(name, []).append(each)
+    lacking = [name for name, each in found.items() if len(each) < len(scores)]
+    if lacking:
+        protocol["classes_not_in_every_set"] = lacking
     value, sd = mean_sd(values)
     return replace(
         first,
         value=value,
         sd=sd,
         repeats=len(scores),
-        per_class=classes,
+        per_class={name: float(np.mean(each)) for name, each in found.items()},
         protocol={**first.protocol, **protocol},
     )
 

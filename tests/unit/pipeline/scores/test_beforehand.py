@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.code import closure
 from pipeline.params.settings import EvaluateConfig
+from pipeline.scores import evaluation
 from pipeline.scores.beforehand import do_beforehand, is_done
-from pipeline.scores.evaluation import sample_scores
+from pipeline.scores.evaluation import judge_for, sample_scores
 from pipeline.scores.inputs import RealImages, Samples, Told, unheard
+from pipeline.scores.judge_network import JudgeNetwork
 from pipeline.scores.lent import Means
 from pipeline.scores.means import means
 from pipeline.storage.store import Storage
@@ -48,6 +51,30 @@ def test_scores_are_the_same_and_nothing_real_is_computed_again(
     warm = sample_scores(images, few, SETTINGS, kept_only(lent(tmp_path / "warm")))
     assert [score.as_dict() for score in warm] == [score.as_dict() for score in cold]
     assert {"cas", "fid", "ndb", "memorisation_gap"} <= {score.metric for score in warm}
+
+
+def test_all_that_comes_of_the_judge_is_kept_under_its_network_s_code(
+    few: RealImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(JudgeNetwork):
+        """As a published judge's, which lies in a module that no other imports."""
+
+    found, asked = lent(tmp_path), list[tuple[str, str]]()
+    judge = judge_for(few, SETTINGS, found)
+    network = Other(judge.image_shape, judge.num_classes)
+    network.load_state_dict(judge.network.state_dict())
+    Other.__module__ = "pipeline.scores.cifar10_networks"
+    published = replace(judge, network=network.eval())
+    monkeypatch.setattr(evaluation, "judge_for", lambda *_: published)
+
+    def ask(module: str, name: str, compute: Callable) -> dict[str, np.ndarray]:
+        asked.append((module, name))
+        return found.kept(module, name, compute)
+
+    do_beforehand(few, replace(SETTINGS, cas=False), replace(found, kept=ask))
+    of_judge = [module for module, name in asked if judge.digest in name]
+    assert len(of_judge) == 6
+    assert all("pipeline.scores.cifar10_networks" in closure(*m.split()) for m in of_judge)
 
 
 def test_it_is_done_once_for_these_images_and_settings(few: RealImages, tmp_path: Path) -> None:

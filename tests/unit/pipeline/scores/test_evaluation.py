@@ -1,6 +1,7 @@
 """The entry of an evaluation: what it imports, what it draws, what is asked for and what is had."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,15 @@ def test_lpips_is_used_where_its_weights_are(few: RealImages, lent: Means, lpips
     rows = sample_scores(images, few, replace(SETTINGS, lpips=True), bring)
     score = next(row for row in rows if row.key == "diversity_lpips")
     assert score.judge == Lpips.name and score.protocol["weights"] == "a package"
+
+
+def test_a_judge_s_training_is_told_to_its_end(few: RealImages, tmp_path: Path) -> None:
+    """Of 70 images an epoch takes four batches of 16."""
+    odd = replace(few, train_images=few.train_images[:70], train_labels=few.train_labels[:70])
+    kept, said = FeatureCache(tmp_path), list[tuple[str, int, int]]()
+    heard = Means(kept, kept, none, none, none, lambda *one: said.append(one))
+    judge_for(odd, replace(SETTINGS, judge_epochs=1.0), heard)
+    assert said[-1] == ("judge", 64, 64)
 
 
 def test_a_published_judge_that_cannot_be_had(few: RealImages, lent: Means) -> None:

@@ -52,6 +52,8 @@ def test_another_name_or_another_code_is_another_entry(
 def test_the_code_is_a_digest_that_differs_by_module() -> None:
     one, other = code_of(MODULE), code_of("pipeline.scores.judge")
     assert len(one) == 64 and one != other and code_of(MODULE) == one
+    assert code_of(f"{MODULE} pipeline.scores.judge") not in (one, other)
+    assert code_of(f"{MODULE} ") == one
 
 
 def test_the_same_in_a_storage_that_is_elsewhere(tmp_path: Path) -> None:

@@ -87,6 +87,15 @@ def test_scores_of_another_judge_or_of_one_seed_decide_nothing() -> None:
     assert compare(scores(1.0), scores(0.4, repeats=1), Rule()).outcome == "undecided"
 
 
+def test_recall_by_other_neighbours_is_not_compared() -> None:
+    old, new = (
+        [score.with_protocol(neighbours=k) for score in scores(fid)]
+        for fid, k in ((1.0, 5), (0.4, 20))
+    )
+    assert failing(old, new) == "protocol"
+    assert failing(old, [score.with_protocol(neighbours=5) for score in new]) == ""
+
+
 def test_what_was_not_measured_decides_nothing() -> None:
     missing = [score for score in scores(0.4) if score.metric != "recall"]
     assert compare(scores(1.0), missing, Rule()).outcome == "undecided"

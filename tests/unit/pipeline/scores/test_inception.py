@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.errors import UserError
+from pipeline.code import closure
 from pipeline.scores.inception import NO_LAST_LAYER, Inception, resize
 from pipeline.scores.inception_network import LAST_LAYER, InceptionTrunk
 
@@ -54,7 +54,8 @@ def test_logits_need_the_last_layer(state: dict[str, torch.Tensor]) -> None:
     assert Inception(state, "test").digest != inception.digest
 
 
-def test_another_precision_is_another_judge(state: dict[str, torch.Tensor]) -> None:
-    assert Inception(state, "test").identity.endswith(":float32")
-    with pytest.raises(UserError, match="'float16'; use float32 or bfloat16"):
-        Inception(state, "test", precision="float16")
+def test_its_outputs_are_kept_by_its_weights_and_its_code(state: dict[str, torch.Tensor]) -> None:
+    inception = Inception(state, "test")
+    assert inception.identity == inception.digest
+    assert "pipeline.scores.inception_network" in closure(inception.code)
+    assert inception.protocol()["precision"] == "float32"

