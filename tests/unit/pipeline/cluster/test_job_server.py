@@ -150,6 +150,19 @@ def test_after_ctrl_c_a_log_goes_on_where_it_was(head: Head) -> None:
     assert "".join(written) == head.log
 
 
+def test_a_job_that_a_new_head_starts_under_its_old_id_is_shown_from_its_beginning(
+    head: Head, tmp_path: Path
+) -> None:
+    server, written = JobServer(head.address), []
+    (tmp_path / "x.zip").write_bytes(b"zip")
+    for log in ("what the lost one said\n", "new\n"):
+        head.jobs.clear()
+        head.log, head.streams, head.opened = log, [log], 0
+        assert server.submit("a", "true", tmp_path / "x.zip", {}, {}) == "a"
+        server.follow("a", written.append)
+    assert "".join(written) == "what the lost one said\nnew\n"
+
+
 def test_a_head_that_is_away_for_a_while_is_waited_for(head: Head) -> None:
     head.jobs["a"], head.refused, head.ends_after = "RUNNING", 6, 2
     head.excuse = "the agent at 10.0.40.4:4044 is not there"
