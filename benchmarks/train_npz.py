@@ -342,9 +342,14 @@ def train(options: argparse.Namespace) -> None:
     """Every part in turn. Raises TrainingStopped where time is up."""
     config, joint = configure(options)
     try:
-        device = choose_device(options.device)
+        kind, _, index = options.device.partition(":")
+        device = choose_device(kind)
+        if index:
+            device = torch.device(device.type, int(index))
     except DeviceError as error:
         raise BadInput(f"--device {error}") from None
+    except ValueError:
+        raise BadInput(f"--device {options.device!r}: allowed: auto, cpu, cuda, cuda:1") from None
     torch.backends.cudnn.benchmark = True
     sizes = (c.batch_size for c in config.levels)
     batch = max(config.encoder.batch_size, joint.batch_size, *sizes)
@@ -387,7 +392,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="images seen by level 0 and by each above it (authors: 200 epochs)",
     )
     parser.add_argument("--joint-images", type=int, default=10_000_000, metavar="N", help="0: none")
-    parser.add_argument("--device", default="auto", help="auto, cpu, or a type such as cuda")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--seed", type=int, default=1)

@@ -28,6 +28,7 @@ from pipeline.storage import s3
 from pipeline.storage.s3_client import patiently
 
 _PIECE = 1 << 20  # bytes that are fetched at a time: S3 takes hardly longer for them than for one
+_MOST_PIECES = 32  # at a time, of an object that is read from piece to piece
 SIDE, EACH = 64, 8  # of the contact sheet: pixels, and images of each class
 
 
@@ -82,8 +83,11 @@ def _of_s3(uri: str) -> Listing:
     below = f"s3://{bucket}/{base}" if base else f"s3://{bucket}"
     found = {entry.key.removeprefix(base): entry for entry in s3.list_objects(below)}
 
+    pieces: dict[str, _Pieces] = {}
+
     def opener(path: str) -> Any:
-        return io.BufferedReader(_Object(bucket, found[path]))
+        kept = pieces.setdefault(path, _Pieces(bucket, found[path]))
+        return io.BufferedReader(_Object(kept))
 
     tally, entries = Tally(), list[Entry]()
     paths = [path for path in found if path and not path.endswith("/")]
@@ -98,45 +102,34 @@ def _of_s3(uri: str) -> Listing:
     return Listing(uri, "s3", entries, opener, tally.kinds())
 
 
-class _Object(io.RawIOBase):
-    """An object as a stream that can be sought in: the pieces that are read are fetched, once."""
+class _Pieces:
+    """What was fetched of an object, each piece once; of one that is read through, more at a time.
+
+    Attributes:
+        size: of the object in bytes.
+    """
 
     def __init__(self, bucket: str, found: s3.S3Object) -> None:
-        super().__init__()
-        self._bucket, self._found, self._at = bucket, found, 0
+        self._bucket, self._found, self.size = bucket, found, found.size
         cache_dir().mkdir(parents=True, exist_ok=True)
         self._kept = tempfile.TemporaryFile(dir=cache_dir())  # with holes: pieces lie far apart
         self._there: set[int] = set()
+        self._end, self._ahead = 0, 1
 
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any stream."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """As of any stream. Raises UserError where S3 cannot be asked."""
-        start = self._at - self._at % _PIECE
-        end = min(start + _PIECE, self._found.size)
-        count = max(0, min(len(buffer), end - self._at))
-        if count and start not in self._there:
+    def read(self, at: int, count: int) -> bytes:
+        """Bytes from `at` on, as many as its piece has, or `count`. Raises UserError where S3
+        cannot be asked."""
+        start = at - at % _PIECE
+        if start not in self._there and at < self.size:
+            self._ahead = min(2 * self._ahead, _MOST_PIECES) if start == self._end else 1
+            until = min(start + self._ahead * _PIECE, self.size)
+            self._end = min((piece for piece in self._there if piece > start), default=until)
+            self._end = min(self._end, until)
             self._kept.seek(start)
-            self._kept.write(self._fetched(start, end))
-            self._there.add(start)
-        self._kept.seek(self._at)
-        buffer[:count] = self._kept.read(count)
-        self._at += count
-        return count
+            self._kept.write(self._fetched(start, self._end))
+            self._there.update(range(start, self._end, _PIECE))
+        self._kept.seek(at)
+        return self._kept.read(max(0, min(count, start + _PIECE - at, self.size - at)))
 
     def _fetched(self, start: int, end: int) -> bytes:
         found, uri = self._found, f"s3://{self._bucket}/{self._found.key}"
@@ -153,10 +146,36 @@ class _Object(io.RawIOBase):
 
         return patiently(uri, ask)
 
-    def close(self) -> None:
+
+class _Object(io.RawIOBase):
+    """An object as a stream that can be sought in."""
+
+    def __init__(self, pieces: _Pieces) -> None:
+        super().__init__()
+        self._pieces, self._at = pieces, 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As of any stream."""
-        self._kept.close()
-        super().close()
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._pieces.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative position {base + offset}")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any stream. Raises UserError where S3 cannot be asked."""
+        content = self._pieces.read(self._at, len(buffer))
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 def _is_packed(listing: Listing, settings: DataSettings) -> bool:

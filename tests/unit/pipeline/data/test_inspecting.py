@@ -145,7 +145,8 @@ def test_of_a_large_object_pieces_are_fetched_and_each_once(objects, settings) -
 def test_an_object_is_the_stream_that_it_would_be_here(objects) -> None:
     objects["a"] = content = np.random.default_rng(0).bytes((2 << 20) + 17)
     (entry,) = objects.list_objects("s3://b/a")
-    with io.BufferedReader(inspecting._Object("b", entry)) as stream:
+    pieces = inspecting._Pieces("b", entry)
+    with io.BufferedReader(inspecting._Object(pieces)) as stream:
         assert stream.seek(-30, io.SEEK_END) == len(content) - 30
         assert stream.read() == content[-30:] and stream.read(1) == b""
         stream.seek((1 << 20) - 5)
@@ -153,7 +154,17 @@ def test_an_object_is_the_stream_that_it_would_be_here(objects) -> None:
         assert stream.seek(0) == 0 and stream.read() == content
         with pytest.raises(ValueError, match="negative"):
             stream.seek(-1)
+    with io.BufferedReader(inspecting._Object(pieces)) as stream:  # opened again
+        assert stream.read() == content
     assert sum(size for _, size in objects.asked) == len(content)
+
+
+def test_an_object_that_is_read_through_is_asked_for_in_growing_pieces(objects) -> None:
+    objects["a"] = content = bytes(20 << 20)
+    (entry,) = objects.list_objects("s3://b/a")
+    with io.BufferedReader(inspecting._Object(inspecting._Pieces("b", entry))) as stream:
+        assert stream.read() == content
+    assert [size >> 20 for _, size in objects.asked] == [2, 4, 8, 6]
 
 
 def unusable(kind: str, folder) -> str:
