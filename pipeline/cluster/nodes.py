@@ -1,6 +1,6 @@
 """The nodes of the Ray cluster that is connected."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,6 +8,7 @@ from pipeline.cluster import travel
 from pipeline.errors import UserError
 
 _ANSWER_S = 90.0  # a worker's start, with the code that it gets
+_BUSY_S = 15.0  # what is asked for less time is not worth a line
 
 
 def pinned_here() -> dict[str, Any]:
@@ -40,6 +41,7 @@ def on_each_node(
     chosen = [node for node in nodes if having == "node" or node["Resources"].get(having)]
     places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in chosen]
     asked = [task.options(scheduling_strategy=place).remote(*arguments) for place in places]
+    _tell_of_busy(asked, [_named(node) for node in chosen])
     found = []
     for answer, node in zip(asked, chosen, strict=True):
         with suppress(*_lost_with_a_node()):
@@ -47,6 +49,17 @@ def on_each_node(
     if asked and not found:
         raise UserError("every node of the Ray cluster died while it was asked: run again")
     return found
+
+
+def _tell_of_busy(asked: Sequence[Any], names: Sequence[str]) -> None:
+    """A line about nodes whose resource is taken, for as long as what trains there takes."""
+    import ray
+
+    if asked:
+        done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_BUSY_S)
+        busy = [name for answer, name in zip(asked, names, strict=True) if answer not in done]
+        if busy:
+            print(f"waiting for {', '.join(busy)}: all that it has is taken", flush=True)
 
 
 def _given(answer: Any, where: str) -> Any:

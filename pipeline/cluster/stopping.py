@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 # Of the ten seconds that a spot machine or a person gives, what saving may take.
@@ -58,7 +58,8 @@ class Bell:
 
 
 class Listener:
-    """Whether a `Bell` has rung; a few microseconds a call, so that every step may ask."""
+    """Whether a `Bell` has rung; a few microseconds a call, so that every step may ask. One that
+    died has not: whoever owned it ends this work by other means."""
 
     def __init__(self, bell: Any) -> None:
         self._answer = bell.heard.remote()
@@ -71,5 +72,8 @@ class Listener:
         now = time.monotonic()
         if not self._rung and now - self._asked > 0.2:
             self._asked = now
-            self._rung = bool(ray.wait([self._answer], timeout=0)[0])
+            if ray.wait([self._answer], timeout=0)[0]:
+                with suppress(ray.exceptions.RayError):
+                    ray.get(self._answer)
+                    self._rung = True
         return self._rung

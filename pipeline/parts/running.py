@@ -91,8 +91,10 @@ def _gpu_share(part: Part, gpus: float, parts: int) -> float:
     on one GPU."""
     if part.placement.gpus is not None or part.placement.device == "cpu" or not gpus:
         return part.placement.gpus or 0.0
-    whole = gpus >= parts or part.workers > 1
-    return 1.0 if whole else math.floor(100 * gpus / parts) / 100
+    if gpus >= parts or part.workers > 1:
+        return 1.0
+    together = math.ceil(parts / gpus)  # on the fullest GPU; a share of one lies on no two
+    return math.floor(100 / together) / 100
 
 
 def train(
@@ -222,7 +224,8 @@ def _together(part: Part, sender: ActorSender, luggage: Luggage) -> dict[str, An
     from pipeline.storage.store import Storage
 
     luggage.unpack()
-    bell: Any = ray.remote(num_cpus=0)(Bell).remote()
+    # Here, where who rings it is: else Ray takes any node, whose end would take it along.
+    bell: Any = ray.remote(num_cpus=0)(Bell).options(**pinned_here()).remote()
     config = {"part": part, "sender": sender, "bell": bell, "luggage": luggage}
     with asked_to_stop() as stop, tempfile.TemporaryDirectory(prefix="sgan-train-") as folder:
         for attempt in range(1, _RESTARTS + 2):

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.cluster.connection import Head
 from pipeline.cluster.room import room_for
+from pipeline.cluster.nodes import pinned_here
 from pipeline.cluster.stopping import SAVING_S, Bell
 from pipeline.cluster.travel import packed
 from pipeline.errors import UserError
@@ -88,7 +89,7 @@ def run(search: Search, ears: Ears, *, go_on: bool = False) -> bool:
 
     part = search.parts[0]
     made: Any = ray.remote(num_cpus=0)(Bell)
-    follower = _Following(search, ears, made.remote())
+    follower = _Following(search, ears, made.options(**pinned_here()).remote())
     with _quiet(), follower:
         trainable = _trainable(search, part, follower)
         if go_on:

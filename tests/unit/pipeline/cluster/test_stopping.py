@@ -1,10 +1,12 @@
 """What a task hears of a stop. From the driver: tests/integration/test_cluster.py."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
+import ray
 
-from pipeline.cluster.stopping import asked_to_stop
+from pipeline.cluster.stopping import Listener, asked_to_stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -15,3 +17,21 @@ def test_a_signal_is_noted_and_interrupts_nothing(number: int) -> None:
         signal.raise_signal(number)
         assert stop()
     assert {n: signal.getsignal(n) for n in before} == before
+
+
+@pytest.mark.parametrize("ends", ["rings", "dies"])
+def test_a_bell_that_dies_has_not_rung(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its node is gone, say; what it was for goes on."""
+    asked: list[object] = []
+
+    def get(answer: object) -> None:
+        asked.append(answer)
+        if ends == "dies":
+            raise ray.exceptions.ActorDiedError
+
+    bell = SimpleNamespace(heard=SimpleNamespace(remote=lambda: "answer"))
+    monkeypatch.setattr(ray, "wait", lambda answers, timeout: (answers, []))
+    monkeypatch.setattr(ray, "get", get)
+    listener = Listener(bell)
+    assert listener() is (ends == "rings")
+    assert asked == ["answer"]
