@@ -31,6 +31,7 @@ DATA_SOURCE_VARIABLE = "SGAN_DATA_SOURCE"
 
 TRACKING_DB = Path("mlflow.db")
 TRACKING_ARTIFACTS = Path("mlartifacts")
+UNSENT = STORAGE / "mlflow"  # what an MLflow that was away has not got yet
 
 
 def project_root() -> Path:

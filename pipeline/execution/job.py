@@ -123,6 +123,13 @@ def _workspace(package: Path, kept: str) -> Iterator[Path]:
     except BaseException:
         print(f"the job's folder is kept on the head: {folder}", file=sys.stderr)
         raise
+    if any((folder / paths.UNSENT).glob("*.json")):
+        print(
+            "MLflow was away, and has not got all: the job's folder is kept on the head, "
+            f"{folder}. `sgan compare` there, with the job's MLFLOW_TRACKING_URI, sends it",
+            file=sys.stderr,
+        )
+        return
     shutil.rmtree(above, ignore_errors=True)
 
 

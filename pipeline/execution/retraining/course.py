@@ -149,6 +149,7 @@ def _run_here(root: Path, remote: str, *, new_data: bool) -> int:
 def _submitted(root: Path, params: Params, wanted: Wanted, cluster: str) -> int:
     """The job's exit status, with its results in the checkout where it succeeded."""
     storage, data, new_data = wanted.storage, wanted.data, wanted.new_data
+    name = name_of(root, storage, (), data, new_data)  # the checkout may change while it runs
     status = submitting.submit(
         root,
         address=submitting.address_of(cluster),
@@ -158,7 +159,6 @@ def _submitted(root: Path, params: Params, wanted: Wanted, cluster: str) -> int:
         python=wanted.python,
         new_data=new_data,
     )
-    name = name_of(root, storage, (), data, new_data)
     record = JobResults(kept_in(params, storage), name).record() or {}
     if status == 0 and record.get("status") != "SUCCEEDED":
         raise UserError(f"{name} goes on without this command; the same again attaches to it")

@@ -117,10 +117,16 @@ def outcome(
 
 
 def stages_in(lock: bytes | None) -> dict[str, Any]:
-    """Each stage's entry in a dvc.lock; {} without one."""
+    """Each stage's entry in a dvc.lock, but for its metrics, which hold the time that it took: one
+    that ran again and made the same is no other. {} without a lock."""
     found = yaml.safe_load(lock) if lock else None
     stages: dict[str, Any] = found.get("stages", {}) if isinstance(found, Mapping) else {}
-    return stages
+    return {name: {**entry, "outs": _results(entry)} for name, entry in stages.items()}
+
+
+def _results(entry: Mapping[str, Any]) -> list[Any]:
+    outs = entry.get("outs", [])
+    return [out for out in outs if Path(str(out.get("path", ""))).parts[:1] != paths.METRICS.parts]
 
 
 def _how(name: str, changed: bool, elsewhere: bool) -> str:

@@ -56,3 +56,15 @@ def test_where_mlflow_is_away_the_address_is_named_and_no_job_seems_to_run(
     with pytest.raises(UserError, match=r"the MLflow server at http://127.0.0.1:9 does not answer"):
         job.run(str(tmp_path / "kept"), [], name="sgan-a")
     assert JobResults(str(tmp_path / "kept"), "sgan-a").record() is None
+
+
+def test_a_folder_that_holds_what_mlflow_has_not_got_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "package").mkdir()
+    with job._workspace(tmp_path / "package", "s3://bucket/x") as folder:
+        (folder / ".runs" / "mlflow").mkdir(parents=True)
+        (folder / ".runs" / "mlflow" / "1f.json").write_text("{}")
+    assert f"kept on the head, {folder}" in capsys.readouterr().err
+    assert (folder / ".runs" / "mlflow" / "1f.json").exists()
+    shutil.rmtree(folder.parent)

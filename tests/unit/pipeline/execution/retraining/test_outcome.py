@@ -74,6 +74,19 @@ def test_facts_of_an_older_evaluation_do_not_count(checkout: Path) -> None:
     assert [one.how for one in found.done if one.name == "encoder"] == ["trained"]
 
 
+def test_the_time_that_a_stage_took_is_no_news(checkout: Path) -> None:
+    """`prepare` that looked at its source again and found the same, every week."""
+    params = load(checkout / "params.yaml", checkout)
+    stages = {"prepare": {"outs": [{"path": "artifacts/data", "md5": "a"}]}}
+    for seconds in ("1", "2"):
+        took = {"path": "metrics/prepare.json", "md5": seconds}
+        timed = {"prepare": {"outs": [*stages["prepare"]["outs"], took]}}
+        (checkout / "dvc.lock").write_text(yaml.safe_dump({"stages": timed}))
+        if seconds == "1":
+            committed("results")
+    assert not outcome(checkout, base_of(checkout), params).is_news
+
+
 def test_what_another_execution_made_was_not_trained_now(checkout: Path) -> None:
     """An edit of a comment, or a setting put back: dvc.lock differs, and nothing was trained. The
     evaluation that came from the run-cache tells of the day that it was made."""
