@@ -142,12 +142,12 @@ def _real(arguments: argparse.Namespace, params: "Params | None") -> "RealImages
         manifest = Manifest.load(folder)
         if manifest.name == arguments.data:
             return real_images(folder)
+    given = {} if arguments.source is None else {"source": arguments.source}
     try:
-        settings = DataConfig(name=arguments.data, source=arguments.source)
+        base = params.data if params is not None else None
+        settings = replace(base, **given) if base else DataConfig(name=arguments.data, **given)
     except ConfigError as error:
         raise UserError(f"--data {arguments.data} needs --source here: {error}") from error
-    if params is not None and arguments.source is None:
-        settings = params.data
     found, _ = sources.load(settings)
     return RealImages(
         np.asarray(found.train_images),

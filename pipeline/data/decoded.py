@@ -29,6 +29,17 @@ class Decoded:
     skipped: int = 0
 
 
+def mixed_order(labels: np.ndarray) -> np.ndarray | None:
+    """One fixed random order, int64 [N], of rows that come class by class: the first of them, on
+    which some scores are taken, would be of the first classes alone. None for other rows."""
+    shares = np.bincount(labels) / len(labels)
+    changes_if_random = (len(labels) - 1) * (1 - np.sum(shares**2))
+    changes = np.count_nonzero(np.diff(labels))
+    if not (changes_if_random > 0 and changes <= 0.5 * changes_if_random):
+        return None
+    return np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+
+
 def require_usable(description: Description, settings: DataSettings, where: str) -> None:
     """Raise UserError for what `class_names` and `cut_test` would refuse after all was decoded, as
     far as the survey knows it."""

@@ -98,7 +98,9 @@ def _localise_http(url: str, files: Sequence[str]) -> Path:
         for name in files:
             download(base + name, folder / name)
         return folder
-    name = unquote(Path(urlparse(url).path).name) or "download"
+    name = Path(unquote(urlparse(url).path)).name or "download"
+    if name == "..":
+        raise UserError(f"data.source: {url}: names no file; write the address of one")
     download(url, folder / name)
     return folder / name
 

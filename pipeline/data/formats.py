@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.data import array_files, cifar, collections, manifest
+from pipeline.data import array_files, cifar, collections
 from pipeline.data.dataset import DataSettings
 from pipeline.data.decoded import Decoded
 from pipeline.data.images import ANY_SIDE, Sides, resize_all
 from pipeline.data.scratch import Images
 from pipeline.data.survey.description import Description
 from pipeline.data.survey.forms import FORMATS
-from pipeline.data.survey.names import listed, shown
 from pipeline.data.survey.surveying import Surveyed, Wanted, surveyed
 from pipeline.errors import UserError
 from pipeline.params.named_sets import NAMED
@@ -77,10 +76,7 @@ def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> D
     if plan.form == "parquet":
         return collections.decode_parquet(root, plan, size, on_bad, sides)
     if plan.form == "webdataset":
-        own = (root / manifest.FILE).is_file()  # shards of our own know their classes' names
-        names = _own_classes(root, settings) if own else None
-        decoded = collections.decode_webdataset(root, plan, size, on_bad, sides)
-        return replace(decoded, classes=names)
+        return collections.decode_webdataset(root, plan, size, on_bad, sides)
     paths = {name: root / path for name, path in plan.arrays.items()}
     if plan.form == "npz":
         decoded = array_files.decode_npz(paths["file"], size, sides)
@@ -89,21 +85,6 @@ def read(found: Surveyed, root: Path, settings: DataSettings, sides: Sides) -> D
         return array_files.decode_idx(paths, size, sides)
     readers = {"cifar": cifar.decode_cifar, "svhn": array_files.decode_svhn}
     return _resized(readers[plan.form](root / plan.root), size)
-
-
-def _own_classes(root: Path, settings: DataSettings) -> tuple[str, ...]:
-    """The classes' names in a manifest of ours. Raises UserError, in one line, for a damaged one,
-    and where data.classes says otherwise."""
-    try:
-        names = manifest.Manifest.load(root).classes
-    except UserError as error:
-        raise UserError(shown(" ".join(str(error).split()))) from error
-    if settings.classes and tuple(settings.classes) != names:
-        raise UserError(
-            f"{root}: data.classes names {listed(settings.classes)}, and {manifest.FILE} names "
-            f"{listed(names)}, in the order of the labels. Remove data.classes"
-        )
-    return names
 
 
 def _in_order(

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.data.survey.damage import reason
 from pipeline.data.survey.kinds import IMAGE_SUFFIXES
-from pipeline.data.survey.names import is_system, shown
+from pipeline.data.survey.listing import of_folder
+from pipeline.data.survey.names import shown
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,19 +17,16 @@ if TYPE_CHECKING:
 
 
 def image_files(path: Path) -> list[Path]:
-    """The visible image files of a folder and of those below it, sorted; or the one file.
+    """The visible image files of a folder and of those below it or linked from there, sorted; or
+    the one file.
 
     Raises UserError where there is none.
     """
     if path.is_file():
         return [path]
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and file.is_file()
-        and not any(is_system(part) for part in file.relative_to(path).parts)
-    )
+    entries = of_folder(path).entries if path.is_dir() else []
+    files = [path / entry.path for entry in entries]
+    found = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         missing = "no images in it" if path.is_dir() else "no such file or folder"
         raise UserError(f"{shown(path)}: {missing} ({', '.join(IMAGE_SUFFIXES)})")
@@ -47,7 +45,8 @@ def read_images(
 
     Raises UserError naming the file that cannot be read or has another size.
     """
-    from pipeline.data.images import BadImage, decode_image
+    from pipeline.data.depths import BadImage
+    from pipeline.data.images import decode_image
 
     channels, height, width = shape
     images = np.empty((len(files), height, width, channels), np.uint8)

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.data.depths import (
+    DEEP,
+    GREY_ALPHA,
+    BadImage,
+    eight_bits,
+    raw_mode,
+    scale_hidden,
+)
 from pipeline.data.scratch import Images, Scratch
 from pipeline.data.survey.bounds import MOST_PIXELS
 from pipeline.data.survey.damage import DAMAGED, reason
@@ -19,7 +27,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _GREY = {"1", "L", "LA"}
-_DEEP = {"I;16", "I;16B", "I;16L", "I;16N", "I"}  # grey of 16 bits
 _COLOUR = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"}
 
 
@@ -36,10 +43,6 @@ _FORMATS = (
 # still so many times the side that it is made to: what is lost there does not show.
 _GAP = 4
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-
-
-class BadImage(ValueError):
-    """Bytes that are no usable image; says why."""
 
 
 def decode_image(
@@ -86,30 +89,18 @@ def _decoded(
             )
         if side is not None:
             image.draft(None, (_GAP * side, _GAP * side))
+        raw = raw_mode(image)
         image.load()
-        if image.mode in _DEEP:
-            return _upright(_eight_bits(image))
+        if image.mode in DEEP:
+            return _upright(eight_bits(image))
         if image.mode not in _GREY | _COLOUR:
             raise BadImage(
                 f"pixel type {image.mode!r}; only grey and colour of 8 or 16 bits are supported"
             )
-        mode = "L" if image.mode in _GREY else "RGB"
+        scale_hidden(image, raw)
+        mode = "L" if image.mode in _GREY or raw == GREY_ALPHA else "RGB"
         opaque = _opaque(_upright(image))
         return opaque if opaque.mode == mode else opaque.convert(mode)
-
-
-def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """16-bit grey as the upper eight bits of each pixel, as Pillow reads 16-bit colour."""
-    from PIL import Image
-
-    values = np.asarray(image)
-    if values.min(initial=0) < 0 or values.max(initial=0) > 0xFFFF:
-        raise BadImage(
-            f"grey values from {values.min()} to {values.max()}; up to 16 bits are supported"
-        )
-    deep = Image.fromarray((values >> 8).astype(np.uint8))
-    deep.info = {k: v for k, v in image.info.items() if k == "exif"}
-    return deep
 
 
 def _without_text(content: bytes) -> bytes:

@@ -78,6 +78,11 @@ class Manifest:
                 content = file.read()
         except FileNotFoundError as error:
             raise UserError(f"{address} does not exist. Run `dvc repro prepare` first.") from error
+        return cls.parse(content, address)
+
+    @classmethod
+    def parse(cls, content: bytes, address: str) -> "Manifest":
+        """The bytes of a manifest that lies at `address`. Raises UserError for a damaged one."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

@@ -1,6 +1,8 @@
 """Samples of any origin, to be scored: a folder of images, ADM's npz, or WebDataset shards."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,16 +11,24 @@ import numpy as np
 
 from pipeline.data.array_files import npz
 from pipeline.data.collections import decode_webdataset
+from pipeline.data.decoded import SPLIT_SEED, mixed_order
 from pipeline.data.image_files import fitted, image_files, read_images
 from pipeline.data.pixels import pillow
 from pipeline.data.survey.arrays import npz_damage_told
 from pipeline.data.survey.damage import brief_errors
+from pipeline.data.survey.description import LEFT, Description
 from pipeline.data.survey.kinds import TAR_SUFFIXES
 from pipeline.data.survey.names import is_system, listed, normal, shown
 from pipeline.data.survey.surveying import surveyed
 from pipeline.errors import UserError
 
 _FEWEST = 100
+# What a reader of data sets advises, as this command's options.
+_ADVICE = (
+    (r"Set data\.image_size, for example .*", "--resize crops all to a square and resizes them."),
+    (r", or set data\.on_bad_image: skip", ""),
+    (r"data\.source\b", "--images"),
+)
 
 Found = tuple[np.ndarray, np.ndarray | None]
 
@@ -44,17 +54,22 @@ def sample_set(
             folder of them.
         real: what they have to fit.
         resize: crop to a square and resize what has another size, instead of refusing it.
-        told: hears by what the folders' or shards' names are matched with the classes.
+        told: hears by what the folders' or shards' names are matched with the classes, and which
+            images beside shards are not read.
 
-    Images of a class folder's files come in the order of the files' names, whatever their class.
-    Raises UserError for what cannot be read, unknown classes, images beside class folders, another
-    size, too few images.
+    Images of a class folder's files come in the order of the files' names, whatever their class;
+    those of a flat folder, and what would come class by class, in one fixed random order: some
+    scores are taken on the first.
+    Raises UserError for what cannot be read, unknown classes, images beside class folders, shards
+    without labels, another size, too few images.
     """
     with brief_errors():
         images, labels = _read(path)(path, real, resize, told)
-        if labels is not None:
-            _check_labels(path, labels, len(real.classes))
-    return images, labels
+        if labels is None:
+            return images, None
+        _check_labels(path, labels, len(real.classes))
+        order = mixed_order(labels)
+        return (images, labels) if order is None else (images[order], labels[order])
 
 
 def _read(path: Path) -> Callable[[Path, RealSet, bool, Callable[[str], None]], Found]:
@@ -88,15 +103,10 @@ def _check_count(path: Path, count: int, real: RealSet) -> None:
 
 
 def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
-    """Raises UserError for labels of other classes, and for a class with a lone image."""
+    """Raises UserError for labels of other classes."""
     if labels.min() < 0 or labels.max() >= classes:
         wrong = int(labels[(labels < 0) | (labels >= classes)][0])
         raise UserError(f"{path}: label {wrong}; the data has classes 0 to {classes - 1}")
-    counts = np.bincount(labels)
-    if (counts == 1).any():
-        raise UserError(
-            f"{path}: 1 image of class {int(np.argmax(counts == 1))}; a class needs two or more"
-        )
 
 
 def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
@@ -104,6 +114,8 @@ def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], Non
     if not inside:
         files = image_files(folder)
         _check_count(folder, len(files), real)
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(files))
+        files = [files[row] for row in order]
         return read_images(files, _shape(real), resize), None
     if any(file.parent == folder for file in image_files(folder)):
         raise UserError(f"{folder}: images beside class folders; put them into one of these")
@@ -111,10 +123,7 @@ def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], Non
     told(f"{len(inside)} class folders, matched {how}")
     named: list[tuple[Path, int, Path]] = []
     for entry, label in zip(inside, labels, strict=True):
-        found = image_files(entry)
-        if len(found) < 2:
-            raise UserError(f"{shown(entry)}: {len(found)} image; a class needs two or more")
-        named += [(file.relative_to(entry), label, file) for file in found]
+        named += [(file.relative_to(entry), label, file) for file in image_files(entry)]
     _check_count(folder, len(named), real)
     named.sort()
     images = read_images([file for _, _, file in named], _shape(real), resize)
@@ -171,8 +180,11 @@ def _npz(path: Path, real: RealSet, resize: bool, _: Callable[[str], None]) -> F
 
 
 def _shards(path: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
-    with surveyed(path, _AsShards()) as survey:
-        found = decode_webdataset(survey.local(), survey.plan, None, "error").train
+    _, height, width = _shape(real)
+    side = height if resize and height == width else None
+    with _by_options(), surveyed(path, _AsShards()) as survey:
+        _require_all(path, survey.description, told)
+        found = decode_webdataset(survey.local(), survey.plan, side, "error").train
         names = survey.description.classes if survey.plan.numbers is not None else None
     images, labels = np.asarray(found[0]), found[1]
     if names is not None:
@@ -181,6 +193,31 @@ def _shards(path: Path, real: RealSet, resize: bool, told: Callable[[str], None]
         labels = np.asarray(numbers)[labels]
     _check_count(path, len(images), real)
     return _fit(images, real, resize, str(path)), labels
+
+
+@contextmanager
+def _by_options() -> Iterator[None]:
+    """Inside it, a UserError advises this command's options, not a project's settings."""
+    try:
+        yield
+    except UserError as error:
+        advice = str(error)
+        for setting, option in _ADVICE:
+            advice = re.sub(setting, option, advice)
+        raise UserError(advice) from error
+
+
+def _require_all(path: Path, found: Description, told: Callable[[str], None]) -> None:
+    """Tell of images that are left out. Raises UserError for shards that are."""
+    for split in found.splits:
+        if split.role == LEFT:
+            raise UserError(
+                f"{path}: {split.images:,} images of {shown(split.name)} would be left out "
+                f"({split.why}): give them labels, or move them elsewhere"
+            )
+    for left in found.left_out:
+        if left.images:
+            told(f"not read: {left}")
 
 
 def _fit(given: np.ndarray, real: RealSet, resize: bool, where: str) -> np.ndarray:

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.data import fetch, patterns
 from pipeline.data.dataset import ARRAYS, Dataset, DataSettings, Provenance
 from pipeline.data.decoded import (
-    SPLIT_SEED,
     Decoded,
     class_names,
     cut_test,
+    mixed_order,
     require_usable,
     without_lone_images,
 )
@@ -236,21 +234,14 @@ def _mixed(dataset: Dataset) -> Dataset:
     and the batches of a large set would hold few. Others stay in order."""
     for split in ("train", "test"):
         images, labels = dataset.split(split)
-        if _class_by_class(labels):
-            order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+        order = mixed_order(labels)
+        if order is not None:
             mixed: dict[str, Any] = {
                 f"{split}_images": images[order],
                 f"{split}_labels": labels[order],
             }
             dataset = replace(dataset, **mixed)
     return dataset
-
-
-def _class_by_class(labels: np.ndarray) -> bool:
-    shares = np.bincount(labels) / len(labels)
-    changes_if_random = (len(labels) - 1) * (1 - np.sum(shares**2))
-    changes = np.count_nonzero(np.diff(labels))
-    return bool(changes_if_random > 0 and changes <= 0.5 * changes_if_random)
 
 
 def _check_digests(

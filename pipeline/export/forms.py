@@ -94,10 +94,10 @@ def written(path: Path, form: str) -> dict[str, Any] | None:
 
 
 def _folder(target: Path, chunks: Sequence[Path], recipe: Recipe) -> None:
-    """`<class>/<index>.png`."""
+    """`<class>/<index>.png`; no folder for a class without a sample."""
     names, labels = _folder_names(recipe.classes), recipe.labels
-    for name in names:
-        (target / name).mkdir(parents=True)
+    for label in np.unique(labels):
+        (target / names[label]).mkdir(parents=True)
     for chunk in chunks:
         with tarfile.open(chunk / SHARD, "r:") as shard:
             for member in shard:

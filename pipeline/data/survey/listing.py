@@ -103,7 +103,10 @@ def parts(path: str) -> list[str]:
 def of_file(path: Path) -> Listing:
     """One file alone."""
     return Listing(
-        str(path), "file", [Entry(path.name, path.stat().st_size)], lambda _: path.open("rb")
+        str(path),
+        "file",
+        [Entry(path.name, path.stat().st_size)],
+        lambda name: path.with_name(name).open("rb"),
     )
 
 

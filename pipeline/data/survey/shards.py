@@ -7,9 +7,15 @@ from typing import IO, Any
 
 import numpy as np
 
+from pipeline.data import manifest
 from pipeline.data.npy import array_of
 from pipeline.data.survey import samples
-from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, MOST_LABEL_BYTES, require_bytes
+from pipeline.data.survey.bounds import (
+    MOST_IMAGE_BYTES,
+    MOST_LABEL_BYTES,
+    MOST_SIDECAR_BYTES,
+    require_bytes,
+)
 from pipeline.data.survey.choices import Choices
 from pipeline.data.survey.damage import damage_told, read_up_to
 from pipeline.data.survey.description import LEFT, TRAIN, Description, Plan, Tally
@@ -22,7 +28,7 @@ from pipeline.data.survey.labels import (
     kinds_of_labels,
 )
 from pipeline.data.survey.listing import Entry, Listing
-from pipeline.data.survey.names import shortened, shown
+from pipeline.data.survey.names import listed, shortened, shown
 from pipeline.data.survey.samples import BLOCK, Sample
 from pipeline.data.survey.tar_files import unpacked
 from pipeline.errors import UserError
@@ -71,10 +77,42 @@ def survey(
     if text:
         made.classes, plan.numbers = by_name(listing.where, text, choices)
     else:
-        made.classes = by_number(listing.where, trained, choices)
+        own = _own_classes(listing, used, choices)
+        made.classes = own or by_number(listing.where, trained, choices)
     made.splits += described(groups, parts, made.classes, plan.numbers)
     made.left_out = tally.kinds()
     return made, plan
+
+
+def _own_classes(listing: Listing, parts: list[Part], choices: Choices) -> tuple[str, ...] | None:
+    """The classes' names in the manifest of ours in whose folder these shards lie, if there is one.
+
+    Raises UserError, in one line, for a damaged one, for two that differ, and where data.classes
+    says otherwise.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    for entry in listing.entries:
+        inside = f"{entry.folder}/" if entry.folder else ""
+        if entry.name != manifest.FILE or not any(p.path.startswith(inside) for p in parts):
+            continue
+        content = listing.content(entry.path, MOST_SIDECAR_BYTES)
+        try:
+            made = manifest.Manifest.parse(content, listing.shown(entry.path))
+        except UserError as error:
+            raise UserError(shown(" ".join(str(error).split()))) from error
+        found.setdefault(made.classes, entry.path)
+    if len(found) > 1:
+        raise UserError(
+            f"{listing.where}: {listed(found.values())} name other classes, so the labels of these "
+            "shards differ in meaning: let data.source name the folder of one"
+        )
+    names = next(iter(found), None)
+    if names and choices.classes and tuple(choices.classes) != names:
+        raise UserError(
+            f"{listing.where}: data.classes names {listed(choices.classes)}, and {manifest.FILE} "
+            f"names {listed(names)}, in the order of the labels. Remove data.classes"
+        )
+    return names
 
 
 def _require_one_form(listing: Listing, parts: list[Part]) -> None:

@@ -99,11 +99,13 @@ def _csv(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _jsonl(text: str, where: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(), which cuts at U+2028 inside of a caption too.
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
         if line.strip():
             row = json.loads(line)
             if not isinstance(row, dict):
-                raise UserError(f"{where}: line {number} is {line[:60]!r}; each must be an object")
+                told = f"{where}: line {number} is {line.rstrip()[:60]!r}"
+                raise UserError(f"{told}; each must be an object")
             yield row
 
 

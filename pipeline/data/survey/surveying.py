@@ -120,7 +120,8 @@ def _called(path: Path, where: str) -> Iterator[None]:
 def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing:
     """The files at a path: of a folder, of an archive, or the one file. Raises UserError."""
     if path.is_dir():
-        return of_folder(path, wanted)
+        listing = of_folder(path, wanted)
+        return listing if wanted is None else _with_manifests(listing, path)
     form = _archive_form(path)
     if form == "zip":
         return archive_listing.of_zip(path, settings.names_encoding)
@@ -128,7 +129,17 @@ def listing_of(path: Path, settings: Settings, wanted: Wanted = None) -> Listing
         listing = archive_listing.of_tar(path)
         if not holds_samples(listing):
             return listing
-    return of_file(path)
+    return _with_manifests(of_file(path), path.parent) if form == "tar" else of_file(path)
+
+
+def _with_manifests(listing: Listing, root: Path) -> Listing:
+    """A listing in `root` of which only shards were asked for, and the manifests beside these."""
+    beside = {entry.folder for entry in listing.entries if kinds.is_archive_name(entry.name)}
+    for folder in sorted(beside and beside | {""}):
+        path = f"{folder}/{MANIFEST}" if folder else MANIFEST
+        if (root / path).is_file() and all(entry.path != path for entry in listing.entries):
+            listing.entries.append(Entry(path, (root / path).stat().st_size))
+    return listing
 
 
 def _archive_form(path: Path) -> str:

@@ -91,7 +91,8 @@ def _by_sidecar(
     found = folders.find(folders.tree(images), choices.splits or {}, None, listing.where)
     tops = {f.path: _word(f) for f in found.folder.inside}
     words = [word for word in tops.values() if word]
-    if choices.splits == {} or not {"train"} & set(words) or len(words) < 2:
+    worded = choices.splits != {} and "train" in words and len(words) > 1
+    if not found.splits and not worded:
         tops = {}
     groups: dict[str, list[Entry]] = {}
     for entry in images:

@@ -1,8 +1,15 @@
 """`sgan evaluate --images`: which options go together."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from pipeline.cli import main
+from pipeline.data import sources
+from pipeline.errors import UserError
+from pipeline.params import loading
+from pipeline.params.settings import DataConfig
 
 
 @pytest.mark.parametrize(
@@ -30,3 +37,21 @@ def test_bad_options_are_one_line(
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("more", "source"), [([], "theirs"), (["--source", "others"], "others")])
+def test_the_projects_own_images_are_read_as_it_says(
+    more: list[str], source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("params.yaml").touch()
+    data = DataConfig(name="custom", source="theirs", image_size=8)
+    monkeypatch.setattr(loading, "load", lambda root: SimpleNamespace(data=data))
+    asked = []
+
+    def load(settings: DataConfig) -> None:
+        asked.append(settings)
+        raise UserError("asked")
+
+    monkeypatch.setattr(sources, "load", load)
+    assert main(["evaluate", "--images", ".", "--data", "custom", *more]) == 2
+    assert asked == [DataConfig(name="custom", source=source, image_size=8)]

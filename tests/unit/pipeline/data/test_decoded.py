@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.data.decoded import Decoded, class_names, cut_test, without_lone_images
+from pipeline.data.decoded import (
+    Decoded,
+    class_names,
+    cut_test,
+    mixed_order,
+    without_lone_images,
+)
 from pipeline.errors import UserError
 
 
@@ -76,3 +82,12 @@ def test_a_class_of_one_image_cannot_be_cut_but_can_be_left_out() -> None:
     assert left.train[1].tolist() == [0, 1, 1, 0], "labels close the gap"
     assert rows(left.train) == [0, 2, 3, 4]
     assert left.skipped == 3
+
+
+def test_rows_that_come_class_by_class_get_one_fixed_order():
+    labels = np.repeat([0, 1, 2], 40)
+    order = mixed_order(labels)
+    assert order.tolist() == np.random.default_rng(0).permutation(120).tolist()
+    assert mixed_order(labels[order]) is None
+    assert mixed_order(np.arange(120) % 3) is None
+    assert mixed_order(np.zeros(120, int)) is None

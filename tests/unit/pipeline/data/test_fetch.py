@@ -187,3 +187,14 @@ def test_a_local_pattern_enters_linked_folders(tmp_path: Path) -> None:
     assert fetch.localise(f"{tmp_path}/data/{{a,b}}/x.tar") == tmp_path / "data"
     with pytest.raises(UserError, match="names 3 files, of which 2 are there"):
         fetch.localise(f"{tmp_path}/data/{{a,b,c}}/x.tar")
+
+
+def test_an_address_names_a_file_inside_of_the_cache(own_cache, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fetch, "download", lambda _, path: asked.append(path))
+    fetch.localise("http://host/a/..%2f..%2fset.zip?v=1")
+    assert asked[0].name == "set.zip"
+    assert asked[0].parent.parent == own_cache / "http"
+    for address in ("http://host/a/..", "http://host/a/%2e%2E"):
+        with pytest.raises(UserError, match="names no file"):
+            fetch.localise(address)

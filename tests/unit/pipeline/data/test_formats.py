@@ -82,8 +82,21 @@ def test_the_names_of_an_npz_are_put_in_the_order_that_is_set(tmp_path: Path, se
 def test_shards_of_our_own_keep_their_classes(written: Path, settings) -> None:
     decoded, _ = formats.decode(written, settings(classes=["a", "b", "c", "d"]), sides=None)
     assert decoded.classes == ("a", "b", "c", "d")
+    some, _ = formats.decode(written, settings(), sides=None, wanted=lambda p: p.endswith("0.tar"))
+    assert some.classes == ("a", "b", "c", "d")
     with pytest.raises(UserError, match=r"names b, a, c, d, and manifest.* names a, b, c, d"):
         formats.decode(written, settings(classes=["b", "a", "c", "d"]))
+
+
+@pytest.mark.parametrize("source", [".", "wrap", "set.tar", "wrap/data/train-00000.tar"])
+def test_and_wherever_they_lie(written: Path, tmp_path: Path, settings, source: str) -> None:
+    (tmp_path / "x" / "wrap").mkdir(parents=True)
+    written.rename(tmp_path / "x" / "wrap" / "data")
+    packed(tmp_path / "x" / "wrap", tmp_path / "x" / "set.tar")
+    if source != "set.tar":
+        (tmp_path / "x" / "set.tar").unlink()
+    decoded, description = formats.decode(tmp_path / "x" / source, settings(), sides=None)
+    assert decoded.classes == description.classes == ("a", "b", "c", "d")
 
 
 def test_every_array_is_resized(tmp_path: Path, settings) -> None:

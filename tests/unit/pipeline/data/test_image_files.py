@@ -26,6 +26,14 @@ def test_files_of_a_folder_are_found_at_any_depth_in_order(tmp_path: Path) -> No
     assert image_files(tmp_path / "b.png") == [tmp_path / "b.png"]
 
 
+def test_linked_folders_are_entered_once(tmp_path: Path) -> None:
+    save(tmp_path / "real" / "a.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
+    assert image_files(tmp_path / "set") == [tmp_path / "set" / "link" / "a.png"]
+
+
 def test_an_empty_folder_and_a_missing_one_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no images in it"):
         image_files(tmp_path)

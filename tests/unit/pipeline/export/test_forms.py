@@ -84,6 +84,13 @@ def test_a_folder_per_class_has_safe_names(tmp_path: Path, chunks: list[Path]) -
     assert written(tmp_path / "out", "folder") == recipe.as_json()
 
 
+def test_a_class_without_a_sample_has_no_folder(tmp_path: Path, chunks: list[Path]) -> None:
+    recipe = replace(RECIPE, form="folder", classes=("a", "b", "c", "rare"))
+    recipe = replace(recipe, frequencies=(*RECIPE.frequencies, 0))
+    FORMS["folder"].write(tmp_path / "out", chunks, recipe)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a", "b", "c", ABOUT}
+
+
 def test_shards_are_numbered(tmp_path: Path, chunks: list[Path]) -> None:
     recipe = replace(RECIPE, form="webdataset")
     FORMS["webdataset"].write(tmp_path / "shards", chunks, recipe)

@@ -2,10 +2,13 @@
 
 import io
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pipeline.data import shard_writer
 from pipeline.errors import UserError
 
 
@@ -68,3 +71,17 @@ def test_labels_that_say_no_class_are_named(tmp_path, look, made, members, messa
     made.shard(tmp_path / "a.tar", members)
     with pytest.raises(UserError, match=message):
         look(tmp_path / "a.tar", format="webdataset")
+
+
+def test_the_names_of_our_own_are_known_before_decoding(
+    written, dataset, small, tmp_path, look
+) -> None:
+    wrap = tmp_path / "wrap"
+    shutil.copytree(written, wrap / "one")
+    assert look(wrap).classes == ("a", "b", "c", "d")
+    with pytest.raises(UserError, match=r"data\.classes names b, a, c, d, and manifest\.parquet"):
+        look(wrap, classes=["b", "a", "c", "d"])
+    other = replace(dataset, classes=("d", "c", "b", "a"))
+    shard_writer.write(other, wrap / "two", small)
+    with pytest.raises(UserError, match=r"one/manifest\.parquet, two/manifest\.parquet name other"):
+        look(wrap)

@@ -107,3 +107,26 @@ def test_files_without_labels_are_told_and_folders_decide(grow, look) -> None:
 def test_what_cannot_be_read_is_named(grow, look, name, text, message) -> None:
     with pytest.raises(UserError, match=message):
         look(beside(grow("a.png", "b.png"), name, text))
+
+
+def test_splits_that_are_named_whatever_their_names(grow, look, made) -> None:
+    names = [f"{split}/{n}.png" for split in ("fold1", "fold2", "fold3") for n in range(2)]
+    folder = grow(*names)
+    rows = "".join(f"{name},{'ab'[n % 2]}\n" for n, name in enumerate(names))
+    beside(folder, "metadata.csv", f"file_name,label\n{rows}")
+    found = look(folder, splits={"train": ["fold1"], "test": ["fold2"]})
+    assert made.roles(found) == [
+        ("fold1", "train", 2), ("fold2", "test", 2), ("fold3", "left out", 2),
+    ]  # fmt: skip
+    assert made.roles(look(folder))[0][1:] == ("train", 6)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_caption_may_hold_any_line_separator(grow, look, ending: str) -> None:
+    folder = grow(*ROWS)
+    rows = [
+        json.dumps({"file_name": n, "label": c, "text": "a\u2028b\x85"}, ensure_ascii=False)
+        for n, c in ROWS.items()
+    ]
+    (folder / "metadata.jsonl").write_bytes(ending.join(rows).encode())
+    assert look(folder).classes == ("cat", "dog")
