@@ -90,6 +90,8 @@ def _score_folder(arguments: argparse.Namespace) -> None:
             options.ends_in(name, getattr(arguments, name), suffix)
     arguments.seed = arguments.seed or 0  # and not a new one each time: scores are compared
     options.seed_of(arguments)
+    if arguments.judge_epochs is not None and not 0 < arguments.judge_epochs < float("inf"):
+        raise UserError(f"--judge-epochs {arguments.judge_epochs}: must be above 0, and finite")
     if arguments.judge not in (None, "cnn") and arguments.data != "cifar10":
         raise UserError(f"--judge {arguments.judge} reads CIFAR-10 only; use cnn")
     path = arguments.images
@@ -107,9 +109,10 @@ def _score_folder(arguments: argparse.Namespace) -> None:
     count = f"{len(images):,} images" + ("" if labels is not None else " without labels")
     print(f"evaluate: {count} against {arguments.data}", flush=True)
     scores = _scores(arguments, params, real, images, labels)
-    print_scores(scores, f"{arguments.images} against {arguments.data}")
     if arguments.out:
         write_json(arguments.out, [score.as_dict() for score in scores])
+    print_scores(scores, f"{arguments.images} against {arguments.data}")
+    if arguments.out:
         print(f"wrote {arguments.out}")
     if arguments.report:
         _report(arguments, real, images, labels, scores)
@@ -167,7 +170,7 @@ def _scores(
     labels: "np.ndarray | None",
 ) -> "list[Score]":
     from pipeline.params.settings import EvaluateConfig, RuntimeConfig
-    from pipeline.parts.device import device_of
+    from pipeline.parts.device import device_of, precision_here
     from pipeline.parts.progress import console_for
     from pipeline.scores.evaluation import sample_scores
     from pipeline.scores.inputs import Samples
@@ -175,6 +178,7 @@ def _scores(
     from pipeline.scores.shown import Shown
     from pipeline.storage.store import Storage
     from pipeline.threads import on_threads
+    from pipeline.tracking.redaction import redact_tree
 
     settings = params.evaluate if params else EvaluateConfig()
     chosen: dict[str, Any] = {n: getattr(arguments, n) for n in ("judge", "judge_epochs")}
@@ -185,20 +189,23 @@ def _scores(
     kept = paths.in_project(paths.STORAGE)
     samples = [Samples(images, labels, arguments.seed)]
     with Shown(console_for(runtime.progress)) as told, on_threads(runtime.threads_of("judge")):
-        lent = means(Storage(kept), told, device, threads=runtime.threads_of("reference"))
+        precision = precision_here(runtime.device)  # as the stage's: else it is another judge
+        threads = runtime.threads_of("reference")
+        lent = means(Storage(kept), told, device, precision, threads=threads)
         found = sample_scores(samples, real, settings, lent)
     facts = {"source": str(arguments.images), "batch_norm": "unknown", "ema": "unknown"}
-    return [score.with_protocol(**facts) for score in found]
+    return [score.with_protocol(**redact_tree(score.protocol) | facts) for score in found]
 
 
 def print_scores(scores: "list[Score]", title: str) -> None:
     """A table: each score with its spread beside that of real images."""
+    from rich.markup import escape
     from rich.table import Table
 
     from pipeline.report.values import GOALS
     from pipeline.scores.score import short
 
-    table = Table("score", "value", "real images", "", title=title, title_justify="left")
+    table = Table("score", "value", "real images", "", title=escape(title), title_justify="left")
     for score in scores:
         real = short(score.real)
         if score.real_sd is not None:

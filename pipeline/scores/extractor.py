@@ -117,16 +117,6 @@ def to_input(images: np.ndarray, scale: float, shift: float, device: torch.devic
     return pixels.to(torch.float32).mul_(scale).add_(shift)
 
 
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions pay on the device (AMX or AVX512-BF16 on a CPU)."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return device.type == "cpu" and any(
-        getattr(torch.cpu, probe, lambda: False)() for probe in probes
-    )
-
-
 def place(network: nn.Module, device: torch.device) -> None:
     """Move a network to the device, its weights in channels_last (faster convolutions)."""
     network.to(device)

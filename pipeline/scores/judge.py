@@ -18,7 +18,6 @@ from pipeline.errors import UserError
 from pipeline.scores.extractor import (
     batch_size,
     check_images,
-    fast_bfloat16,
     in_batches,
     place,
     to_input,
@@ -27,6 +26,7 @@ from pipeline.scores.extractor import (
 from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge_network import Classifier, JudgeNetwork
 from sgan.training.optimizers import AdamW
+from sgan.training.precision import resolve
 
 Progress = Callable[[int, int, float], None]
 NAME = "judge CNN"
@@ -160,7 +160,7 @@ def _check_training(
 
 
 def _low(precision: str, device: torch.device) -> bool:
-    return fast_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+    return resolve(precision, device) == torch.bfloat16
 
 
 def _named(low_precision: bool) -> str:

@@ -135,7 +135,7 @@ def within_spread(a: Score, b: Score) -> bool:
 
 
 # What a protocol says of the samples and of what was found; all else is how it was measured.
-_NOT_HOW = {"seeds", "seed", "batch_norm", "ema", "source", "reached_by_copies"}
+_NOT_HOW = {"seeds", "seed", "batch_norm", "ema", "source", "weights", "reached_by_copies"}
 _NOT_HOW |= {"gan_test", "gan_test_judge_sha256", "classifier_sha256"}
 INCOMPARABLE = ("another judge", "measured otherwise")
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.cli import main
+from pipeline.commands import scoring
 from pipeline.data import sources
 from pipeline.errors import UserError
 from pipeline.params import loading
@@ -21,6 +22,10 @@ from pipeline.params.settings import DataConfig
         (["--images", "none", "--data", "mnist"], "--images none: no such folder, .npz or .tar"),
         (["--images", ".", "--data", "mnist", "--out", "x.txt"], "--out x.txt: must end in .json"),
         (["--seed", "0"], "--seed goes with --images PATH"),
+        (
+            ["--images", ".", "--data", "mnist", "--judge-epochs", "nan"],
+            "--judge-epochs nan: must be above 0, and finite",
+        ),
         (["--cas"], "--cas goes with --images PATH"),
         (["--inception"], "--inception goes with --images PATH"),
         (
@@ -55,3 +60,8 @@ def test_the_projects_own_images_are_read_as_it_says(
     monkeypatch.setattr(sources, "load", load)
     assert main(["evaluate", "--images", ".", "--data", "custom", *more]) == 2
     assert asked == [DataConfig(name="custom", source=source, image_size=8)]
+
+
+def test_a_path_with_brackets_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    scoring.print_scores([], "runs/[best][/x] against mnist")
+    assert "runs/[best][/x] against mnist" in capsys.readouterr().out
