@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -41,9 +42,14 @@ def logs() -> dict[str, list[float]]:
     """ln FID of each training, by setting."""
     found: dict[str, list[float]] = {}
     for one in json.loads(TABLE.read_text())["experiments"]:
-        if "fid_judge_3k" in one["metrics"]:
-            found.setdefault(one["setting"], []).append(math.log(one["metrics"]["fid_judge_3k"]))
-    return {setting: values for setting, values in found.items() if len(values) > 1}
+        metrics = one["metrics"]
+        fid = metrics.get("fid", metrics.get("fid_judge_3k"))  # its name until 2026-11-25
+        if fid:
+            found.setdefault(one["setting"], []).append(math.log(fid))
+    several = {setting: values for setting, values in found.items() if len(values) > 1}
+    if len(several) < 2:
+        sys.exit(f"{TABLE}: of two settings at least two seeds are needed (`make ablations`)")
+    return several
 
 
 def pooled(groups: list[list[float]]) -> tuple[float, int]:

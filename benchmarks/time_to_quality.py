@@ -207,7 +207,7 @@ def yardstick(threads: int) -> Iterator[tuple[Data, Callable[[Samples], tuple[Ro
         data = Data(real, folder, image, threads)
 
         def score(drawn: Samples) -> tuple[Row, Row]:
-            with on_threads(stage.params.runtime.threads["judge"]):
+            with on_threads(stage.params.runtime.threads_of("judge")):
                 judge = judge_for(real, stage.params.evaluate, lent)
                 return scores(drawn, data, judge, lent)
 

@@ -38,7 +38,7 @@ def moments(features: Tensor) -> Moments:
 
     Raises ValueError for fewer than two vectors or for a value that is not finite.
     """
-    flat = features.reshape(len(features), -1).to(torch.float64)
+    flat = features.reshape(len(features), -1).cpu().to(torch.float64)  # not every device has it
     if len(flat) < 2:
         raise ValueError(f"moments need two feature vectors or more, got {len(flat)}")
     if not torch.isfinite(flat).all():

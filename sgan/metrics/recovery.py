@@ -37,8 +37,8 @@ def recovery_error(recovered: Tensor, truth: Tensor) -> Recovery:
     """
     if recovered.shape != truth.shape or len(truth) < 2:
         raise ValueError(f"cannot compare {list(recovered.shape)} with {list(truth.shape)}")
-    flat = truth.reshape(len(truth), -1).double()
-    error = (recovered.reshape(len(truth), -1).double() - flat).square().mean()
+    flat = truth.reshape(len(truth), -1).cpu().double()  # not every device has float64
+    error = (recovered.reshape(len(truth), -1).cpu().double() - flat).square().mean()
     variance = flat.var(0, correction=0).mean()
     if variance == 0:
         raise ValueError("the values to recover do not vary")
@@ -52,8 +52,9 @@ def label_recovery(logits: Tensor, labels: Tensor) -> LabelRecovery:
     """
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(f"logits {list(logits.shape)} do not fit labels {list(labels.shape)}")
-    loss = functional.cross_entropy(logits.double(), labels)
-    return LabelRecovery(float(loss), float((logits.argmax(1) == labels).double().mean()))
+    logits, labels = logits.cpu().double(), labels.cpu()
+    hits = (logits.argmax(1) == labels).double().mean()
+    return LabelRecovery(float(functional.cross_entropy(logits, labels)), float(hits))
 
 
 def class_share(features: Tensor, labels: Tensor) -> float:
