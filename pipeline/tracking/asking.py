@@ -41,7 +41,10 @@ LOCK_S = 300.0
 
 # Of an artifact's path on this machine, not of the server.
 _LOCAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+# Of an S3 that MLflow keeps files in, and that answers this machine itself.
 _STORES = ("boto3", "botocore", "s3transfer")
+_PASSING = (408, 429)  # of the statuses 4xx
+_PASSING_CODES = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest")
 
 
 class Asker:
@@ -136,6 +139,14 @@ class Asker:
             if is_server(self.uri) and is_outage(error):
                 raise UserError(f"{no_answer(self.uri)} ({reason[:300]})") from error
             raise UserError(f"MLflow at {self.shown_uri}: {reason[:1000]}") from error
+        except Exception as error:
+            if not _is_of_store(error):
+                raise
+            raise UserError(
+                f"the file store of MLflow at {self.shown_uri}: {redact(str(error))[:1000]}; check "
+                "MLFLOW_S3_ENDPOINT_URL, and your right to write there (AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE)"
+            ) from error
 
 
 def longest_wait() -> float:
@@ -155,11 +166,43 @@ def longest_wait() -> float:
 
 
 def is_outage(error: BaseException) -> bool:
-    """True if a call may work later: the server is away or busy, rather than refusing the call."""
+    """True if a call may work later: the server, or its file store, is away or busy, rather than
+    refusing the call."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
         return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
-    if type(error).__module__.partition(".")[0] in _STORES:
-        return True
+    if _is_of_store(error):
+        return _is_store_away(error)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return _is_passing(status)
     return isinstance(error, OSError) and not isinstance(error, _LOCAL)
+
+
+def _is_of_store(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in _STORES
+
+
+def _is_store_away(error: BaseException) -> bool:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return code in _PASSING_CODES or _is_passing(status)
+    if isinstance(error, exceptions.BotoCoreError):
+        cut = (
+            exceptions.ConnectionError,
+            exceptions.HTTPClientError,
+            exceptions.IncompleteReadError,
+        )
+        return isinstance(error, cut) and not isinstance(error, exceptions.SSLError)
+    # boto3 names an upload's error anew, and keeps a download's last one.
+    cause = getattr(error, "last_exception", None) or error.__cause__ or error.__context__
+    return cause is not None and is_outage(cause)
+
+
+def _is_passing(status: int) -> bool:
+    """Whether an HTTP status may be another one later."""
+    return status in _PASSING or not 400 <= status < 500

@@ -173,12 +173,13 @@ class StageRun:
         """Copies the content of the folder `path` to the run, into `directory`."""
         self.log_artifact(path, directory)
 
-    def finish(self, status: str = "FINISHED") -> None:
+    def finish(self, status: str = "FINISHED", patient: bool = True) -> None:
         """Sends what waits and ends the run, and those below it, with FINISHED, FAILED or KILLED.
 
         A stage ends the lineage's parent run with it, until the next stage opens that again. A run
-        that is to be FINISHED waits a while for a server that is away; after that, and otherwise
-        at once, the next stage sends the rest. Does nothing on a run that has ended.
+        that is to be FINISHED waits a while for a server that is away, where it is `patient`; after
+        that, and otherwise at once, the next stage sends the rest. Does nothing on a run that has
+        ended.
         """
         if self.status != "RUNNING":
             return
@@ -189,7 +190,7 @@ class StageRun:
         for child in self._children:
             child.finish(status)
         self.box.end(status)
-        self._tracker.deliver(self.box, patient=status == "FINISHED")
+        self._tracker.deliver(self.box, patient=patient and status == "FINISHED")
         if self._parent is None:
             self._tracker.close_parent(self.lineage, status)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UserError
-from pipeline.paths import STORAGE, owning_project
+from pipeline.paths import UNSENT, owning_project
 from pipeline.tracking import outbox
 from pipeline.tracking.asking import LOCK_S, Answer, Asker, is_outage
 from pipeline.tracking.experiment import open_experiment
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from pipeline.tracking.models import LoggedStack
 
 _logger = logging.getLogger(__name__)
-
-# Below .runs: what waits for MLflow, and which addresses have answered before.
-_WAITING = "mlflow"
 
 
 class Tracker:
@@ -76,7 +73,7 @@ class Tracker:
         root = owning_project(root.resolve())
         self._asker = Asker(tracking_uri(root, uri), patient)
         self.shown_uri = self._asker.shown_uri
-        self._folder = root / STORAGE / _WAITING
+        self._folder = root / UNSENT  # which addresses have answered before lies there, too
         self._parents: dict[str, Outbox] = {}
         self._boxes: list[Outbox] = []
         self._told = False
@@ -176,6 +173,7 @@ class Tracker:
             box.discard(self._folder)
         except Exception as error:
             if not is_outage(error):
+                box.forget()  # the run's end is not refused: whoever tries again sends that
                 with self.answering():
                     raise
             box.keep(self._folder, self._asker.uri)

@@ -3,6 +3,15 @@
 import logging
 
 import pytest
+import requests
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import (
     INTERNAL_ERROR,
@@ -15,10 +24,48 @@ from pipeline.tracking import asking
 from pipeline.tracking.asking import Asker, is_outage, longest_wait
 
 
+def answered(status):
+    """What MLflow raises where a server that hands files on answers with a status."""
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(f"{status} for the picture", response=response)
+
+
+def s3(code, status):
+    """An answer of S3 that is an error."""
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "PutObject")
+
+
+def uploading(error):
+    """What boto3 makes of an error of an upload."""
+    try:
+        try:
+            raise error
+        except ClientError as cause:
+            raise S3UploadFailedError(f"Failed to upload x to bucket/x: {cause}")  # noqa: B904
+    except S3UploadFailedError as failed:
+        return failed
+
+
 @pytest.mark.parametrize(
     ("error", "later"),
     [
         (OSError("refused"), True),
+        (answered(413), False),
+        (answered(403), False),
+        (answered(429), True),
+        (answered(502), True),
+        (s3("AccessDenied", 403), False),
+        (s3("SlowDown", 503), True),
+        (s3("RequestTimeout", 400), True),
+        (s3("InternalError", 500), True),
+        (uploading(s3("NoSuchBucket", 404)), False),
+        (uploading(s3("InternalError", 500)), True),
+        (NoCredentialsError(), False),
+        (EndpointConnectionError(endpoint_url="http://s3"), True),
+        (ReadTimeoutError(endpoint_url="http://s3"), True),
+        (SSLError(endpoint_url="http://s3", error="a certificate"), False),
         (FileNotFoundError("weights"), False),
         (MlflowException("busy", TEMPORARILY_UNAVAILABLE), True),
         (MlflowException("broken", INTERNAL_ERROR), True),
@@ -101,3 +148,29 @@ def test_how_long_is_a_number_of_seconds(monkeypatch, given):
         longest_wait()
     monkeypatch.setenv("SGAN_TRACKING_WAIT", "7.5")
     assert longest_wait() == 7.5
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NoCredentialsError(), "Unable to locate credentials; check MLFLOW_S3_ENDPOINT_URL"),
+        (uploading(s3("AccessDenied", 403)), "Failed to upload x to bucket/x: .*AccessDenied"),
+    ],
+)
+def test_a_file_store_that_refuses_is_not_waited_for_and_is_named(asker, error, told):
+    calls = []
+
+    def refuse():
+        calls.append(1)
+        raise error
+
+    asker.longest_s = 0.01
+    told = rf"the file store of MLflow at http://\*\*\*@host:5000: {told}"
+    with pytest.raises(UserError, match=told), asker.answering():
+        asker.ask(refuse)
+    assert len(calls) == 1
+
+
+def test_a_fault_of_ours_is_not_called_the_file_store_s(asker):
+    with pytest.raises(ZeroDivisionError), asker.answering():
+        raise ZeroDivisionError

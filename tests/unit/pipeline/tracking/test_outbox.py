@@ -1,6 +1,7 @@
 """What waits: kept on the disk and read again, for one address only."""
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from pipeline.tracking import outbox
 from pipeline.tracking.outbox import Outbox
@@ -107,3 +108,27 @@ def test_what_was_refused_is_forgotten_but_the_end_is_not(box):
     assert (len(box._metrics), box._tags, box._params, box._files) == (0, {}, {}, [])
     assert box._pictures == []
     assert box.ending[0] == "FAILED" and not box.done
+
+
+class Refusing:
+    """MLflow's client, whose file store takes nothing."""
+
+    def __init__(self):
+        self.ended = []
+
+    def log_artifact(self, *_):
+        raise NoCredentialsError
+
+    def set_terminated(self, run_id, status, _):
+        self.ended.append((run_id, status))
+
+
+def test_a_kept_file_that_is_refused_is_dropped_with_a_line_and_its_run_ends(tmp_path, caplog):
+    (tmp_path / "report.html").write_text("<p>")
+    box, folder, client = Outbox("run1", "evaluate"), tmp_path / "waiting", Refusing()
+    box.add_file(tmp_path / "report.html", None)
+    box.end("FINISHED")
+    box.keep(folder, URI)
+    outbox.send_kept(folder, URI, client)
+    assert "evaluate: what waited for it is dropped: Unable to locate credentials" in caplog.text
+    assert (client.ended, list(folder.iterdir())) == ([("run1", "FINISHED")], [])

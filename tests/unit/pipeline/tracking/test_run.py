@@ -4,6 +4,7 @@ import logging
 import math
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
@@ -193,3 +194,17 @@ def test_numbers_of_any_kind_are_logged(tracker, line):
     run = tracker.stage(line, "encoder")
     run.log_metrics([("m", np.float32(0.5), np.int64(3)), ("m", math.pi, 4)])
     assert history(tracker, run, "m") == [(3, 0.5), (4, pytest.approx(math.pi))]
+
+
+def test_a_file_that_is_refused_leaves_no_run_running(tracker, line, root, monkeypatch):
+    def refuse(*_):
+        raise NoCredentialsError
+
+    run = tracker.stage(line, "report")
+    monkeypatch.setattr(tracker.client, "log_artifact", refuse)
+    run.box.add_file(root / "mlflow.db", None)
+    with pytest.raises(UserError, match=r"file store of MLflow at .* locate credentials"):
+        run.finish()
+    tracker.close("FAILED")
+    assert tracker.client.get_run(run.run_id).info.status == "FINISHED"
+    assert not list(root.glob(".runs/mlflow/*.json"))
