@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
 
+from pipeline.errors import UserError
 from pipeline.parts.part import Part
 from pipeline.parts.sink import Report
 from pipeline.parts.training import log_curve
@@ -19,7 +21,14 @@ Say = Callable[[str], None]
 
 
 class Trials:
-    """The trials as they go on: a line and an MLflow run each."""
+    """The trials as they go on: a line and an MLflow run each.
+
+    Context manager, in which the search runs: what cuts that short ends the runs of the trials that
+    go on, and those that had ended by then are FINISHED.
+
+    Attributes:
+        ended: numbers of the trials that have ended.
+    """
 
     def __init__(
         self,
@@ -40,6 +49,14 @@ class Trials:
         self._settings, self._parts = settings, parts
         self._runs: dict[int, StageRun] = {}
         self.ended: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number in self.ended if kind is not None else ():
+            with suppress(UserError):  # must not hide what ended the search
+                self._runs[number].finish(patient=False)
 
     def run_of(self, number: int) -> StageRun:
         """A trial's MLflow run."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.cluster import connection
+from pipeline.code import closure_digest
 from pipeline.errors import UserError
 from pipeline.execution.stage import Stage
 from pipeline.execution.trials import Say, Trials
+from pipeline.params.sections import line
 from pipeline.params.tuning import TuneConfig
 from pipeline.parts import running
 from pipeline.parts.part import Identity, Part
@@ -29,10 +31,12 @@ from pipeline.tuning.picture import draw
 from pipeline.tuning.records import Look, Records
 from pipeline.tuning.space import Setting, drawn
 from pipeline.tuning.yardstick import Yardstick, yardstick
+from sgan.config import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.tracking.run import StageRun
 
+_YARDSTICK = "pipeline.tuning.yardstick"
 _OTHER_SAMPLES = 1_000_003  # added to the seed of what was not chosen by
 
 
@@ -76,9 +80,9 @@ class Job:
         with self.stage.tracker.stage(
             self.stage.lineage, "tune", logged, tags, part_key=key, label=f"level {self.level}"
         ) as run:
-            trials = Trials(run, self.name, settings, parts, self.say)
-            self._run(search.Search(folder, parts, own, self.settings), trials, resume)
-            found = self._ended(folder, own, settings, parts, trials)
+            with Trials(run, self.name, settings, parts, self.say) as trials:
+                self._run(search.Search(folder, parts, own, self.settings), trials, resume)
+                found = self._ended(folder, own, settings, parts, trials)
             self._write(found, run)
         return found
 
@@ -127,15 +131,27 @@ class Job:
         config, inputs, parts = stage.stack_config(), stage.level_inputs(), []
         for one in settings:
             levels = {**dict(enumerate(config.levels)), self.level: one.config}
-            tuned = replace(config, levels=tuple(levels.values()))
+            try:
+                tuned = replace(config, levels=tuple(levels.values()))
+            except ConfigError as error:
+                raise self._unfit(error) from None
             parts.append(stage.part(Identity.of_level(tuned, self.level, inputs)))
         return parts
+
+    def _unfit(self, error: ConfigError) -> UserError:
+        """A draw that this level cannot have among the others."""
+        params = self.stage.params
+        key, _ = self.settings.space_of(self.level, params.encoder)
+        name = error.field_name.rpartition(".")[2]
+        own = ConfigError(name, error.value, f"{error.allowed}; take it out of the space")
+        return UserError(line(f"{params.shown}: tune.space.{key}", own))
 
     def _key(self, parts: Sequence[Part]) -> str:
         meaning = {
             "parts": [part.key for part in parts],
             "settings": asdict(self.settings),
             "judge": asdict(self.stage.params.evaluate) if self.level == 0 else None,
+            "yardstick": closure_digest(_YARDSTICK),
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:20]
 
@@ -182,7 +198,12 @@ class Job:
             nullcontext() if session else connection.connected(),
         ):
             wait = stage.params.runtime.wait_seconds if session else 0.0
-            (ready,) = running.preflight(wanted.parts[:1], self.say, wait, stage.guard.should_stop)
+            try:
+                (ready,) = running.preflight(
+                    wanted.parts[:1], self.say, wait, stage.guard.should_stop
+                )
+            except running.Stopped:
+                raise self._stopped(wanted.can_go_on) from None
             place = {"cpus": ready.placement.cpus, "gpus": ready.placement.gpus}
             parts = [part.placed(**place) for part in wanted.parts]
             if session:
@@ -190,11 +211,16 @@ class Job:
                     supplied(part, session.supply).placed(storage=session.storage) for part in parts
                 ]
             if not search.run(replace(wanted, parts=parts), ears, go_on=resume):
-                self.say(
-                    "Stopped: every trial is kept where it is. Go on with the same command and "
-                    "--resume"
-                )
-                raise SystemExit(128 + stage.guard.signal_number)
+                raise self._stopped(True)
+
+    def _stopped(self, begun: bool) -> SystemExit:
+        """What a stage ends with that was asked to stop; `begun`: --resume goes on."""
+        self.say(
+            "Stopped: every trial is kept where it is. Go on with the same command and --resume"
+            if begun
+            else "Stopped before the first trial. Begin again with the same command"
+        )
+        return SystemExit(128 + self.stage.guard.signal_number)
 
     def _ended(
         self,
@@ -237,6 +263,7 @@ class Job:
         from pipeline.tuning.trial import look_at, measure_part
 
         self.say(f"no trial came to a sound end; trial {number}, the best of the rest, goes on")
+        trials.ended.discard(number)
         result = self.stage.train([part], {part.name: trials.run_of(number)})[part.name]
         least = self.settings.min_diversity
         look = look_at(number, result["images_seen"], measure_part(part, own), least, final=True)

@@ -82,19 +82,20 @@ def compose(
 def as_override(name: str, value: str) -> str:
     """A setting's text as `dvc exp run -S` takes it, which parses Hydra's grammar itself: with
     quotes, unless every character is a plain one."""
-    return f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}={_quoted(value)}"
+    return f"{name}={value}" if _PLAIN.fullmatch(value) else f"{name}={quoted(value)}"
 
 
 def _with_quotes(override: str) -> str:
     """A path as Hydra's grammar takes it: with quotes, unless it has them or is null."""
     name, equals, value = override.partition("=")
-    quoted = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
-    if name.lstrip("+") not in _PATHS or not equals or quoted or value in ("", "null"):
+    has_them = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
+    if name.lstrip("+") not in _PATHS or not equals or has_them or value in ("", "null"):
         return override
-    return f"{name}={_quoted(value)}"
+    return f"{name}={quoted(value)}"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Text as Hydra's grammar takes it, whatever characters it holds."""
     body = re.sub(r'(\\*)"', r'\1\1\\"', value)
     body = re.sub(r"(\\+)$", r"\1\1", body).replace("${", "\\${")
     return f'"{body}"'

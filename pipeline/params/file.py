@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pipeline.errors import UserError
 
@@ -20,8 +20,8 @@ def read(path: Path, shown: str) -> dict[str, Any]:
         shown: how messages call it.
 
     Raises:
-        UserError: it is missing, unreadable, empty, not YAML (with the line) or not a mapping, or
-            a key is there twice, of which YAML would silently take the last.
+        UserError: it is missing, unreadable, empty, not YAML (with the line) or not a mapping, a
+            key is no text, or is there twice, of which YAML would silently take the last.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def _parse(text: str, shown: str) -> Any:
 
 
 def _duplicates(node: Node | None, path: tuple[str, ...], above: tuple[Node, ...]) -> list[str]:
-    """One line per key that a mapping holds twice ('0' and 0 are the same)."""
+    """One line per key that a mapping holds twice ('0' and 0 are the same), or that is no text."""
     if node is None:
         return []
     if node in above:
@@ -77,8 +77,13 @@ def _duplicates(node: Node | None, path: tuple[str, ...], above: tuple[Node, ...
     if isinstance(node, MappingNode):
         first: dict[str, int] = {}
         for key, child in node.value:
-            here = (*path, str(key.value))
             line = key.start_mark.line + 1
+            if not isinstance(key, ScalarNode):
+                found.append(
+                    f"line {line}: a key must be text; a value with braces has quotes: '…'"
+                )
+                continue
+            here = (*path, str(key.value))
             if key.value in first:
                 found.append(
                     f"{'.'.join(here)}: given twice, on lines {first[key.value]} and {line}; "

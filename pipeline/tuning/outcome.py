@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.params.compose import compose
+from pipeline.params.compose import compose, quoted
 from pipeline.params.loading import Params, from_values, load
 from pipeline.params.tuning import TuneConfig
 from pipeline.storage.atomic import write_bytes
@@ -21,8 +21,9 @@ from pipeline.tuning.records import Look
 from pipeline.tuning.space import Setting
 from sgan.config import to_dict
 
-_PLAIN = re.compile(r"[\w./:@+-]+")
-_WORDS = ("", "null", "true", "false")
+# What YAML and Hydra read as the text that it is, `_WORDS` aside.
+_PLAIN = re.compile(r"[A-Za-z_/][\w./:@+-]*", re.ASCII)
+_WORDS = ("null", "true", "false", "inf", "nan")
 _ENVIRONMENT = ("promote", "runtime")  # sections that decide no result
 _READABLE = 15  # overrides on a line
 
@@ -210,14 +211,17 @@ def _override(path: Sequence[str], value: Any) -> str:
 
 def _yaml(value: Any) -> str:
     """On one line, as params.yaml has it."""
-    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
+    return value if isinstance(value, str) and _is_plain(value) else json.dumps(value)
 
 
 def _hydra(value: Any) -> str:
     """In the grammar of Hydra's overrides."""
     if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value)
+        return value if _is_plain(value) else quoted(value)
     if isinstance(value, list):
         return "[" + ",".join(_hydra(one) for one in value) + "]"
     return json.dumps(value)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and text.lower() not in _WORDS

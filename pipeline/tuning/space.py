@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,9 @@ from pipeline.params.sections import check
 from pipeline.params.tuning import Space
 from sgan.config import LevelConfig, to_dict
 
-_DIGITS = 3  # of a number drawn: more would not be told apart, and do not fit on a line
+# Of a number drawn, where they keep it in its range: more would not be told apart, and do not fit
+# on a line.
+_DIGITS = 3
 _TRIES = 100
 
 
@@ -76,4 +79,13 @@ def _value(name: str, domain: Mapping[str, Any], rng: np.random.Generator) -> An
         whole = tune.randint if kind == "uniform" else tune.lograndint
         return int(whole(int(low), int(high) + 1).sample(random_state=rng))
     real = tune.uniform if kind == "uniform" else tune.loguniform
-    return float(f"{real(low, high).sample(random_state=rng):.{_DIGITS}g}")
+    return _rounded(real(low, high).sample(random_state=rng), low, high)
+
+
+def _rounded(drawn: float, low: float, high: float) -> float:
+    """A number with as few digits, from `_DIGITS` on, as keep it between the bounds."""
+    for digits in range(_DIGITS, sys.float_info.dig + 3):
+        rounded = float(f"{drawn:.{digits}g}")
+        if low <= rounded <= high:
+            return rounded
+    return float(min(max(drawn, low), high))

@@ -1,5 +1,6 @@
 """What is told of trials as they go on."""
 
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +39,7 @@ class Run:
         self.images: list[Any] = []
         self.tags: dict[str, Any] = {}
         self.reused = False
+        self.status = "RUNNING"
 
     def child(self, name: str, key: str, params: Any, tags: Any) -> "Run":
         self.children.append(Run(name, params))
@@ -54,6 +56,10 @@ class Run:
 
     def mark_reused(self) -> None:
         self.reused = True
+
+    def finish(self, status: str = "FINISHED", patient: bool = True) -> None:
+        assert not patient, "a stop waits for no server"
+        self.status = status
 
 
 def test_each_trial_has_one_run_with_its_settings_losses_looks_and_fate() -> None:
@@ -77,3 +83,19 @@ def test_each_trial_has_one_run_with_its_settings_losses_looks_and_fate() -> Non
     assert (first.tags["sgan.trial_fate"], second.tags["sgan.trial_fate"]) == ("trained", "reused")
     assert (first.reused, second.reused) == (False, True)
     assert trials.ended == {0, 1} and len(said) == 3
+
+
+@pytest.mark.parametrize("cut_short", [True, False])
+def test_what_cuts_a_search_short_ends_no_trial_that_had_ended(cut_short: bool) -> None:
+    run = Run()
+    identity = SimpleNamespace(settings=LevelConfig(), total_images=900)
+    part: Any = SimpleNamespace(key="key", identity=identity)
+    settings = [Setting({}, LevelConfig())] * 2
+    with suppress(SystemExit), Trials(run, "level1", settings, [part] * 2, print) as trials:  # type: ignore[arg-type]
+        trials.on_look(Look(0, 100, 0.9, 0.4, 0.9, False), True)
+        trials.on_look(Look(1, 100, 0.5, 0.4, 0.5, False), False)
+        if cut_short:
+            raise SystemExit(143)
+    # The others, and all of them at a search's end, end as its own run does.
+    ended = "FINISHED" if cut_short else "RUNNING"
+    assert [one.status for one in run.children] == [ended, "RUNNING"]

@@ -29,6 +29,8 @@ BAD_FILES = [
     ("# only a comment\n", "the file is empty; write it anew with `python -m pipeline compose`"),
     ("- data\n", "must be a mapping of sections, not list"),
     ("encoder:\n  seed: 1\n  seed: 2\n", "encoder.seed: given twice, on lines 2 and 3; keep one"),
+    ("data:\n  source: {{ DATA }}\n", "params.yaml: line 2: a key must be text; a value with"),
+    ("? [1, 2]\n: 3\n", "params.yaml: line 1: a key must be text"),
     ("levels:\n  '0': {}\n  0: {}\n", "levels.0: given twice, on lines 2 and 3; keep one"),
 ]
 

@@ -45,14 +45,21 @@ def test_all_of_it_is_plain_json(ended):
     assert [len(one["looks"]) for one in told["trials"]] == [2, 2, 2, 1]
 
 
-@pytest.mark.parametrize("edits", [{}, {"encoder": {"seed": 3}, "data": {"max_train": 500}}])
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {},
+        {"encoder": {"seed": 3}, "data": {"max_train": 500}},
+        {"data": {"source": 's3://bückët/a "b" c=d', "classes": ["1", "null", "größe"]}},
+    ],
+)
 def test_overrides_compose_what_was_tuned_hand_edits_included(edits):
     values = compose()
     for section, fields in edits.items():
         values[section] |= fields
     params = from_values(values)
     found = overrides(params, 1, CHANGES, ROOT / "conf")
-    assert len(found) == len(CHANGES) + len(edits)
+    assert len(found) == len(CHANGES) + sum(len(fields) for fields in edits.values())
     told = line(found, 1, CHANGES)
     assert told.startswith("dvc exp run -S ")
     again = [word for word in shlex.split(told)[3:] if word != "-S"]

@@ -52,3 +52,11 @@ def test_no_two_are_alike_and_a_small_space_ends():
 def test_a_draw_that_a_level_cannot_have_is_told():
     with pytest.raises(UserError, match=r"tune.space.dropout = 1.\d+: must be >= 0 and < 1"):
         drawn({"dropout": {"uniform": [1.5, 1.9]}}, START, 3, seed=1)
+
+
+def test_a_draw_is_rounded_no_further_than_to_the_edge_of_its_range():
+    found = drawn({"beta2": {"uniform": [0.99, 0.9999]}}, START, 12, seed=1)[1:]
+    values = {str(one.config.beta2) for one in found}
+    assert {"0.991", "0.998", "0.9996"} <= values and "1.0" not in values
+    (_, only) = drawn({"dropout": {"uniform": [0.12345, 0.12345]}}, START, 2, seed=1)
+    assert only.config.dropout == 0.12345
