@@ -27,7 +27,7 @@ examples:
   sgan sample --label 3 --n 64 --out x.png   sixty-four threes from the trained stack
   sgan vary --level 0 --out strokes.png      what z_0 decides
   sgan summary                               what was made, and what to try next
-  sgan compare main my-experiment            two executions side by side
+  sgan compare full-s1 no-entropy-s1         two executions side by side
   sgan tune 1 --trials 8                     better settings for a level
   make ui                                    compare executions in MLflow
 

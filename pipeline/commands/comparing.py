@@ -46,7 +46,9 @@ def _main(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         options.ends_in("out", arguments.out, ".html")
     with TemporaryDirectory(prefix="sgan-") as folder:
-        runs = load_runs(arguments.runs, paths.project_root(), Path(folder))
+        runs = load_runs(
+            arguments.runs, paths.project_root(), Path(folder), curves=arguments.out is not None
+        )
         console = options.console()
         _print_params(console, runs, changed_params(runs))
         _print_scores(console, runs)
@@ -54,15 +56,16 @@ def _main(arguments: argparse.Namespace) -> None:
             from pipeline.report.pages import write_comparison
 
             write_comparison(arguments.out, runs)
-            console.print(f"wrote {arguments.out}", soft_wrap=True)
+            console.print(f"wrote {arguments.out}", soft_wrap=True, markup=False)
 
 
+# What people call things may hold what rich takes for markup: /data/[raw]/pics.
 def _print_params(console: Any, runs: "list[ReportData]", changed: Any) -> None:
     from rich.table import Table
 
     unknown = [run.title for run in runs if not run.params]
     if unknown:
-        console.print(f"(no parameters are known of {', '.join(unknown)})")
+        console.print(f"(no parameters are known of {', '.join(unknown)})", markup=False)
     if not changed:
         if len(runs) - len(unknown) > 1:
             console.print("Parameters: the same.")
@@ -72,7 +75,7 @@ def _print_params(console: Any, runs: "list[ReportData]", changed: Any) -> None:
     )
     for key, values in changed:
         table.add_row(key, *values)
-    console.print(table)
+    console.print(table, markup=False)
 
 
 def _print_scores(console: Any, runs: "list[ReportData]") -> None:
@@ -85,8 +88,8 @@ def _print_scores(console: Any, runs: "list[ReportData]") -> None:
         table.add_column(run.title, justify="right")
     for cells in score_rows(runs):
         table.add_row(*cells)
-    console.print(table)
-    console.print(_LEGEND.format(first=runs[0].title))
+    console.print(table, markup=False)
+    console.print(_LEGEND.format(first=runs[0].title), markup=False)
 
 
 def score_rows(runs: "list[ReportData]") -> list[list[str]]:

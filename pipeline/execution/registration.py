@@ -33,6 +33,8 @@ def register(stage: Stage, run: StageRun, scores: Sequence[Score]) -> str:
     if known is not None:
         stage.tracker.log_model(run, "stack", weights)
         registry.challenge(str(known.version))
+        if not known.description:  # its registration was cut short
+            registry.describe(str(known.version), model_card(stage, scores))
         return str(known.version)
     tags = {WEIGHTS_TAG: sha256, "sgan.data_digest": stage.manifest().data_digest}
     tags |= {f"sgan.{key}": f"{value:.6g}" for key, value in headline_metrics(scores).items()}

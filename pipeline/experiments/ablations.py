@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.code import closure_digest
 from pipeline.errors import UserError
 from pipeline.params.compose import compose
 from pipeline.params.loading import from_values
 from pipeline.parts.part import KINDS, code_version
-from pipeline.scores.feature_cache import code_of
 from pipeline.scores.headline import (
     DIVERSITY,
     DIVERSITY_Z0,
@@ -25,8 +25,12 @@ from pipeline.scores.headline import (
 from pipeline.scores.paper import INCEPTION_SCORES
 from pipeline.scores.score import INCOMPARABLE, Score, incomparable, mean_sd, short
 from pipeline.tracking.lineage import params_digest
+from sgan.config import ARCHITECTURES
 
-_MEASURING = "pipeline.scores.evaluation"
+# What decides the result of an experiment, but for the recipes of its parts.
+_DATA = ("pipeline.data.sources", "pipeline.data.shard_writer", "pipeline.data.encoding")
+_SCORES = ("pipeline.scores.evaluation", "pipeline.scores.prepared")
+_DECIDED_BY = (*_DATA, "sgan.encoder", *_SCORES)
 _ONE_GAN = "dcgan_"
 
 
@@ -136,9 +140,11 @@ def _compose(root: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 @cache
 def _code(architecture: str) -> str:
-    """SHA-256 (hex) of the code that decides what is trained and how it is measured."""
+    """SHA-256 (hex) of the code that decides what is trained, on what, and how it is measured."""
     trained = "".join(code_version(kind, architecture) for kind in KINDS)
-    return hashlib.sha256(f"{trained}:{code_of(_MEASURING)}".encode()).hexdigest()
+    nets = {"sgan.architectures": ARCHITECTURES[architecture].module}
+    rest = closure_digest(*_DECIDED_BY, chosen=nets)
+    return hashlib.sha256(f"{trained}:{rest}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

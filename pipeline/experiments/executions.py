@@ -49,7 +49,9 @@ class Execution:
     title: str
 
 
-def load_runs(asked: Sequence[str], root: Path, downloads: Path) -> list[ReportData]:
+def load_runs(
+    asked: Sequence[str], root: Path, downloads: Path, *, curves: bool = True
+) -> list[ReportData]:
     """What is known of each run asked for, with different titles.
 
     Args:
@@ -57,6 +59,7 @@ def load_runs(asked: Sequence[str], root: Path, downloads: Path) -> list[ReportD
             path of a scores.json or of a folder that holds it.
         root: the project.
         downloads: a folder for pictures and scores from MLflow.
+        curves: read the losses of every part too, which takes MLflow a while.
 
     Raises:
         UserError: no such run (the nearest names are listed), one that was not evaluated, or a
@@ -70,7 +73,7 @@ def load_runs(asked: Sequence[str], root: Path, downloads: Path) -> list[ReportD
             found.append(from_file(file))
             continue
         known = known or Executions(root)
-        found.append(known.report(text, downloads))
+        found.append(known.report(text, downloads, curves=curves))
     return _distinct(found)
 
 
@@ -152,8 +155,8 @@ class Executions:
         listed = f"nearest: {', '.join(near)}" if near else f"newest: {', '.join(titles[:5])}"
         return f"run {text!r}: neither a path nor in {where}; {listed}"
 
-    def report(self, text: str, downloads: Path) -> ReportData:
-        """Scores, parameters, pictures, curves and times of an execution.
+    def report(self, text: str, downloads: Path, *, curves: bool = True) -> ReportData:
+        """Scores, parameters, pictures, times and, if wanted, `curves` of an execution.
 
         Raises UserError for one that is not there or did not end, and where MLflow does not answer.
         """
@@ -164,14 +167,14 @@ class Executions:
         scores = read_scores(folder / SCORES, f"{SCORES} of {run.info.run_id}")
         stages = read_stages(folder)
         with self._tracker.answering():
-            curves = list(self._curves(stages))
+            drawn = list(self._curves(stages)) if curves else []
         return ReportData(
             title=one.title,
             revision=tags.get("sgan.git_revision", "")[:10] + dirty,
             scores=scores,
             headline=headline_keys(scores),
             figures=figures_in(folder),
-            curves=curves,
+            curves=drawn,
             stages=[self._linked(fact) for fact in stages],
             params=nested(run.data.params),
             links_note=links_note(self._tracker.shown_uri),
@@ -199,10 +202,23 @@ class Executions:
             trained = fact.name == "joint" or fact.part_of == "levels"
             if not (trained and fact.run_id):
                 continue
-            run = self._tracker.client.get_run(fact.run_id)
+            run = self._run(fact.run_id)
+            if run is None:
+                continue
             for level, keys in _by_level(run.data.metrics).items():
                 series = {key.split("/")[-1]: self._history(run, key) for key in keys}
                 yield Curves(curve_title(fact.name, level), series, level=level)
+
+    def _run(self, run_id: str) -> Run | None:
+        """A run, None for one that was purged."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._tracker.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
 
     def _history(self, run: Run, key: str) -> list[tuple[float, float]]:
         points = self._tracker.client.get_metric_history(run.info.run_id, key)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import options
 from pipeline.cli import main
+from pipeline.commands import comparing
 from pipeline.commands.comparing import score_rows
 from pipeline.experiments.comparison import from_file
 from pipeline.report.contents import ReportData
+from pipeline.report.differences import changed_params
 from pipeline.scores.score import Score, verdict
 
 
@@ -88,3 +91,18 @@ def test_bad_requests_are_one_line(scores_json: Path, capsys: pytest.CaptureFixt
     ):
         assert main(["compare", *arguments]) == 2
         assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_names_in_brackets_are_shown_as_they_are(
+    scores_json: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = from_file(scores_json).scores
+    runs = [
+        ReportData(f"[red]{n}", "", scores, params={"data": {"source": f"/data/[raw]/{n}"}})
+        for n in (1, 2)
+    ]
+    comparing._print_params(options.console(), runs, changed_params(runs))
+    comparing._print_scores(options.console(), runs)
+    said = capsys.readouterr().out
+    assert "/data/[raw]/1" in said and "/data/[raw]/2" in said
+    assert said.count("[red]1") == 3 and said.count("[red]2") == 2

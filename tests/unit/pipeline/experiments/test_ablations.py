@@ -14,6 +14,7 @@ from pipeline.params.compose import compose
 from pipeline.params.loading import from_values
 from pipeline.scores.naming import ALL_Z, scored
 from pipeline.scores.score import Score
+from pipeline.stages import DECIDED_BY
 
 ROOT = Path(__file__).resolve().parents[4]
 BASELINE = "ef2f95752fed28c45e1d2d28c5c535ffdd5babea"
@@ -195,3 +196,11 @@ def test_what_another_judge_measured_is_in_no_mean(three: list[Experiment]) -> N
     full, other = body
     assert full[3] != "another judge" and other[3:-1] == ["another judge"] * (len(other) - 4)
     assert ablations.comparable(found, {name: by("a") for name in names}) == found
+
+
+def test_all_code_that_decides_an_experiment_s_numbers_is_in_its_name() -> None:
+    stages = ("prepare", "features", "evaluate")
+    deciding = [entry for stage in stages for entry in DECIDED_BY[stage]]
+    deciding.remove("pipeline.report.sheets")  # pictures
+    assert sorted(ablations._DECIDED_BY) == sorted(deciding)
+    assert len({ablations._code(one) for one in ("mnist", "pyramid")}) == 2

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from pipeline.errors import UserError
 from pipeline.experiments.executions import Executions, load_runs
@@ -121,3 +123,16 @@ def test_a_project_without_evaluations_says_so(tmp_path: Path, root: Path) -> No
     runs.all, runs.unfinished = [], []
     with pytest.raises(UserError, match=r"no execution in .* was evaluated yet"):
         runs.find("anything")
+
+
+def test_curves_are_read_where_they_are_wanted_and_those_of_a_purged_run_are_left_out(
+    runs: Executions, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def purged(run_id: str) -> None:
+        raise MlflowException(f"Run {run_id} not found", RESOURCE_DOES_NOT_EXIST)
+
+    monkeypatch.setattr(runs._tracker.client, "get_run", purged)
+    assert runs.report("full-s1", tmp_path / "a").curves == []
+    monkeypatch.setattr(Executions, "_curves", lambda *_: pytest.fail("nobody draws them"))
+    (found,) = load_runs(["full-s1"], root, tmp_path / "b", curves=False)
+    assert found.curves == [] and found.scores
