@@ -5,6 +5,8 @@
 #   serve ARG...       `sgan serve`
 #   buckets NAME...    makes the buckets that are not there yet, and ends
 #   anything else      is run as it stands
+# SGAN_OBJECT_STORE is the size of a node's object store in bytes: Ray would take what fits into memory, and
+# put it on the disk where /dev/shm is smaller.
 # SGAN_LISTEN is the address that servers listen on: 127.0.0.1, or `container` for the container's own.
 set -eu
 
@@ -20,6 +22,11 @@ fi
 
 role=${1:-}
 [ $# -eq 0 ] || shift
+case $role in
+  head | worker)
+    [ -z "${SGAN_OBJECT_STORE:-}" ] || set -- --object-store-memory="$SGAN_OBJECT_STORE" "$@"
+    ;;
+esac
 case $role in
   head)
     # No work on the head: what runs there dies with it, and it has the cluster to look after.

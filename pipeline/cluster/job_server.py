@@ -199,7 +199,8 @@ def _explained(address: str) -> Iterator[None]:
     except (ConnectionError, requests.RequestException):
         raise UserError(
             f"no Ray job server answers at {address}. Give --address http://host:8265, the "
-            "dashboard of the cluster's head (`ray start --head --include-dashboard=true`)."
+            "dashboard of the cluster's head, which other machines reach where it was started by "
+            "`ray start --head --include-dashboard=true --dashboard-host=0.0.0.0`."
             f"{in_between(address)}"
         ) from None
     except (RuntimeError, ValueError) as error:

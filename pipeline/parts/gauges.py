@@ -14,7 +14,7 @@ NAMES = {
     "sgan_images_per_second": "Training images a second since the report before.",
     "sgan_images_seen": "Training images that the part has seen.",
     "sgan_images_total": "Training images that it has seen when it is done.",
-    "sgan_values_not_finite": "Losses and other values of training that were no finite numbers.",
+    "sgan_values_not_finite": "Values of training that were no finite numbers, which ends it.",
 }
 
 
@@ -30,26 +30,30 @@ class Gauges:
         self, part: str, seen: int, total: int, metrics: Mapping[str, float], speed: float
     ) -> None:
         """Set them from a report; arguments as of `pipeline.parts.sink.MetricHub.report`."""
+        bad = sum(not math.isfinite(value) for value in metrics.values())
+        values = {
+            "sgan_images_per_second": speed,
+            "sgan_images_seen": seen,
+            "sgan_images_total": total,
+        }
+        self._tell(part, values, bad)
+
+    def not_finite(self, part: str) -> None:
+        """Count the value at which a training of it ended: no report tells of that one."""
+        self._tell(part, {}, 1)
+
+    def _tell(self, part: str, values: Mapping[str, float], bad: int) -> None:
         if self._refused:
             return
         try:
-            self._tell(part, seen, total, metrics, speed)
+            self._found = self._found or _made()
+            for name, value in values.items():
+                self._found[name].set(value, {"part": part})
+            if bad:
+                self._found["sgan_values_not_finite"].inc(bad, {"part": part})
         except Exception as error:
             self._refused = True
             _logger.warning("Prometheus is told nothing (%s: %s)", type(error).__name__, error)
-
-    def _tell(
-        self, part: str, seen: int, total: int, metrics: Mapping[str, float], speed: float
-    ) -> None:
-        if not self._found:
-            self._found = _made()
-        tags = {"part": part}
-        self._found["sgan_images_per_second"].set(speed, tags)
-        self._found["sgan_images_seen"].set(seen, tags)
-        self._found["sgan_images_total"].set(total, tags)
-        bad = sum(not math.isfinite(value) for value in metrics.values())
-        if bad:
-            self._found["sgan_values_not_finite"].inc(bad, tags)
 
 
 def _made() -> dict[str, Any]:

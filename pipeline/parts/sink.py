@@ -179,6 +179,12 @@ class PartSink:
         if self._guard(self._send_report, self.part, seen, total, means, speed, curve, *shown):
             self._sent_rows = rows  # else the next report has these points too
 
+    def not_finite(self) -> None:
+        """Tells of a value at which training ends, where the sender counts those."""
+        count = getattr(self._send_report, "not_finite", None)
+        if count is not None:
+            self._guard(count, self.part)
+
     def close(self) -> None:
         """Sends what is left and waits until it has arrived, where the sender can tell."""
         self.send()
@@ -237,6 +243,10 @@ class ActorSender:
             part, images_seen, total_images, metrics, images_per_second, curve, picture
         )
         self._gauges.tell(part, images_seen, total_images, metrics, images_per_second)
+
+    def not_finite(self, part: str) -> None:
+        """Counts a training of the part that ended at a value that is no finite number."""
+        self._gauges.not_finite(part)
 
     def flush(self) -> None:
         """Waits for the last report. Raises ray.exceptions.RayError if the actor is gone."""

@@ -146,6 +146,7 @@ class _Training:
             except TrainingStopped as error:
                 if should_stop():
                     raise
+                sink.not_finite()
                 raise Diverged(f"{name}: {error}") from error
         threads, dtype = self.part.placement.threads, str(self.task.dtype)
         result = {

@@ -1,8 +1,10 @@
 """infra/ and .github/: what no schema says of them. What schemas say, `infra/check` reads."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,16 @@ def test_the_installer_is_the_makefiles() -> None:
     assert any(name.startswith("psycopg2-binary") for name in extra)  # so that the lock pins it
 
 
+def test_the_makefile_runs_a_script_below_a_folder_with_blanks(tmp_path: Path) -> None:
+    folder = tmp_path / "a b"
+    (folder / "infra").mkdir(parents=True)
+    (folder / "infra" / "engines.env").touch()
+    asked = ["bench", "BENCH=one.py", "PYTHON=python3", "FIND_LINKS=x", "WORKERS=1"]
+    command = ["make", "--dry-run", "--file", ROOT / "Makefile", *asked]
+    told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert f'PYTHONPATH="{folder}" python "$script"' in told
+
+
 # --- compose
 
 
@@ -124,6 +136,25 @@ def test_the_readme_starts_every_profile_of_compose() -> None:
     assert profiles == set(re.findall(r"compose\.yaml --profile (\w+) up", readme))
 
 
+@pytest.mark.parametrize("name", ["head", "worker"])
+def test_a_nodes_object_store_fits_into_its_shared_memory(name: str, tmp_path: Path) -> None:
+    """Where it does not, Ray puts it on the container's disk."""
+    service = read("compose.yaml")["services"][name]
+    size = service["environment"]["SGAN_OBJECT_STORE"]
+    assert int(size) < int(service["shm_size"].removesuffix("gb")) * 2**30
+    (tmp_path / "ray").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "ray").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(
+        ["sh", INFRA / "docker" / "entrypoint.sh", *service["command"], "--labels=a=b"],
+        env={"PATH": path, "SGAN_HEAD": "head:6379", "SGAN_OBJECT_STORE": size},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert told.index(f"--object-store-memory={size}") < told.index("--labels=a=b")
+
+
 # --- Kubernetes
 
 
@@ -149,6 +180,9 @@ def test_a_cluster_of_kuberay(name: str) -> None:
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
     for group in groups(cluster):
         assert group["template"]["spec"]["restartPolicy"] == "Never"
+        (shm,) = group["template"]["spec"]["volumes"]
+        limit = int(shm["emptyDir"]["sizeLimit"].removesuffix("Gi")) * 2**30
+        assert int(group["rayStartParams"]["object-store-memory"]) < limit
 
 
 @pytest.mark.parametrize("name", ["raycluster.yaml", "rayjob.yaml"])
@@ -212,19 +246,32 @@ def test_the_job_server_is_reached_by_kuberays_operator_and_by_nobody_else_outsi
 
 
 def test_kueue_queues_what_it_overlays() -> None:
-    for where, kind in (((), "RayCluster"), (("job",), "RayJob")):
-        folder = INFRA.joinpath("k8s", "kueue", *where)
-        overlay = yaml.safe_load((folder / "kustomization.yaml").read_text())
-        (labels,) = overlay["labels"]
-        assert labels["pairs"] == {"kueue.x-k8s.io/queue-name": "sgan"}
-        assert [field["kind"] for field in labels["fields"]] == [kind]
-        for name in overlay["resources"]:
-            assert (folder / name).exists(), name
+    folder, queue = INFRA / "k8s" / "kueue", {"kueue.x-k8s.io/queue-name": "sgan"}
+    overlay = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    (labels,) = overlay["labels"]
+    assert labels["pairs"] == queue
+    assert [field["kind"] for field in labels["fields"]] == ["RayCluster"]
+    for name in overlay["resources"]:
+        assert (folder / name).exists(), name
     queues = list(yaml.safe_load_all((INFRA / "k8s" / "kueue" / "queues.yaml").read_text()))
     assert [queue["kind"] for queue in queues] == ["ResourceFlavor", "ClusterQueue", "LocalQueue"]
     assert queues[2]["spec"]["clusterQueue"] == queues[1]["metadata"]["name"]
     base = read("k8s", "base", "kustomization.yaml")
     assert all((INFRA / "k8s" / "base" / name).is_file() for name in base["resources"])
+    # A file of its own: kustomize takes no object without a name, and each go has a new one.
+    job = read("k8s", "base", "rayjob.yaml")
+    job["metadata"]["labels"] |= queue
+    assert read("k8s", "kueue", "rayjob.yaml") == job
+
+
+def test_what_comments_tell_to_apply_is_there() -> None:
+    for path in sorted(INFRA.rglob("*.yaml")):
+        for how, named in re.findall(r"(-f|-k|ray up) (infra/[\w./-]+)", path.read_text()):
+            there = ROOT / named / ("kustomization.yaml" if how == "-k" else "")
+            assert there.is_file(), f"{path.name} names {named}"
+            if how == "-k":  # of which kustomize reads no file outside its folder
+                resources = yaml.safe_load(there.read_text())["resources"]
+                assert not [r for r in resources if r.startswith("..") and r.endswith(".yaml")]
 
 
 # --- Ray's own cluster launcher
@@ -237,8 +284,20 @@ def test_the_head_is_on_demand_and_workers_are_spot() -> None:
     assert head["resources"] == {"CPU": 0}
     assert "InstanceMarketOptions" not in head["node_config"]
     assert workers["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+    # Without one Ray takes an image whose Python is too old.
+    assert all(node["node_config"]["ImageId"].startswith("ami-") for node in (head, workers))
     for local in cluster["file_mounts"].values():
         assert local.startswith("~") or (ROOT / local).is_file(), local
+
+
+def test_its_nodes_have_the_images_python_and_the_makefiles_uv() -> None:
+    commands = " ".join(read("ray", "aws.yaml")["setup_commands"])
+    version = re.search(r"UV_VERSION := (\S+)", (ROOT / "Makefile").read_text())
+    assert version and f"uv=={version[1]}" in commands.split()
+    images = (INFRA / "docker" / "Dockerfile").read_text()
+    (python,) = set(re.findall(r"FROM python:(\d+\.\d+)", images))
+    assert f"uv python install {python} " in commands
+    assert f"--managed-python {python})" in commands
 
 
 # --- monitoring
@@ -259,9 +318,19 @@ def test_the_dashboard_shows_what_workers_tell() -> None:
     titles = " ".join(panel["title"] for panel in dashboard["panels"])
     for word in ("Images a second", "100 images", "Waiting on data", "not finite", "Queue"):
         assert word in titles
+    (bad,) = (panel for panel in dashboard["panels"] if "not finite" in panel["title"])
+    steps = bad["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert steps == [{"color": "green", "value": None}, {"color": "red", "value": 1}]
     source = read("monitoring", "grafana", "provisioning", "datasources", "prometheus.yaml")
     uids = {panel["datasource"]["uid"] for panel in dashboard["panels"]}
     assert uids == {source["datasources"][0]["uid"]}
+
+
+def test_what_is_sampled_is_counted_without_probes_and_scrapes() -> None:
+    dashboard = json.loads((INFRA / "monitoring/grafana/dashboards/sgan.json").read_text())
+    asked = " ".join(t["expr"] for panel in dashboard["panels"] for t in panel["targets"])
+    chosen = re.findall(r'sgan_request(?:s_total|_seconds_bucket)(\{path=~"/v1/\.\*"\})?', asked)
+    assert len(chosen) == 2 and all(chosen)
 
 
 def test_prometheus_asks_the_services_that_there_are() -> None:

@@ -209,8 +209,11 @@ def test_who_submits_the_same_a_moment_later_gets_the_first_ones_job(
 
 
 def test_an_address_where_nobody_answers_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"no Ray job server answers at http://127\.0\.0\.1:1"):
+    with pytest.raises(
+        UserError, match=r"no Ray job server answers at http://127\.0\.0\.1:1"
+    ) as told:
         JobServer("http://127.0.0.1:1")
+    assert "--dashboard-host=0.0.0.0`" in str(told.value)  # else it listens on the head alone
 
 
 @pytest.mark.parametrize(

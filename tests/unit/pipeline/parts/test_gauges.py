@@ -37,6 +37,17 @@ def test_a_report_becomes_numbers_by_part(monkeypatch: pytest.MonkeyPatch) -> No
     }
 
 
+def test_a_training_that_ends_at_such_a_value_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its step raises, so no report comes of it."""
+    kept = {name: Kept() for name in gauges.NAMES}
+    monkeypatch.setattr(gauges, "_made", lambda: kept)
+    told = Gauges()
+    told.not_finite("level0")
+    told.not_finite("level0")
+    assert kept["sgan_values_not_finite"].told == {"level0": 2}
+    assert not kept["sgan_images_seen"].told
+
+
 def test_metrics_that_cannot_be_told_cost_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

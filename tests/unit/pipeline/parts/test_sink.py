@@ -186,6 +186,15 @@ def test_sender_travels_without_its_pending_call():
     }
 
 
+def test_an_end_at_a_value_that_is_not_finite_is_told_to_who_counts_those(monkeypatch):
+    counted = []
+    sender = ActorSender("handle")
+    monkeypatch.setattr(sender._gauges, "not_finite", counted.append)
+    PartSink("level0", 1000, sender).not_finite()
+    PartSink("level1", 1000, Recorder()).not_finite()
+    assert counted == ["level0"]
+
+
 def test_a_picture_goes_at_once_and_the_clock_waits_for_the_first_step(clock):
     sender = Recorder()
     sink = PartSink("level0", 1000, sender, interval_s=60)

@@ -1,5 +1,6 @@
 """A level from files is the level that the method makes of the same tensors, bit for bit."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from pipeline.parts import pictures, worker
 from pipeline.parts.part import Identity
 from pipeline.parts.pictures import Pictures
 from pipeline.parts.recipes import level
-from pipeline.parts.worker import train_part
+from pipeline.parts.worker import Diverged, train_part
 from sgan.config import EncoderConfig, LevelConfig
 from sgan.encoder import Encoder
 from sgan.errors import WeightsError
+from sgan.training.adversarial import AdversarialTask
 from sgan.training.assembly import independent
 from sgan.training.batches import TensorBatches
 from sgan.training.comm import Comm
 from sgan.training.loop import TrainingStopped
+from sgan.training.terms import NonFiniteLoss
 from sgan.weights import load_encoder
 
 CPU = torch.device("cpu")
@@ -71,6 +74,26 @@ def test_where_reports_are_rare_a_resume_drops_no_look_and_no_picture(
     train_part(mine, send, watch=looks)
     assert looks == [24]
     assert [report[1] for report in sent if len(report) > 6] == [0, 24, 30]
+
+
+def test_a_training_that_diverges_is_told_to_who_counts_those(
+    config, part, tmp_path, monkeypatch
+) -> None:
+    class Sender(list):
+        not_finite = list.append
+
+        def __call__(self, *report: object) -> None:
+            pass
+
+    def step(*_: object) -> None:
+        raise NonFiniteLoss("level1/loss_g", math.nan)
+
+    monkeypatch.setattr(AdversarialTask, "step", step)
+    mine = part(Identity.of_level(config, 1, {}))
+    mine, sender = mine.placed(storage=str(tmp_path), device="cpu", threads=1), Sender()
+    with pytest.raises(Diverged, match="level1/loss_g is nan"):
+        train_part(mine, sender)
+    assert sender == [mine.name]
 
 
 @pytest.mark.parametrize("index", [0, 1])
