@@ -102,7 +102,7 @@ ui: $(READY) ## browse experiments in MLflow on 127.0.0.1 (PORT=5000)
 
 bench: $(READY) ## run the benchmarks for CPUs, ten minutes at most, one table (BENCH=benchmarks/one.py)
 	@set -e; if [ -z "$(BENCH)" ]; then python -m benchmarks $(ARGS); fi; \
-	for script in $(BENCH); do echo "== $$script"; PYTHONPATH=$(CURDIR) python $$script $(ARGS); done
+	for script in $(BENCH); do echo "== $$script"; PYTHONPATH="$(CURDIR)" python "$$script" $(ARGS); done
 
 chaos: $(READY) ## dvc repro while things die, on nodes that share no files (ARGS="--seed 1 --kills 40")
 	@python -m tests.chaos $(ARGS)

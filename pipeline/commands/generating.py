@@ -67,7 +67,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         form,
     )
     with Shown(console_for(runtime.progress)) as told:
-        out, weights = arguments.out.absolute(), arguments.weights.absolute()
+        out, weights = arguments.out.resolve(), arguments.weights.absolute()
         generation = Generation(out, recipe, weights, runtime, Storage(runtime.storage_uri()), told)
 
         def goes_on(done: int) -> None:

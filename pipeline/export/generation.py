@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -94,8 +95,14 @@ class Generation:
         return (self._folder(start) / file).is_file()
 
     def _is_there(self) -> bool:
-        """Whether `out` is this very set. Raises UserError where it is anything else."""
+        """Whether `out` is this very set. Raises UserError where it is anything else, or cannot be
+        replaced by a whole set."""
         empty = self.out.is_dir() and not any(self.out.iterdir())
+        if empty and os.path.ismount(self.out):
+            raise UserError(
+                f"--out {self.out}: a file system is mounted there, whose place no folder can "
+                f"take; name a folder in it, such as {self.out / 'samples'}"
+            )
         if empty or not self.out.exists():
             return False
         if written(self.out, self.recipe.form) == self.recipe.as_json():

@@ -53,6 +53,14 @@ def test_format_goes_before_the_name(weights: Path) -> None:
     assert len(list(Path("my-shards").glob("3/*.png"))) == 2
 
 
+def test_an_empty_folder_behind_a_link_is_filled(weights: Path) -> None:
+    Path("real").mkdir()
+    Path("link").symlink_to("real")
+    assert run("--n", 20, "--weights", weights, "--out", "link") == 0
+    assert Path("link").is_symlink()
+    assert len(list(Path("real").glob("3/*.png"))) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

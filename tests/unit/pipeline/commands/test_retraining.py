@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
+from pipeline.commands import retraining
 from pipeline.execution.retraining import course
+from pipeline.execution.retraining.plan import Step
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -31,6 +33,11 @@ def test_a_plan_says_what_never_ran(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "| level1 | never ran | ? | ? |" in (tmp_path / "plan.md").read_text()
     assert "whose time nobody noted" in capsys.readouterr().out
     assert not (tmp_path / "dvc.lock").exists()
+
+
+def test_brackets_of_a_path_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    retraining._show([Step("prepare", "data/[ab]*.npz changed", True, 1.0, 2.0)])
+    assert "data/[ab]*.npz changed" in capsys.readouterr().out
 
 
 def test_a_plan_is_written_as_markdown_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,17 @@ def test_every_form_reads_back_the_same(generation: Generation) -> None:
     assert np.array_equal(found["npz"][0], found["webdataset"][0])
 
 
+def test_an_empty_mount_point_is_refused_before_anything_is_drawn(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = of_form(generation, "folder")
+    one.out.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == one.out)
+    with pytest.raises(UserError, match=r"--out .*: a file system is mounted there"):
+        one.run()
+    assert not one.begun.exists()
+
+
 def test_a_stop_leaves_nothing_half_and_the_next_goes_on(generation: Generation) -> None:
     heard = []
     with pytest.raises(Stop):
