@@ -131,11 +131,14 @@ def seed_of(arguments: argparse.Namespace) -> int:
 
 
 def console() -> "Console":
-    """Where tables go: as wide as the terminal, or 120 characters where there is none."""
+    """Where tables go: as wide as the terminal, or 120 characters where there is none. Brackets
+    are text, as in /data/[raw]/pics."""
     from rich.console import Console
 
-    on_terminal = Console(highlight=False)
-    return on_terminal if on_terminal.is_terminal else Console(highlight=False, width=120)
+    on_terminal = Console(highlight=False, markup=False)
+    if on_terminal.is_terminal:
+        return on_terminal
+    return Console(highlight=False, markup=False, width=120)
 
 
 def write_sheet(arguments: argparse.Namespace, sheet: "Sheet", seed: int, what: str) -> None:

@@ -56,16 +56,15 @@ def _main(arguments: argparse.Namespace) -> None:
             from pipeline.report.pages import write_comparison
 
             write_comparison(arguments.out, runs)
-            console.print(f"wrote {arguments.out}", soft_wrap=True, markup=False)
+            console.print(f"wrote {arguments.out}", soft_wrap=True)
 
 
-# What people call things may hold what rich takes for markup: /data/[raw]/pics.
 def _print_params(console: Any, runs: "list[ReportData]", changed: Any) -> None:
     from rich.table import Table
 
     unknown = [run.title for run in runs if not run.params]
     if unknown:
-        console.print(f"(no parameters are known of {', '.join(unknown)})", markup=False)
+        console.print(f"(no parameters are known of {', '.join(unknown)})")
     if not changed:
         if len(runs) - len(unknown) > 1:
             console.print("Parameters: the same.")
@@ -75,7 +74,7 @@ def _print_params(console: Any, runs: "list[ReportData]", changed: Any) -> None:
     )
     for key, values in changed:
         table.add_row(key, *values)
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def _print_scores(console: Any, runs: "list[ReportData]") -> None:
@@ -88,8 +87,8 @@ def _print_scores(console: Any, runs: "list[ReportData]") -> None:
         table.add_column(run.title, justify="right")
     for cells in score_rows(runs):
         table.add_row(*cells)
-    console.print(table, markup=False)
-    console.print(_LEGEND.format(first=runs[0].title), markup=False)
+    console.print(table)
+    console.print(_LEGEND.format(first=runs[0].title))
 
 
 def score_rows(runs: "list[ReportData]") -> list[list[str]]:

@@ -98,5 +98,5 @@ def _show(steps: "Sequence[Step]") -> None:
     for step in steps:
         cells = (seconds_text(step.seconds), minutes_text(step.core_minutes))
         table.add_row(step.name, step.why, *cells)
-    console.print(table, markup=False)  # a dependency's name may have brackets
-    console.print(plan_sum(steps), markup=False, soft_wrap=True)
+    console.print(table)
+    console.print(plan_sum(steps), soft_wrap=True)

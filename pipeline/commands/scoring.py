@@ -199,13 +199,12 @@ def _scores(
 
 def print_scores(scores: "list[Score]", title: str) -> None:
     """A table: each score with its spread beside that of real images."""
-    from rich.markup import escape
     from rich.table import Table
 
     from pipeline.report.values import GOALS
     from pipeline.scores.score import short
 
-    table = Table("score", "value", "real images", "", title=escape(title), title_justify="left")
+    table = Table("score", "value", "real images", "", title=title, title_justify="left")
     for score in scores:
         real = short(score.real)
         if score.real_sd is not None:
