@@ -41,7 +41,8 @@ def on_each_node(
     chosen = [node for node in nodes if having == "node" or node["Resources"].get(having)]
     places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in chosen]
     asked = [task.options(scheduling_strategy=place).remote(*arguments) for place in places]
-    _tell_of_busy(asked, [_named(node) for node in chosen])
+    if any(options.get(each) for each in ("num_cpus", "num_gpus")):
+        _tell_of_busy(asked, [_named(node) for node in chosen])
     found = []
     for answer, node in zip(asked, chosen, strict=True):
         with suppress(*_lost_with_a_node()):

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 # Of the ten seconds that a spot machine or a person gives, what saving may take.
@@ -62,7 +62,7 @@ class Listener:
     died has not: whoever owned it ends this work by other means."""
 
     def __init__(self, bell: Any) -> None:
-        self._answer = bell.heard.remote()
+        self._bell, self._answer = bell, bell.heard.remote()
         self._asked = 0.0
         self._rung = False
 
@@ -73,7 +73,9 @@ class Listener:
         if not self._rung and now - self._asked > 0.2:
             self._asked = now
             if ray.wait([self._answer], timeout=0)[0]:
-                with suppress(ray.exceptions.RayError):
+                try:
                     ray.get(self._answer)
                     self._rung = True
+                except ray.exceptions.RayError:  # it died, or cannot be reached for a moment
+                    self._answer = self._bell.heard.remote()
         return self._rung

@@ -1,6 +1,7 @@
 """`sgan generate`: many single samples, in files that other people's tools read."""
 
 import argparse
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         form,
     )
     with Shown(console_for(runtime.progress)) as told:
-        out, weights = arguments.out.resolve(), arguments.weights.absolute()
+        out, weights = Path(os.path.realpath(arguments.out)), arguments.weights.absolute()
         generation = Generation(out, recipe, weights, runtime, Storage(runtime.storage_uri()), told)
 
         def goes_on(done: int) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE = "manifest.parquet"
+_OURS = b"data_digest"  # among the keys of the table's metadata
 REPAIR = "Run `dvc repro -f prepare` to write it again."
 
 
@@ -23,6 +24,18 @@ class Shard(NamedTuple):
     shard: str
     rows: int
     sha256: str
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether the bytes of a file of that name are a manifest of ours, perhaps a damaged one, and
+    no other program's table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _OURS in (pq.read_schema(pa.BufferReader(content)).metadata or {})
+    except (pa.ArrowException, OSError):
+        return True
 
 
 @dataclass(frozen=True)

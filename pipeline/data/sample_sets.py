@@ -58,8 +58,8 @@ def sample_set(
             images beside shards are not read.
 
     Images of a class folder's files come in the order of the files' names, whatever their class;
-    those of a flat folder, and what would come class by class, in one fixed random order: some
-    scores are taken on the first.
+    what has no labels, and what would come class by class, in one fixed random order: some scores
+    are taken on the first.
     Raises UserError for what cannot be read, unknown classes, images beside class folders, shards
     without labels, another size, too few images.
     """
@@ -109,14 +109,18 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
         raise UserError(f"{path}: label {wrong}; the data has classes 0 to {classes - 1}")
 
 
+def _any_order(count: int) -> np.ndarray:
+    """One fixed random order of what nothing tells the classes of."""
+    return np.random.default_rng(SPLIT_SEED).permutation(count)
+
+
 def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
     inside = sorted(e for e in folder.iterdir() if e.is_dir() and not is_system(e.name))
     if not inside:
         files = image_files(folder)
         _check_count(folder, len(files), real)
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(files))
-        files = [files[row] for row in order]
-        return read_images(files, _shape(real), resize), None
+        mixed = [files[row] for row in _any_order(len(files))]
+        return read_images(mixed, _shape(real), resize), None
     if any(file.parent == folder for file in image_files(folder)):
         raise UserError(f"{folder}: images beside class folders; put them into one of these")
     labels, how = class_numbers([entry.name for entry in inside], real.classes, folder)
@@ -175,8 +179,9 @@ def _npz(path: Path, real: RealSet, resize: bool, _: Callable[[str], None]) -> F
             f"each of {len(given)} images"
         )
     _check_count(path, len(given), real)
-    images = _fit(given, real, resize, f"{path}: arr_0")
-    return images, None if labels is None else labels.astype(np.int64)
+    if labels is None:
+        return _fit(given[_any_order(len(given))], real, resize, f"{path}: arr_0"), None
+    return _fit(given, real, resize, f"{path}: arr_0"), labels.astype(np.int64)
 
 
 def _shards(path: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:

@@ -126,7 +126,7 @@ def _workspace(package: Path, kept: str) -> Iterator[Path]:
     if any((folder / paths.UNSENT).glob("*.json")):
         print(
             "MLflow was away, and has not got all: the job's folder is kept on the head, "
-            f"{folder}. `sgan compare` there, with the job's MLFLOW_TRACKING_URI, sends it",
+            f"{folder}. `sgan compare A B` there, of any two executions, sends it",
             file=sys.stderr,
         )
         return

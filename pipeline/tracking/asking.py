@@ -45,6 +45,8 @@ _LOCAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryEr
 _STORES = ("boto3", "botocore", "s3transfer")
 _PASSING = (408, 429)  # of the statuses 4xx
 _PASSING_CODES = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest")
+# Credentials that did a minute ago may be had anew before the next stage sends what waits.
+_PASSING_CODES += ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 
 
 class Asker:
@@ -196,6 +198,9 @@ def _is_store_away(error: BaseException) -> bool:
             exceptions.ConnectionError,
             exceptions.HTTPClientError,
             exceptions.IncompleteReadError,
+            exceptions.CredentialRetrievalError,
+            exceptions.MetadataRetrievalError,
+            exceptions.TokenRetrievalError,
         )
         return isinstance(error, cut) and not isinstance(error, exceptions.SSLError)
     # boto3 names an upload's error anew, and keeps a download's last one.

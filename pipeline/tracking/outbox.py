@@ -8,7 +8,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -262,8 +261,12 @@ def send_kept(folder: Path, uri: str, client: "MlflowClient") -> None:
             reason = redact(str(error).partition("\n")[0])
             _logger.warning("%s: what waited for it is dropped: %s", box.name, reason)
             box.forget()
-            with suppress(Exception):  # a run that is no longer there needs no end
+            try:
                 box.send(client)
+            except Exception as refused:  # a run that is no longer there needs no end
+                if is_outage(refused):
+                    box.keep(folder, uri)
+                    continue
         else:
             _logger.warning("%s: MLflow has what waited for it", box.name)
         box.discard(folder)

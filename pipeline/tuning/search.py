@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cluster.connection import Head
-from pipeline.cluster.room import room_for
 from pipeline.cluster.nodes import pinned_here
+from pipeline.cluster.room import room_for
 from pipeline.cluster.stopping import SAVING_S, Bell
 from pipeline.cluster.travel import packed
 from pipeline.errors import UserError

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -85,7 +86,8 @@ def survey(
 
 
 def _own_classes(listing: Listing, parts: list[Part], choices: Choices) -> tuple[str, ...] | None:
-    """The classes' names in the manifest of ours in whose folder these shards lie, if there is one.
+    """The classes' names in the manifest of ours in whose folder these shards lie, if there is one;
+    one shard that was named by itself has to be in it.
 
     Raises UserError, in one line, for a damaged one, for two that differ, and where data.classes
     says otherwise.
@@ -93,14 +95,21 @@ def _own_classes(listing: Listing, parts: list[Part], choices: Choices) -> tuple
     found: dict[tuple[str, ...], str] = {}
     for entry in listing.entries:
         inside = f"{entry.folder}/" if entry.folder else ""
-        if entry.name != manifest.FILE or not any(p.path.startswith(inside) for p in parts):
+        below = [p.path.removeprefix(inside) for p in parts if p.path.startswith(inside)]
+        if entry.name != manifest.FILE or not below:
             continue
         content = listing.content(entry.path, MOST_SIDECAR_BYTES)
+        beside = listing.place == "file"
+        where = str(Path(listing.where).with_name(entry.name)) if beside else None
+        if not manifest.is_ours(content):
+            continue
         try:
-            made = manifest.Manifest.parse(content, listing.shown(entry.path))
+            made = manifest.Manifest.parse(content, where or listing.shown(entry.path))
         except UserError as error:
             raise UserError(shown(" ".join(str(error).split()))) from error
-        found.setdefault(made.classes, entry.path)
+        listed_there = {shard.shard for split in made.splits.values() for shard in split}
+        if not beside or listed_there.intersection(below):
+            found.setdefault(made.classes, entry.path)
     if len(found) > 1:
         raise UserError(
             f"{listing.where}: {listed(found.values())} name other classes, so the labels of these "

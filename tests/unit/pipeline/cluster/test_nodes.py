@@ -50,5 +50,7 @@ def test_a_node_whose_resource_is_taken_is_told_of(
     far: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     far(lambda answer: answer, done=False)
-    assert nodes.on_each_node(print) == ["answer"]
+    assert nodes.on_each_node(print) == ["answer"]  # it asks for nothing that could be taken
+    assert capsys.readouterr().out == ""
+    assert nodes.on_each_node(print, num_gpus=0.01) == ["answer"]
     assert capsys.readouterr().out == "waiting for far (10.0.0.7): all that it has is taken\n"
