@@ -44,9 +44,9 @@ _LOCAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryEr
 # Of an S3 that MLflow keeps files in, and that answers this machine itself.
 _STORES = ("boto3", "botocore", "s3transfer")
 _PASSING = (408, 429)  # of the statuses 4xx
-_PASSING_CODES = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest")
+_PASSING_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest"}
 # Credentials that did a minute ago may be had anew before the next stage sends what waits.
-_PASSING_CODES += ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_PASSING_CODES |= {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 
 
 class Asker:
