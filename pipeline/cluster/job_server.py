@@ -200,7 +200,7 @@ def _explained(address: str) -> Iterator[None]:
         raise UserError(
             f"no Ray job server answers at {address}. Give --address http://host:8265, the "
             "dashboard of the cluster's head, which other machines reach where it was started by "
-            "`ray start --head --include-dashboard=true --dashboard-host=0.0.0.0`."
+            "`ray start --head --include-dashboard=true --dashboard-host=ITS_ADDRESS`."
             f"{in_between(address)}"
         ) from None
     except (RuntimeError, ValueError) as error:

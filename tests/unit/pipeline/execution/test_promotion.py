@@ -74,53 +74,44 @@ def test_a_challenger_takes_the_place_or_does_not_and_it_is_said_why(challenge: 
 def test_scores_by_another_judge_are_taken_again(
     challenge: Any, evaluated: Any, monkeypatch: Any
 ) -> None:
-    """As where the data have changed since the champion was scored: their judge is another."""
-    challenge(1, fid=1.0, judge="b")
-    assert decided().status == 0
-    challenge(2, fid=0.3, judge="a")
+    """As where the data have changed since the champion was scored: their judge is another. Where
+    the challenger's is an older one too, both are scored again."""
     again: list[str] = []
+    scores = {"1": evaluated(fid=1.1), "2": evaluated(fid=0.4), "3": evaluated(fid=0.1)}
 
     def scored_again(_: Any, __: Any, version: Any, settings: Any, ___: Path) -> list[Any]:
         again.append(str(version.version))
         assert len(settings.seeds) >= 3
-        return evaluated(fid=1.1, judge="a")
+        return scores[str(version.version)]
 
     monkeypatch.setattr(promotion, "_scored_again", scored_again)
+    challenge(1, fid=1.0, judge="b")
+    assert decided().status == 0
+    challenge(2, fid=0.3)
     decision = decided()
     assert (decision.status, decision.challenger, again) == (0, "2", ["1"])
     assert decision.verdict.rows[2].sides == ("1.100 ± 0.02", "0.300 ± 0.02")
+    challenge(3, fid=0.9, judge="c")
+    decision = decided()
+    assert (decision.status, again) == (0, ["1", "2", "3"])
+    assert decision.verdict.rows[2].sides == ("0.400 ± 0.02", "0.100 ± 0.02")
 
 
-def test_where_even_the_challengers_judge_is_an_older_one_both_are_scored_again(
-    challenge: Any, evaluated: Any, monkeypatch: Any
-) -> None:
-    challenge(1, fid=1.0, judge="b")
-    decided()
-    challenge(2, fid=0.9, judge="c")
-    scores = {"1": evaluated(fid=1.1), "2": evaluated(fid=0.2)}
-    monkeypatch.setattr(
-        promotion, "_scored_again", lambda _, __, version, *___: scores[str(version.version)]
-    )
-    assert decided().status == 0
-
-
-@pytest.mark.parametrize(
-    ("status", "shown", "holds"),
-    [
-        ({"a": "new", "b": "missing", "c": "deleted"}, "2 not pushed (dvc push)", False),
-        ({"c": "deleted"}, "pushed", True),  # the remote has it, and the cache here does not
-    ],
-)
 def test_outputs_are_pushed_where_a_remote_is_set_and_it_can_have_been_done(
-    status: dict[str, str], shown: str, holds: bool, challenge: Any, monkeypatch: Any
+    challenge: Any, monkeypatch: Any
 ) -> None:
-    told = {"remote": "storage\ts3://b", "status": json.dumps(status)}
+    told = {"remote": "storage\ts3://b"}
     monkeypatch.setattr(
         promotion, "_dvc", lambda _, command, *__: CompletedProcess([], 0, told[command], "")
     )
     challenge(1, fid=1.0)
-    row = decided(dry=True).verdict.rows[-1]
-    assert (row.what, row.sides[1], row.holds) == ("outputs", shown, holds)
+    for status, shown, holds in (
+        ({"a": "new", "b": "missing", "c": "deleted"}, "2 not pushed (dvc push)", False),
+        ({"c": "deleted"}, "pushed", True),  # the remote has it, and the cache here does not
+    ):
+        told["status"] = json.dumps(status)
+        row = decided(dry=True).verdict.rows[-1]
+        assert (row.what, row.sides[1], row.holds) == ("outputs", shown, holds)
     monkeypatch.setenv("DVC_STAGE", "promote")  # nobody can push before the stage has ended
     assert "outputs" not in [row.what for row in decided(dry=True).verdict.rows]
 

@@ -107,7 +107,9 @@ def test_what_an_earlier_execution_made_is_named(
         workspace = Workspace(stage.root, (0, 1), stage.lineage, stage.tracker)
         assert made_elsewhere(workspace) == {"encoder": "earlier"}
         for run_id, told in ((made["evaluate"], {"evaluate": "earlier"}), (run.run_id, {})):
-            noted = [{"name": "joint", "seconds": 1.0}, {"name": "evaluate", "run_id": run_id}]
+            noted = [
+                {"name": name, "seconds": 1.0, "run_id": run_id} for name in ("joint", "evaluate")
+            ]
             write_json(project_here / paths.EVALUATE / "stages.json", noted)
             assert made_elsewhere(workspace) == {"encoder": "earlier"} | told
 
