@@ -138,6 +138,12 @@ class DriverDisk:
             self._ask("drop", upload)
         raise UserError(f"{self.uri}/{key}: what arrives has another digest, {_TRIES} times")
 
+    def write_file(self, key: str, local: Path) -> None:
+        self.write(key, local.read_bytes())
+
+    def read_file(self, key: str, local: Path) -> None:
+        write_bytes(local, self.read(key)[0])
+
     def create(self, key: str, content: bytes) -> bool:
         """Write `content` where there is nothing; whether it was."""
         return self._ask("create", key, content)

@@ -1,5 +1,6 @@
 """What a place for bytes has to offer, whether a folder, an S3 prefix or another machine's disk."""
 
+from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import UserError
@@ -35,6 +36,12 @@ class Backend(Protocol):
 
     def write(self, key: str, content: bytes) -> None:
         """Write `content`, replacing what is there."""
+
+    def write_file(self, key: str, local: Path) -> None:
+        """As `write`, of a file. Raises FileNotFoundError where it is missing."""
+
+    def read_file(self, key: str, local: Path) -> None:
+        """Content to a file, which is written whole or not at all. Raises FileNotFoundError."""
 
     def create(self, key: str, content: bytes) -> bool:
         """Write `content` where there is nothing; whether it was.

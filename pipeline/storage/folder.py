@@ -36,6 +36,12 @@ class Folder:
     def write(self, key: str, content: bytes) -> None:
         write_bytes(self.root / key, content)
 
+    def write_file(self, key: str, local: Path) -> None:
+        self.write(key, local.read_bytes())
+
+    def read_file(self, key: str, local: Path) -> None:
+        write_bytes(local, self.read(key)[0])
+
     def create(self, key: str, content: bytes) -> bool:
         path = self.root / key
         new = path.parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}"

@@ -8,7 +8,7 @@ from urllib.request import url2pathname
 
 from pipeline.errors import UserError
 from pipeline.paths import in_project
-from pipeline.storage.atomic import sweep, write_bytes
+from pipeline.storage.atomic import sweep
 from pipeline.storage.backend import Backend
 from pipeline.storage.folder import Folder
 from pipeline.storage.prefix import Prefix
@@ -68,17 +68,11 @@ class Storage:
 
         Raises FileNotFoundError where `local` is missing.
         """
-        if isinstance(self._backend, Prefix):
-            self._backend.write_file(_checked(key), Path(local))
-        else:
-            self.write(key, Path(local).read_bytes())
+        self._backend.write_file(_checked(key), Path(local))
 
     def get_file(self, key: str, local: Path | str) -> None:
         """Copy `key` to the file `local`, atomically. Raises FileNotFoundError."""
-        if isinstance(self._backend, Prefix):
-            self._backend.read_file(_checked(key), Path(local))
-        else:
-            write_bytes(Path(local), self.read(key)[0])
+        self._backend.read_file(_checked(key), Path(local))
 
     def exists(self, key: str) -> bool:
         """Whether there is a file at exactly `key`."""
