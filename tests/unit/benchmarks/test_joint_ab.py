@@ -1,8 +1,6 @@
 """The table of paired stacks: differences by seed, and how sure they are."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -45,14 +43,9 @@ def test_a_row_shows_mean_and_spread(variant: str) -> None:
 
 @pytest.mark.parametrize("images", [["100"], ["100", "200", "300"]])
 def test_as_many_numbers_of_images_as_levels_are_needed(
-    images: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    images: list[str], of_levels: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @contextmanager
-    def opened(name: str) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(params=SimpleNamespace(levels={0: None, 1: None}))
-
-    monkeypatch.setattr(joint_ab, "opened", opened)
-    monkeypatch.setattr(joint_ab.torch, "set_num_threads", lambda count: None)
+    of_levels(joint_ab, {0: None, 1: None})
     with pytest.raises(SystemExit):
         joint_ab.main(["--images", *images])
     assert "--images takes 2 numbers, for level 0 and up" in capsys.readouterr().err

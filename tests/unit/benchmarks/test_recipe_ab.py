@@ -1,8 +1,6 @@
 """The rows of the table: each differs from the project's own settings in what its name says."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,14 +34,9 @@ def test_rows_that_would_repeat_base_are_left_out() -> None:
 
 
 def test_a_row_that_is_none_here_cannot_be_asked_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    of_levels: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @contextmanager
-    def opened(name: str) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(params=SimpleNamespace(levels={0: FAST, 1: FAST}))
-
-    monkeypatch.setattr(recipe_ab, "opened", opened)
-    monkeypatch.setattr(recipe_ab.torch, "set_num_threads", lambda count: None)
+    of_levels(recipe_ab, {0: FAST, 1: FAST})
     with pytest.raises(SystemExit):
         recipe_ab.main(["--level", "1", "--only", "base", MOVED])
     assert f"'{MOVED}': changes nothing of level 1 here" in capsys.readouterr().err
