@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.data.dataset import check_images, check_labels
-from pipeline.data.decoded import SPLIT_SEED, Decoded
+from pipeline.data.decoded import Decoded, any_order
 from pipeline.data.images import ImageCollector, Sides
 from pipeline.data.survey import samples, shards
 from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, require_bytes
@@ -47,7 +45,7 @@ def decode_files(
             collector.add(_content(path), label, shown(path))
         images, labels = collector.stack()
         first = collector.first
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+        order = any_order(len(labels))
         pairs[split] = images[order], labels[order]
         skipped += collector.skipped
     return Decoded(pairs["train"], pairs.get("test"), None, skipped)

@@ -29,6 +29,11 @@ class Decoded:
     skipped: int = 0
 
 
+def any_order(count: int) -> np.ndarray:
+    """One fixed random order of so many rows, int64 [N]."""
+    return np.random.default_rng(SPLIT_SEED).permutation(count)
+
+
 def mixed_order(labels: np.ndarray) -> np.ndarray | None:
     """One fixed random order, int64 [N], of rows that come class by class: the first of them, on
     which some scores are taken, would be of the first classes alone. None for other rows."""
@@ -37,7 +42,7 @@ def mixed_order(labels: np.ndarray) -> np.ndarray | None:
     changes = np.count_nonzero(np.diff(labels))
     if not (changes_if_random > 0 and changes <= 0.5 * changes_if_random):
         return None
-    return np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+    return any_order(len(labels))
 
 
 def require_usable(description: Description, settings: DataSettings, where: str) -> None:

@@ -17,11 +17,10 @@ from pipeline.data.survey import forms
 from pipeline.data.survey.bounds import MOST_IMAGE_BYTES, require_shallow
 from pipeline.data.survey.damage import DAMAGED, brief_errors
 from pipeline.data.survey.description import TRAIN, Description, Tally
-from pipeline.data.survey.kinds import is_any_picture_name, is_archive_name
-from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
-from pipeline.data.survey.names import is_system
-from pipeline.data.survey.surveying import Surveyed, holds_samples, surveyed
-from pipeline.data.survey.tar_files import Place, Section, members_of, unpacked
+from pipeline.data.survey.kinds import is_archive_name
+from pipeline.data.survey.listing import Entry, Listing, is_wanted, parts
+from pipeline.data.survey.surveying import Surveyed, holds_samples, lone_archive, surveyed
+from pipeline.data.survey.tar_files import Place, Sought, members_of, section, unpacked
 from pipeline.errors import UserError
 from pipeline.paths import cache_dir
 from pipeline.storage import s3
@@ -87,17 +86,14 @@ def _of_s3(uri: str) -> Listing:
 
     def opener(path: str) -> Any:
         kept = pieces.setdefault(path, _Pieces(bucket, found[path]))
-        return io.BufferedReader(_Object(kept))
+        return io.BufferedReader(Sought(kept.size, kept.read))
 
-    tally, entries = Tally(), list[Entry]()
+    tally = Tally()
     paths = [path for path in found if path and not path.endswith("/")]
     fetch.require_inside(uri, paths)
     for path in paths:
         require_shallow(path, uri)
-        if any(map(is_system, path.split("/"))):
-            tally.add(SYSTEM, path, int(is_any_picture_name(path)))
-        else:
-            entries.append(Entry(path, found[path].size))
+    entries = [Entry(path, found[path].size) for path in paths if is_wanted(path, tally)]
     entries.sort(key=lambda entry: parts(entry.path))
     return Listing(uri, "s3", entries, opener, tally.kinds())
 
@@ -147,48 +143,13 @@ class _Pieces:
         return patiently(uri, ask)
 
 
-class _Object(io.RawIOBase):
-    """An object as a stream that can be sought in."""
-
-    def __init__(self, pieces: _Pieces) -> None:
-        super().__init__()
-        self._pieces, self._at = pieces, 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any stream."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._pieces.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """As of any stream. Raises UserError where S3 cannot be asked."""
-        content = self._pieces.read(self._at, len(buffer))
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
-
-
 def _is_packed(listing: Listing, settings: DataSettings) -> bool:
     """Whether one archive may hold everything, which shows when it is here; a shard does not."""
-    archives = [entry for entry in listing.entries if is_archive_name(entry.name)]
-    if len(archives) != 1:
-        return False
     found = forms.sort(listing)
-    if found.images or found.npz or found.parquet:
-        return False
-    if found.archives:
-        return True
-    return settings.format != "webdataset" and not _is_shard(listing, archives[0].path)
+    entry = lone_archive(listing, found, settings)
+    if entry is None or entry in found.archives:
+        return entry is not None
+    return settings.format != "webdataset" and not _is_shard(listing, entry.path)
 
 
 def _is_shard(listing: Listing, path: str) -> bool:
@@ -204,7 +165,7 @@ def _is_shard(listing: Listing, path: str) -> bool:
             entries = [Entry(name, place.size) for name, place in places.items()]
 
             def opener(name: str) -> Any:
-                return io.BufferedReader(Section(content, places[name]))
+                return io.BufferedReader(section(content, places[name]))
 
             return holds_samples(Listing(where, "tar", entries, opener))
     except DAMAGED:

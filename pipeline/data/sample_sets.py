@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.data.array_files import npz
 from pipeline.data.collections import decode_webdataset
-from pipeline.data.decoded import SPLIT_SEED, mixed_order
+from pipeline.data.decoded import any_order, mixed_order
 from pipeline.data.image_files import fitted, image_files, read_images
 from pipeline.data.pixels import pillow
 from pipeline.data.survey.arrays import npz_damage_told
@@ -109,17 +109,12 @@ def _check_labels(path: Path, labels: np.ndarray, classes: int) -> None:
         raise UserError(f"{path}: label {wrong}; the data has classes 0 to {classes - 1}")
 
 
-def _any_order(count: int) -> np.ndarray:
-    """One fixed random order of what nothing tells the classes of."""
-    return np.random.default_rng(SPLIT_SEED).permutation(count)
-
-
 def _folder(folder: Path, real: RealSet, resize: bool, told: Callable[[str], None]) -> Found:
     inside = sorted(e for e in folder.iterdir() if e.is_dir() and not is_system(e.name))
     if not inside:
         files = image_files(folder)
         _check_count(folder, len(files), real)
-        mixed = [files[row] for row in _any_order(len(files))]
+        mixed = [files[row] for row in any_order(len(files))]
         return read_images(mixed, _shape(real), resize), None
     if any(file.parent == folder for file in image_files(folder)):
         raise UserError(f"{folder}: images beside class folders; put them into one of these")
@@ -180,7 +175,7 @@ def _npz(path: Path, real: RealSet, resize: bool, _: Callable[[str], None]) -> F
         )
     _check_count(path, len(given), real)
     if labels is None:
-        return _fit(given[_any_order(len(given))], real, resize, f"{path}: arr_0"), None
+        return _fit(given[any_order(len(given))], real, resize, f"{path}: arr_0"), None
     return _fit(given, real, resize, f"{path}: arr_0"), labels.astype(np.int64)
 
 

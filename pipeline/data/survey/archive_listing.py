@@ -15,9 +15,9 @@ from pipeline.data.survey.bounds import require_count, require_ratio, require_sh
 from pipeline.data.survey.damage import damage_told
 from pipeline.data.survey.description import Tally
 from pipeline.data.survey.kinds import is_any_picture_name
-from pipeline.data.survey.listing import SYSTEM, Entry, Listing, parts
+from pipeline.data.survey.listing import Entry, Listing, is_wanted, parts
 from pipeline.data.survey.names import is_system, shortened
-from pipeline.data.survey.tar_files import Place, Section, members_of, require_whole, unpacked
+from pipeline.data.survey.tar_files import Place, members_of, require_whole, section, unpacked
 from pipeline.data.survey.zip_names import Names
 from pipeline.errors import UserError
 
@@ -51,7 +51,7 @@ def of_zip(path: Path, encoding: str | None = None) -> Listing:
         )
         if member.filename.endswith(("/", "\\")):
             empty.add(name)
-        elif _wanted(name, tally):
+        elif is_wanted(name, tally):
             _require_readable(path, member, name)
             if name in files:
                 tally.add(
@@ -86,13 +86,6 @@ def _listing(
 
 def _is_system_path(name: str) -> bool:
     return any(is_system(part) for part in name.split("/"))
-
-
-def _wanted(name: str, tally: Tally) -> bool:
-    system = _is_system_path(name)
-    if system:
-        tally.add(SYSTEM, name, int(is_any_picture_name(name)))
-    return not system
 
 
 def _safe(name: str, path: Path, link: bool = False) -> str:
@@ -142,11 +135,11 @@ def of_tar(path: Path) -> Listing:
             name = _safe(member.name, path)
             if member.isdir():
                 folders.add(name)
-            elif _wanted(name, tally):
+            elif is_wanted(name, tally):
                 _take_member(path, member, name, files, tally, lost)
 
     def opener(name: str) -> IO[bytes]:
-        return io.BufferedReader(Section(content, files[name]))
+        return io.BufferedReader(section(content, files[name]))
 
     entries = [Entry(name, place.size) for name, place in files.items()]
     made = _listing(path, "tar", entries, opener, tally, folders - {"."}, [])

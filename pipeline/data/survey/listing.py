@@ -100,6 +100,14 @@ def parts(path: str) -> list[str]:
     return path.split("/")
 
 
+def is_wanted(path: str, tally: Tally) -> bool:
+    """Whether no part of a path is what a system leaves behind; that is tallied."""
+    system = any(map(is_system, path.split("/")))
+    if system:
+        tally.add(SYSTEM, path, int(is_any_picture_name(path)))
+    return not system
+
+
 def of_file(path: Path) -> Listing:
     """One file alone."""
     return Listing(

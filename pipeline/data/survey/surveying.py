@@ -194,15 +194,23 @@ def _json_has_label(listing: Listing, name: str) -> bool:
     )
 
 
-def _only_archive(listing: Listing, path: Path, found: Sorted, settings: Settings) -> str | None:
-    """The one archive that holds everything; a tar that is a shard is none."""
+def lone_archive(listing: Listing, found: Sorted, settings: Settings) -> Entry | None:
+    """The one archive, or tar, of a listing in which nothing else is read; None where there is
+    none."""
     packed = [*found.archives, *found.webdataset]
-    if listing.place == "file" or found.images or found.npz or found.parquet or len(packed) != 1:
+    if found.images or found.npz or found.parquet or len(packed) != 1:
         return None
     sets = array_sets(listing.entries)
     if any(sets[form] for form in sets if settings.format in ("auto", form)):
         return None
-    entry = packed[0]
+    return packed[0]
+
+
+def _only_archive(listing: Listing, path: Path, found: Sorted, settings: Settings) -> str | None:
+    """The one archive that holds everything; a tar that is a shard is none."""
+    entry = None if listing.place == "file" else lone_archive(listing, found, settings)
+    if entry is None:
+        return None
     if entry in found.archives:
         return entry.path
     if settings.format == "webdataset" or _is_shard(listing, path, entry, settings):

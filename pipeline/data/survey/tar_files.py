@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -29,12 +29,17 @@ class Place:
     size: int
 
 
-class Section(io.RawIOBase):
-    """A member's bytes, as a stream of their own that can be sought in."""
+class Sought(io.RawIOBase):
+    """Bytes of which any can be had, as a stream that can be sought in.
 
-    def __init__(self, stream: IO[bytes], place: Place) -> None:
+    Args:
+        size: in bytes.
+        give: as many bytes as asked for, or fewer where more are there, from a position on.
+    """
+
+    def __init__(self, size: int, give: Callable[[int, int], bytes]) -> None:
         super().__init__()
-        self._stream, self._place, self._at = stream, place, 0
+        self._size, self._give, self._at = size, give, 0
 
     def readable(self) -> bool:
         """Yes."""
@@ -46,20 +51,28 @@ class Section(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """As of any stream."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._place.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative position {base + offset}")
         self._at = base + offset
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """As of any stream."""
-        count = max(0, min(len(buffer), self._place.size - self._at))
-        self._stream.seek(self._place.start + self._at)
-        content = self._stream.read(count)
+        """As of any stream. Raises what `give` raises."""
+        content = self._give(self._at, max(0, min(len(buffer), self._size - self._at)))
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
+
+
+def section(stream: IO[bytes], place: Place) -> io.RawIOBase:
+    """A member's bytes, as a stream of their own."""
+
+    def give(at: int, count: int) -> bytes:
+        stream.seek(place.start + at)
+        return stream.read(count)
+
+    return Sought(place.size, give)
 
 
 def unpacked(stream: IO[bytes], name: str, where: str) -> IO[bytes]:

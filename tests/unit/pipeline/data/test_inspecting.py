@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.data import inspecting, sources
 from pipeline.data.inspecting import EACH, SIDE, look, look_closely
+from pipeline.data.survey.tar_files import Sought
 from pipeline.errors import UserError
 from tests import people
 
@@ -146,7 +147,7 @@ def test_an_object_is_the_stream_that_it_would_be_here(objects) -> None:
     objects["a"] = content = np.random.default_rng(0).bytes((2 << 20) + 17)
     (entry,) = objects.list_objects("s3://b/a")
     pieces = inspecting._Pieces("b", entry)
-    with io.BufferedReader(inspecting._Object(pieces)) as stream:
+    with io.BufferedReader(Sought(pieces.size, pieces.read)) as stream:
         assert stream.seek(-30, io.SEEK_END) == len(content) - 30
         assert stream.read() == content[-30:] and stream.read(1) == b""
         stream.seek((1 << 20) - 5)
@@ -154,7 +155,7 @@ def test_an_object_is_the_stream_that_it_would_be_here(objects) -> None:
         assert stream.seek(0) == 0 and stream.read() == content
         with pytest.raises(ValueError, match="negative"):
             stream.seek(-1)
-    with io.BufferedReader(inspecting._Object(pieces)) as stream:  # opened again
+    with io.BufferedReader(Sought(pieces.size, pieces.read)) as stream:  # opened again
         assert stream.read() == content
     assert sum(size for _, size in objects.asked) == len(content)
 
@@ -162,7 +163,7 @@ def test_an_object_is_the_stream_that_it_would_be_here(objects) -> None:
 def test_an_object_that_is_read_through_is_asked_for_in_growing_pieces(objects) -> None:
     objects["a"] = content = bytes(20 << 20)
     (entry,) = objects.list_objects("s3://b/a")
-    with io.BufferedReader(inspecting._Object(inspecting._Pieces("b", entry))) as stream:
+    with io.BufferedReader(Sought(entry.size, inspecting._Pieces("b", entry).read)) as stream:
         assert stream.read() == content
     assert [size >> 20 for _, size in objects.asked] == [2, 4, 8, 6]
 

@@ -60,7 +60,7 @@ def test_what_unpacks_to_far_too_much_is_refused(monkeypatch) -> None:
 
 
 def test_a_section_is_a_stream_of_its_own() -> None:
-    section = io.BufferedReader(tar_files.Section(io.BytesIO(b"0123456789"), tar_files.Place(2, 5)))
+    section = io.BufferedReader(tar_files.section(io.BytesIO(b"0123456789"), tar_files.Place(2, 5)))
     assert section.read() == b"23456"
     section.seek(-2, io.SEEK_END)
     assert section.read(9) == b"56"
