@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,7 @@ class Job:
                 resume.
             SystemExit: the stage was asked to stop (128 + signal); every trial has saved.
         """
-        settings = self._drawn()
-        parts = self._parts(settings)
-        key = self._key(parts)
+        settings, parts, key = self._plan
         folder = self._folder(key)
         self._prepare(folder, resume)
         own = self._yardstick(self.settings.seed)
@@ -88,7 +87,14 @@ class Job:
 
     def can_go_on(self) -> bool:
         """Whether a search of these settings was begun here. Raises UserError as `outcome`."""
-        return self._is_begun(self._folder(self._key(self._parts(self._drawn()))))
+        return self._is_begun(self._folder(self._plan[2]))
+
+    @cached_property
+    def _plan(self) -> tuple[list[Setting], list[Part], str]:
+        """The settings that are tried, what each trial trains, and the search's key."""
+        settings = self._drawn()
+        parts = self._parts(settings)
+        return settings, parts, self._key(parts)
 
     @property
     def name(self) -> str:
