@@ -31,6 +31,7 @@ from pipeline.scores.headline import FID
 from pipeline.scores.score import Score
 from pipeline.scores.version import evaluation_version, stamped
 from pipeline.storage.atomic import write_json
+from pipeline.tracking.experiment import experiment_name
 from pipeline.tracking.lineage import leaves
 from pipeline.tracking.registry import CHALLENGER, CHAMPION, WEIGHTS_TAG, Registry
 
@@ -107,7 +108,7 @@ def tracker_of(stage: Stage) -> Tracker:
     """MLflow, without a run of the execution that is under way. Raises UserError."""
     from pipeline.tracking.tracker import Tracker
 
-    return Tracker(stage.root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"))
+    return Tracker(stage.root, experiment_name())
 
 
 def registry_of(stage: Stage) -> Registry:
@@ -178,12 +179,17 @@ def _scores(
     with, unless they are wanted again on the data that lie here."""
     settings = _settings(stage.params.evaluate)
     with TemporaryDirectory(prefix="sgan-") as folder:
-        file = registry.run_file(version, f"evaluate/{SCORES}", Path(folder))
-        logged = read_scores(file) if file else []
+        logged = [] if again else _logged(registry, version, Path(folder))
         fid = FID.find(logged)
-        if not again and fid is not None and _is_of_today(fid, settings):
+        if fid is not None and _is_of_today(fid, settings):
             return logged
         return _scored_again(stage, registry, version, settings, Path(folder))
+
+
+def _logged(registry: Registry, version: ModelVersion, folder: Path) -> list[Score]:
+    """The scores that a version was registered with; [] where its run has none."""
+    file = registry.run_file(version, f"evaluate/{SCORES}", folder)
+    return read_scores(file) if file else []
 
 
 def _is_of_today(fid: Score, settings: EvaluateConfig) -> bool:

@@ -1,6 +1,5 @@
 """What every stage does around its own work: params, lock, MLflow run, the nets' configuration."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -60,10 +59,10 @@ class Stage:
     def tracker(self) -> "Tracker":
         """The only MLflow client of this process."""
         if self._tracker is None:
+            from pipeline.tracking.experiment import experiment_name
             from pipeline.tracking.tracker import Tracker
 
-            name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
-            self._tracker = Tracker(self.root, name)
+            self._tracker = Tracker(self.root, experiment_name())
             if self.lineage.note:
                 print(f"{self.name}: {self.lineage.note}", flush=True)
             self._ending.push(self._tracker.end_with)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -19,6 +18,7 @@ from pipeline.report.contents import Curves, ReportData, curve_title
 from pipeline.report.figures import figures_in
 from pipeline.report.record import SCORES, StageFact, read_scores, read_stages
 from pipeline.scores.headline import headline_keys
+from pipeline.tracking.experiment import experiment_name
 from pipeline.tracking.tree import measured
 from pipeline.tracking.uri import links_note
 
@@ -95,9 +95,7 @@ class Executions:
         """Raises UserError where the tracking server does not answer."""
         from pipeline.tracking.tracker import Tracker
 
-        self._tracker: Tracker = Tracker(
-            root, os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan"), patient=False
-        )
+        self._tracker: Tracker = Tracker(root, experiment_name(), patient=False)
         with self._tracker.answering():
             parents = self._search("tags.`sgan.role` = 'parent'")
             evaluated = self._search("tags.`sgan.stage` = 'evaluate'")

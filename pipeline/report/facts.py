@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import paths
 from pipeline.report.record import StageFact, read_stages
 from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.links import is_reused
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -77,22 +78,15 @@ def made_elsewhere(workspace: Workspace) -> dict[str, str]:
     Raises UserError as `stage_facts`.
     """
     tracker, ours = workspace.tracker, workspace.lineage.tag_value
-    runs = {
-        name: tracker.ask(partial(_search, workspace, tags))
-        for name, tags in _marks(workspace).items()
-    }
+    runs = _runs(workspace)
     # What it evaluated no tag tells; it left its run's id beside its scores.
     ids = [fact.run_id for fact in read_stages(workspace.root / paths.EVALUATE)[-1:] if fact.run_id]
     runs["evaluate"] = [tracker.ask(partial(tracker.client.get_run, run_id)) for run_id in ids]
     found = {
-        name: [run.data.tags.get("sgan.lineage", "") for run in made if not _reused(run)]
+        name: [run.data.tags.get("sgan.lineage", "") for run in made if not is_reused(run)]
         for name, made in runs.items()
     }
     return {name: made[0] for name, made in found.items() if made and ours not in made}
-
-
-def _reused(run: Run) -> bool:
-    return run.data.tags.get("sgan.reused") == "true"
 
 
 def all_before(name: str, waits_for: Mapping[str, Iterable[str]]) -> set[str]:
@@ -164,11 +158,7 @@ def _fact(
 
 def _makers(workspace: Workspace, last: str, run_id: str) -> dict[str, Run]:
     """The MLflow run that made the outputs of each stage and level, as far as there is one."""
-    tracker = workspace.tracker
-    found = {
-        name: tracker.ask(partial(_search, workspace, tags))
-        for name, tags in _marks(workspace).items()
-    }
+    tracker, found = workspace.tracker, _runs(workspace)
     makers = {name: runs[0] for name, runs in found.items() if runs}
     above = {last: run_id}
     if levels := _above_all(workspace, [found.get(f"level{i}", []) for i in workspace.levels]):
@@ -195,6 +185,14 @@ def _above_all(workspace: Workspace, levels: Sequence[Sequence[Run]]) -> str | N
     known = {parent: place for each in parents for parent, place in each.items()}
     whole = [parent for parent in known if all(parent in each for each in parents)]
     return max(whole or known, key=known.__getitem__, default=None)
+
+
+def _runs(workspace: Workspace) -> dict[str, list[Run]]:
+    """The runs that made, or reused, each output, in `_search`'s order."""
+    return {
+        name: workspace.tracker.ask(partial(_search, workspace, tags))
+        for name, tags in _marks(workspace).items()
+    }
 
 
 def _marks(workspace: Workspace) -> dict[str, dict[str, str]]:
@@ -237,7 +235,7 @@ def _search(workspace: Workspace, tags: Mapping[str, str]) -> list[Run]:
     return sorted(
         finished,
         key=lambda run: (
-            _reused(run),
+            is_reused(run),
             run.data.tags.get("sgan.clone") != workspace.lineage.clone,
         ),
     )

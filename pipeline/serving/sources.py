@@ -120,13 +120,12 @@ class RegisteredModel:
         self._registry = self._open()
 
     def _open(self) -> Registry:
-        import os
-
+        from pipeline.tracking.experiment import experiment_name
         from pipeline.tracking.registry import Registry
         from pipeline.tracking.tracker import Tracker
 
-        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
-        return Registry(Tracker(paths.project_root(), experiment, patient=False), self._name)
+        tracker = Tracker(paths.project_root(), experiment_name(), patient=False)
+        return Registry(tracker, self._name)
 
     def version(self) -> str:
         """The number of the version that the address means now."""

@@ -27,7 +27,7 @@ WAIT_SECONDS = 300.0
 FIRST_WAIT_SECONDS = 60.0
 _LONGEST_PAUSE = 5.0
 _MISSING = {"404", "NoSuchKey", "NotFound"}
-_PASSING = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest"}
+PASSING = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest"}
 
 _hurried: ContextVar[bool] = ContextVar("hurried", default=False)
 
@@ -191,7 +191,7 @@ def explained(uri: str) -> Iterator[None]:
             raise _no_s3(uri, f"{code} {about.get('Message', '')}".strip()) from error
         if code in _MISSING:
             raise FileNotFoundError(f"{uri} does not exist") from error
-        passing = code in _PASSING or (status >= 500 and status != 501)
+        passing = code in PASSING or (status >= 500 and status != 501)
         # A web page in the place of a list comes as a 500 of botocore's.
         doubt = f" What answers at {_server()} may be no S3.{_proxy()}" if wordless else ""
         raise (Away if passing else UserError)(

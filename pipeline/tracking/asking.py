@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pipeline.errors import UserError
 from pipeline.proxies import in_between
 from pipeline.storage.atomic import is_refusal, refusal
+from pipeline.storage.s3_client import PASSING
 from pipeline.tracking.redaction import redact
 from pipeline.tracking.uri import check_reachable, is_server, no_answer
 
@@ -44,9 +45,8 @@ _LOCAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryEr
 # Of an S3 that MLflow keeps files in, and that answers this machine itself.
 _STORES = ("boto3", "botocore", "s3transfer")
 _PASSING = (408, 429)  # of the statuses 4xx
-_PASSING_CODES = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "BadDigest"}
 # Credentials that did a minute ago may be had anew before the next stage sends what waits.
-_PASSING_CODES |= {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_PASSING_CODES = PASSING | {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 
 
 class Asker:

@@ -1,6 +1,7 @@
 """Opening the MLflow experiment, or creating it when nobody else just did."""
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 _logger = logging.getLogger(__name__)
+
+
+def experiment_name() -> str:
+    """`MLFLOW_EXPERIMENT_NAME`, else sgan."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME", "sgan")
 
 
 def open_experiment(asker: Asker, name: str, location: str | None) -> "Experiment":

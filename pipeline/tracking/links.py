@@ -40,6 +40,11 @@ def downwards(
     return {**tags, NOTE: "\n".join([_HEAD, "", *lines])}
 
 
+def is_reused(run: "Run") -> bool:
+    """Whether a run took its part's result from another that trained it."""
+    return run.data.tags.get("sgan.reused") == "true"
+
+
 def to_maker(experiment_id: str, maker: "Run") -> dict[str, Any]:
     """Tags that link a run whose result was reused to the run that trained it."""
     run_id, execution = maker.info.run_id, maker.data.tags.get("sgan.lineage", "")

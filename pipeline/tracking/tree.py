@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.tracking import clone
 from pipeline.tracking.asking import Asker, is_outage
 from pipeline.tracking.lineage import Lineage, origin_tags
-from pipeline.tracking.links import downwards, to_maker
+from pipeline.tracking.links import downwards, is_reused, to_maker
 from pipeline.tracking.system import PREFIX
 from pipeline.tracking.texts import tag_values
 
@@ -107,7 +107,7 @@ class Tree:
             if is_outage(error):
                 return {}
             raise
-        trained = [run for run in found if run.data.tags.get("sgan.reused") != "true"]
+        trained = [run for run in found if not is_reused(run)]
         own = [run for run in trained if run.data.tags.get("sgan.clone") == clone_name]
         maker = next(iter(own or trained), None)
         return to_maker(self._experiment, maker) if maker else {}
