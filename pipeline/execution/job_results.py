@@ -5,12 +5,10 @@
 <storage>/jobs/<name>/job.json    how the job stands; at its end written last
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from pipeline import paths
 from pipeline.errors import UserError
@@ -101,6 +99,7 @@ class JobResults:
             with self._dvc(root) as repo:
                 dvc_remote.pull(repo, REMOTE)
                 stages = [stage.name for stage in repo.index.stages if stage.outs and _made(stage)]
+                left = [Path(out.fs_path) for out in repo.index.outs if not out.use_cache]
         except BaseException:
             if before is None:
                 lock.unlink(missing_ok=True)
@@ -108,7 +107,7 @@ class JobResults:
                 write_bytes(lock, before)
             raise
         self._get(self.name, kept, root)
-        _drop_others(root, {root / name for name in kept})
+        _drop_others(left, {root / name for name in kept})
         return stages
 
     def _files(self, job: str) -> list[str]:
@@ -141,15 +140,12 @@ def _kept_files(root: Path) -> list[Path]:
     return found
 
 
-def _drop_others(root: Path, kept: Set[Path]) -> None:
+def _drop_others(outs: Iterable[Path], kept: Set[Path]) -> None:
     """What lies in folders that are outputs, and was not among the job's: an earlier stack's third
     level. A folder with it is another than dvc.lock says."""
-    lock = yaml.safe_load((root / _LOCK).read_text(encoding="utf-8"))
-    made = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    for folder in (root / path for path in made if _is_output(path) and (root / path).is_dir()):
-        for file in folder.rglob("*"):
-            if file.is_file() and file not in kept:
-                file.unlink()
+    for file in (file for out in outs for file in out.rglob("*")):
+        if file.is_file() and file not in kept:
+            file.unlink()
 
 
 def _is_output(name: str) -> bool:

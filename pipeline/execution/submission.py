@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 from pipeline import paths
 from pipeline.cluster.travel import S3, packed
 from pipeline.data import patterns
+from pipeline.data.survey.listing import of_folder
 from pipeline.errors import UserError
 from pipeline.execution import package
 from pipeline.storage import s3
@@ -222,7 +223,7 @@ def _local_data(params: "Params", root: Path, data: str) -> tuple[list[Path], Pa
         several = patterns.parse(value) if patterns.is_pattern(value) else None
         path = (root / Path(several.base if several else text).expanduser()).resolve()
         if path.is_relative_to(root):
-            inside += _matching(path, several) if several else [path]
+            inside += _named_by(several, path) if several else [path]
         elif data == "there":
             continue
         elif data == "travels" and field == "data.source" and not several and path.exists():
@@ -235,9 +236,10 @@ def _local_data(params: "Params", root: Path, data: str) -> tuple[list[Path], Pa
     return inside, outside
 
 
-def _matching(folder: Path, several: patterns.Pattern) -> list[Path]:
-    files = package.below(folder)
-    return [file for file in files if several.matches(file.relative_to(folder).as_posix())]
+def _named_by(several: patterns.Pattern, base: Path) -> list[Path]:
+    """The files that a pattern names below its base, as `prepare` finds them."""
+    found = of_folder(base, several.matches).entries if base.is_dir() else []
+    return [base / entry.path for entry in found]
 
 
 def _otherwise(field: str, several: patterns.Pattern | None, path: Path) -> str:

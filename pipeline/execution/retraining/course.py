@@ -182,11 +182,10 @@ def _keep(root: Path, remote: str) -> None:
 
 
 def _propose(root: Path, params: Params, wanted: Wanted, base: Base, name: str, remote: str) -> int:
-    found = outcome(root, base, params)
+    found = outcome(root, base, params, lambda: _made_elsewhere(root))
     if not found.is_news:
         print(f"retrain: nothing is stale at {base.revision[:10]}; {remote} has all outputs")
         return 0
-    found = outcome(root, base, params, _made_elsewhere(root))
     verdict, version = _verdict(root)
     _show(root, found, version)
     since = branch.last_change(root, LOCK)

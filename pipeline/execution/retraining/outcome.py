@@ -6,7 +6,7 @@ from storage, the outputs from DVC's run-cache. Who made what lies here, MLflow 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,10 @@ class Outcome:
 
 
 def outcome(
-    root: Path, base: Base, params: Params, elsewhere: Mapping[str, str] | None = None
+    root: Path,
+    base: Base,
+    params: Params,
+    ask: Callable[[], Mapping[str, str] | None] = lambda: None,
 ) -> Outcome:
     """What the workspace has beside what the commit `base` has.
 
@@ -88,8 +91,8 @@ def outcome(
         root: the project.
         base: what was retrained.
         params: its parameters.
-        elsewhere: `report.facts.made_elsewhere`; None where MLflow could not be asked, and what the
-            evaluation noted has to do, if it is of today.
+        ask: gives `report.facts.made_elsewhere`, where anything differs; None where MLflow could
+            not be asked, and what the evaluation noted has to do, if it is of today.
 
     Raises UserError for files that are something else.
     """
@@ -97,20 +100,20 @@ def outcome(
     lock = root / LOCK
     after = stages_in(lock.read_bytes() if lock.is_file() else None)
     facts = {fact.name: fact for fact in read_stages(root / paths.EVALUATE)}
+    changed = {name for name, entry in after.items() if before.get(name) != entry}
+    elsewhere = ask() if changed else {}
     if elsewhere is None:
-        fresh = before.get("evaluate") != after.get("evaluate")
         reused = {one.name: one.note for one in facts.values() if one.status == "reused"}
-        elsewhere = reused if fresh else {}
+        elsewhere = reused if "evaluate" in changed else {}
     times = Times.read(root)
     found: list[Done] = []
-    for name, entry in after.items():
-        changed = before.get(name) != entry
+    for name in after:
         names = [name]
         if name == "levels":
             names = [f"level{i}" for i in sorted(params.levels, reverse=True)]
         for one in names:
             seconds = facts[one].seconds if one == "evaluate" and one in facts else times.of(one)
-            how = _how(one, changed, one in elsewhere)
+            how = _how(one, name in changed, one in elsewhere)
             note = elsewhere.get(one, "") if how == REUSED else ""
             found.append(Done(one, how, seconds, cores_of(one, params), note))
     return Outcome(tuple(found))

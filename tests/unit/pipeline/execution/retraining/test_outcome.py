@@ -98,7 +98,7 @@ def test_what_another_execution_made_was_not_trained_now(checkout: Path) -> None
     (checkout / "metrics" / "joint.json").write_text('{"seconds": 60.0}')
     facts(checkout, StageFact("level1", 90.0, part_of="levels"), StageFact("evaluate", 30.0))
     elsewhere = {"level1": "abc-123", "level0": "abc-123", "evaluate": "abc-123"}
-    found = outcome(checkout, base_of(checkout), params, elsewhere)
+    found = outcome(checkout, base_of(checkout), params, lambda: elsewhere)
     told = {one.name: (one.how, one.note) for one in found.done if one.how != "unchanged"}
     assert told == {
         "level1": ("reused", "abc-123"),
