@@ -74,19 +74,19 @@ def submit(
     _tell(job, ready)
     if not wait:
         return 0
-    for left in reversed(range(_STARTS_AGAIN + 1)):
+    for attempt in range(_STARTS_AGAIN + 1):
         try:
             return _follow(server, job)
         except JobLost as lost:
-            if not left:
-                print(
-                    f"error: {job} was lost: {lost}. That is the attempt number "
-                    f"{_STARTS_AGAIN + 1}; what ended is kept, and the same command goes on",
-                    file=sys.stderr,
-                )
-                break
-            print(f"{job} was lost: {lost}; submitted again", flush=True)
+            why = f"{job} was lost: {lost}"
+        if attempt < _STARTS_AGAIN:
+            print(f"{why}; submitted again", flush=True)
             job = _start(server, ready, python)
+    print(
+        f"error: {why}. That is the attempt number {_STARTS_AGAIN + 1}; what ended is kept, and "
+        "the same command goes on",
+        file=sys.stderr,
+    )
     return 1
 
 
