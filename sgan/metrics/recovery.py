@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_ROWS = 500  # looked at together
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -58,17 +60,26 @@ def label_recovery(logits: Tensor, labels: Tensor) -> LabelRecovery:
 
 
 def class_share(features: Tensor, labels: Tensor) -> float:
-    """Share of the variance of features [N, ...] that the labels [N] explain, in 0..1.
+    """Share of the variance of features [N, ...] that the labels [N] explain, at most 1: how much
+    of h_i a label fixes, real or sampled.
 
-    Between-class over total sum of squares: how much of h_i a label fixes, real or sampled.
-    Raises ValueError where the features do not vary.
+    1 - (within-class mean square) / (total mean square), both unbiased (epsilon squared: Kelley,
+    An unbiased correlation ratio measure, PNAS 1935): labels that explain nothing have 0 on the
+    average, or slightly less, however many there are.
+    Raises ValueError where the features do not vary, or no label has two rows.
     """
-    flat = features.reshape(len(features), -1).double()
-    total = (flat - flat.mean(0)).square().sum()
+    _, index, members = labels.unique(return_inverse=True, return_counts=True)
+    if len(members) == len(labels):
+        raise ValueError("no label has two rows")
+    parts = features.flatten(1).split(_ROWS)  # a data set's images in float64 are not held at once
+    mean = torch.stack([part.double().sum(0) for part in parts]).sum(0) / len(features)
+    sums, total = mean.new_zeros(len(members), len(mean)), mean.new_zeros(())
+    for part, own in zip(parts, index.split(_ROWS), strict=True):
+        deviations = part.double() - mean
+        sums.index_add_(0, own, deviations)
+        total += deviations.square().sum()
     if total == 0:
         raise ValueError("the features do not vary")
-    within = torch.zeros((), dtype=torch.float64)
-    for label in labels.unique():
-        members = flat[labels == label]
-        within += (members - members.mean(0)).square().sum()
-    return float(1 - within / total)
+    within = total - (sums.square().sum(1) / members).sum()
+    freedom = (len(labels) - 1) / (len(labels) - len(members))
+    return float(1 - freedom * within / total)

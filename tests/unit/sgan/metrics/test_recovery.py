@@ -49,7 +49,20 @@ def test_class_share() -> None:
     assert class_share(centres + noise, labels) == pytest.approx(
         variance / (variance + 1), abs=0.06
     )
-    assert class_share(noise, labels) < 0.03
+    assert abs(class_share(noise, labels)) < 0.03
+    bytes_ = (noise * 40 + 128).clamp(0, 255).to(torch.uint8)  # as images come, and in parts
+    tripled, own = bytes_.repeat(3, 5), labels.repeat(3)
+    assert class_share(tripled, own) == pytest.approx(class_share(tripled.double(), own))
+
+
+def test_the_share_of_many_labels_is_not_what_chance_gives_them() -> None:
+    """Of 200 labels of five rows each chance alone "explains" a fifth: (K - 1) / (N - 1)."""
+    labels = torch.arange(200).repeat_interleave(5)
+    noise = torch.randn(1000, 30, generator=torch.Generator().manual_seed(4))
+    assert class_share(noise, labels) == pytest.approx(0, abs=0.01)
+    centres = torch.randn(200, 30, generator=torch.Generator().manual_seed(5))[labels]
+    half = centres / centres.std() + noise
+    assert class_share(half, labels) == pytest.approx(0.5, abs=0.02)
 
 
 def test_refusals() -> None:
@@ -61,3 +74,5 @@ def test_refusals() -> None:
         label_recovery(torch.zeros(3, 2), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="do not vary"):
         class_share(torch.ones(3, 2), torch.tensor([0, 1, 1]))
+    with pytest.raises(ValueError, match="no label has two"):
+        class_share(torch.rand(3, 2), torch.tensor([0, 1, 2]))
