@@ -23,6 +23,11 @@ _SECRET_NAME = re.compile(
 )
 # Greedy up to the last @ before the path: a password may hold an @ of its own.
 _USERINFO = re.compile(r"(?<=://)[^/\s?#]*@")
+# The same without a scheme, as proxies and DSNs are written; `image:tag@sha256:…` has no password.
+_BARE_USERINFO = re.compile(
+    r"(?<![\w.+\-/@])(?!mailto:)[\w.+\-]+:[^\s/\\@'\"]+@(?!sha\d+:)"
+    r"(?=(?:[\w\-]+\.)+[\w\-]|localhost\b|[\w\-]+:\d)"
+)
 _QUERY_SECRET = re.compile(
     r"(?<=[?&])([\w.\-]*(?:password|secret|token|signature|credential|access_key)[\w.\-]*)=[^&\s]*",
     re.IGNORECASE,
@@ -32,13 +37,13 @@ _SHORTEST_SECRET = 8
 
 
 def redact(text: str) -> str:
-    """`text` with user names and passwords in URIs, secret query values and the values of the
+    """`text` with user names and passwords of addresses, secret query values and the values of the
     environment's credentials replaced by `***`."""
     for variable in _SECRET_VARIABLES:
         value = os.environ.get(variable, "")
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, HIDDEN)
-    text = _USERINFO.sub(f"{HIDDEN}@", text)
+    text = _BARE_USERINFO.sub(f"{HIDDEN}@", _USERINFO.sub(f"{HIDDEN}@", text))
     return _QUERY_SECRET.sub(rf"\1={HIDDEN}", text)
 
 

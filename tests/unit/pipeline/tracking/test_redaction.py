@@ -12,6 +12,11 @@ from pipeline.tracking.redaction import is_secret_name, redact, redact_tree
         ("http://host:5000/", "http://host:5000/"),
         ("mail ann@example.org", "mail ann@example.org"),
         ("see http://host/page?to=a@b", "see http://host/page?to=a@b"),
+        ("proxy ann:secret@proxy.example.org:3128", "proxy ***@proxy.example.org:3128"),
+        ("dsn='ann:s3:cret@db:5432/x'", "dsn='***@db:5432/x'"),
+        ("image sgan:1.2@sha256:0fab", "image sgan:1.2@sha256:0fab"),
+        ("mailto:ann@example.org", "mailto:ann@example.org"),
+        ("git@example.org:ann/sgan.git at 12:30", "git@example.org:ann/sgan.git at 12:30"),
     ],
 )
 def test_uris(text, shown):
