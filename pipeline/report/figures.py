@@ -11,7 +11,7 @@ _TOLD = {
     "samples": (
         "Samples",
         "Samples",
-        "Grid of samples, a row per class; every picture has its own noise.",
+        "Grid of samples, a row per class (fifty at most); every picture has its own noise.",
         "Is every row its class, and are no two pictures of a row alike?",
     ),
     "real": (

@@ -1,4 +1,4 @@
-"""Which class is asked of each sample."""
+"""Which class is asked of each sample, and which classes are looked at one by one."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ def asked(frequencies: Sequence[int], start: int, stop: int) -> np.ndarray:
     nth = np.arange(len(labels)) - np.repeat(np.cumsum(each) - each, each)
     at = (2 * nth + 1) / counts[labels]  # the n-th belongs where n + 1/2 of them are expected
     return labels[np.lexsort((labels, at))][start:stop]
+
+
+def some_classes(count: int, most: int) -> np.ndarray:
+    """Labels int64, ascending: all of `count`, or of more than `most` so many, spread evenly."""
+    if count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.scores.asked import some_classes
 from pipeline.scores.diversity import RealDiversity, diversity
 from pipeline.scores.extractor import weights_digest
 from pipeline.scores.inputs import RealImages
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 _GROUPS_PER_CLASS = 4
 _DRAWS = 25
-_SHARES_DRAWS = 8
+_STUDIED_CLASSES = 100  # at most, of those whose diversity by one z is looked at
+_SHARES_DRAWS = 8  # of each z below a node, fewer in a deep stack: 8^N for each of some classes
+_SHARES_IMAGES, _SHARES_CLASSES = 2**14, 10  # about as many at most; and not fewer of many classes
 AT_ONCE = 100  # sampled at once on a CPU, in whose cache their maps then stay
 SELF = "E, Q of the stack itself (self-consistency only)"
 
@@ -142,19 +146,36 @@ def noise_diversity(
     stack: Stack, judge: Judge, reference: RealDiversity, seed: int = 0
 ) -> list[Score]:
     """Diversity with one z_i varied and everything else fixed, for each level: for z_0 the decisive
-    test of the entropy term, since other figures miss a G_0 that ignores z_0."""
+    test of the entropy term, since other figures miss a G_0 that ignores z_0. Of more than a
+    hundred classes so many are looked at, and the protocol says so (`classes`)."""
     import torch
 
     scores = []
-    classes = len(reference.classes)
-    y = torch.arange(classes).repeat(_GROUPS_PER_CLASS)
+    classes = some_classes(len(reference.classes), _STUDIED_CLASSES)
+    facts = _of(len(classes), len(reference.classes))
+    y = torch.from_numpy(classes).repeat(_GROUPS_PER_CLASS)
     for i in stack.active:
         images, groups = hierarchy(stack, y, i, _DRAWS, seed)
         labels = y.repeat_interleave(_DRAWS).numpy()
         scores += diversity(
-            images, labels, judge, reference, groups=groups, varies=f"z_{i}", seed=seed
+            images, labels, judge, reference, groups=groups, varies=f"z_{i}", seed=seed, **facts
         )
     return scores
+
+
+def _of(some: int, all_of_them: int) -> dict[str, Any]:
+    """What a protocol says of the classes where some stand for all."""
+    return {} if some == all_of_them else {"classes": f"{some} of {all_of_them}, spread evenly"}
+
+
+def shares_shape(classes: int, levels: int) -> tuple[int, int]:
+    """Classes, and draws of each z below a node, that `variance_scores` looks at: all classes and
+    eight draws where that is some 16,000 images at most."""
+    few = min(classes, _SHARES_CLASSES)
+    draws = _SHARES_DRAWS
+    while draws > 2 and few * draws**levels > _SHARES_IMAGES:
+        draws -= 1
+    return min(classes, max(few, _SHARES_IMAGES // draws**levels)), draws
 
 
 def hierarchy(
@@ -187,7 +208,8 @@ def hierarchy(
 def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score]:
     """Shares of the image's variance that y, z_{N-1}, …, z_0 explain (sum to 1).
 
-    Beside y's stands the label's share in real test images."""
+    Beside y's stands the label's share in real test images. Of many classes some are looked at
+    (`shares_shape`), and the protocol says so (`classes`)."""
     import torch
 
     from sgan.metrics.recovery import class_share
@@ -197,9 +219,13 @@ def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score
     generator = torch.Generator(device).manual_seed(seed)
     top_down = list(reversed(stack.active))
 
-    def sample(y: Tensor, noise: list[Tensor]) -> Tensor:
+    count = stack.config.image.num_classes
+    some, draws = shares_shape(count, len(top_down))
+    classes = torch.from_numpy(some_classes(count, some))
+
+    def sample(nth: Tensor, noise: list[Tensor]) -> Tensor:
         z = dict(zip(top_down, noise, strict=True))
-        images: torch.Tensor = stack.sample_hidden(y.to(device), z)[0]
+        images: torch.Tensor = stack.sample_hidden(classes[nth].to(device), z)[0]
         return images.cpu()
 
     def draw(level: int) -> Any:
@@ -208,24 +234,24 @@ def variance_scores(stack: Stack, real: RealImages, seed: int = 0) -> list[Score
     images = draw_hierarchy(
         sample,
         [draw(i) for i in top_down],
-        stack.config.image.num_classes,
-        [_SHARES_DRAWS] * len(top_down),
+        some,
+        [draws] * len(top_down),
     )
-    found = variance_shares(images)
-    count = int(np.prod(images.shape[: 1 + len(top_down)]))
-    facts = {"judge": "pixels", "resize": "none", "n_fake": count}
+    found = variance_shares(images, all_classes=some == count)
+    drawn = math.prod(images.shape)
+    facts = {"judge": "pixels", "resize": "none", "n_fake": drawn, **_of(some, count)}
     facts |= {"n_real": len(real.test_images), "reference": "test"}
     pixels, labels = (torch.from_numpy(x) for x in (real.test_images, real.test_labels))
     try:
         of_label = {"y": class_share(pixels, labels)}
-    except ValueError:  # held-out images that are all alike have no variance to share
+    except ValueError:  # held-out images that are all alike, or of which no two share a class
         of_label = {}
     return [
         scored(
             "variance",
             share,
             varies=name,
-            n=count,
+            n=drawn,
             space="pixels",
             real=of_label.get(name),
             protocol=facts,

@@ -23,14 +23,19 @@ class Sheet:
 
 
 def class_samples(
-    stack: "Stack", classes: tuple[str, ...], columns: int = 16, seed: int = 0
+    stack: "Stack",
+    classes: tuple[str, ...],
+    columns: int = 16,
+    seed: int = 0,
+    labels: tuple[int, ...] | None = None,
 ) -> Sheet:
     """A row of samples per class: every z drawn anew."""
     import torch
 
-    y = torch.arange(len(classes)).repeat_interleave(columns)
+    chosen = torch.tensor(labels if labels is not None else range(len(classes)))
+    y = chosen.repeat_interleave(columns)
     images = stack.sample_uint8(_on(stack, y), generator=_generator(stack, seed))
-    return Sheet(_numpy(images), columns, classes)
+    return Sheet(_numpy(images), columns, _names(classes, labels))
 
 
 def vary(

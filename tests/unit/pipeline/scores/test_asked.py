@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.scores.asked import asked
+from pipeline.scores.asked import asked, some_classes
 
 
 @pytest.mark.parametrize("each", [1, 6000])
@@ -33,3 +33,10 @@ def test_every_stretch_is_of_one_sequence_near_the_frequencies(
     off = np.bincount(whole, minlength=len(counts)) - 1000 * shares
     # A class rounds to half a sample of where the sequence stands, which is off by all that rounds.
     assert np.all(np.abs(off) <= 1 + len(counts) * shares / 2)
+
+
+def test_all_classes_or_some_from_the_first_to_the_last() -> None:
+    assert some_classes(10, 10).tolist() == list(range(10))
+    assert some_classes(10, 4).tolist() == [0, 3, 6, 9]
+    many = some_classes(1000, 256)
+    assert len(set(many.tolist())) == 256 and (many[0], many[-1]) == (0, 999)

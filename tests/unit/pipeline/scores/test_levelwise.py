@@ -7,9 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.scores import levelwise
+from pipeline.scores.diversity import kept_reference
 from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
-from pipeline.scores.levelwise import SELF, hierarchy, level_scores, variance_scores
+from pipeline.scores.levelwise import (
+    SELF,
+    hierarchy,
+    level_scores,
+    noise_diversity,
+    shares_shape,
+    variance_scores,
+)
 from pipeline.scores.score import Score
 from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
@@ -118,6 +127,26 @@ def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealI
     assert sum(score.value for score in scores.values()) == pytest.approx(1)  # type: ignore[misc]
     assert 0.1 < scores["variance_y"].real < 0.5  # type: ignore[operator]
     assert scores["variance_z0"].real is None
+
+
+def test_of_many_classes_some_are_looked_at(
+    stack: Stack, real: RealImages, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a thousand classes are 64,000 images a seed, of a stack of three levels 512,000."""
+    assert shares_shape(10, 2) == (10, 8) and shares_shape(100, 2) == (100, 8)
+    assert shares_shape(1000, 2) == (256, 8) and shares_shape(1000, 3) == (32, 8)
+    assert shares_shape(10, 4) == (10, 6) and shares_shape(2, 12)[1] == 2
+    everyone = by_key(variance_scores(stack, real))["variance_y"]
+    assert "classes" not in everyone.protocol and everyone.n == 640
+    monkeypatch.setattr(levelwise, "_SHARES_IMAGES", 320)
+    monkeypatch.setattr(levelwise, "_SHARES_CLASSES", 5)
+    some = by_key(variance_scores(stack, real))["variance_y"]
+    assert some.protocol["classes"] == "5 of 10, spread evenly" and some.n == 320
+    monkeypatch.setattr(levelwise, "_STUDIED_CLASSES", 3)
+    reference = kept_reference(real, judge, lambda _code, _name, compute: compute())
+    (score, *_) = noise_diversity(stack, judge, reference)
+    assert set(score.per_class) == {"0", "4", "9"} and score.n == 300
+    assert score.protocol["classes"] == "3 of 10, spread evenly"
 
 
 def test_scores_say_which_level_and_what_it_was_given(random_scores: dict[str, Score]) -> None:

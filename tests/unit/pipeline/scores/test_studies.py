@@ -33,6 +33,12 @@ def test_a_row_of_samples_per_class(stack: Stack) -> None:
         studies.class_samples(stack, CLASSES, columns=3, seed=1).images, sheet.images
     )
     assert len(np.unique(sheet.images.reshape(30, -1), axis=0)) == 30
+    some = studies.class_samples(stack, CLASSES, columns=3, seed=1, labels=(0, 8))
+    assert some.images.shape == (6, 28, 28, 1) and some.row_labels == ("0", "8")
+    drawn = stack.sample_uint8(
+        torch.tensor([0, 0, 0, 8, 8, 8]), generator=torch.Generator().manual_seed(1)
+    )
+    np.testing.assert_array_equal(some.images, drawn.numpy())
 
 
 @pytest.mark.parametrize("level", [0, 1])
