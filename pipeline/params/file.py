@@ -47,10 +47,12 @@ def _parse(text: str, shown: str) -> Any:
     # Our own check sees '0' and 0 as the same key, and tells every one that is there twice.
     yaml.allow_duplicate_keys = True
     try:
-        doubles = _duplicates(yaml.compose(text), (), ())
+        node = yaml.compose(text)
+        doubles = _duplicates(node, (), ())
         if doubles:
             raise UserError("\n".join(f"{shown}: {double}" for double in doubles))
-        return plain(yaml.load(text))
+        # Half of the time is in composing, which `load` would do once more.
+        return None if node is None else plain(yaml.constructor.construct_document(node))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
