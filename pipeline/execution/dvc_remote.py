@@ -41,6 +41,23 @@ def opened(root: Path, shown: str, config: Mapping[str, Any] | None = None) -> I
         raise UserError(f"DVC, with {shown}: {error}") from error
 
 
+def is_set(root: Path) -> bool:
+    """Whether the project `root` has any remote, as `dvc remote list` would tell."""
+    from dvc.config import Config, ConfigError
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    folder: str | None
+    try:
+        folder = Repo.find_dvc_dir(str(root))
+    except NotDvcRepoError:
+        folder = None
+    try:
+        return bool(Config(folder, validate=False).read()["remote"])
+    except ConfigError:
+        return False
+
+
 def push(repo: Repo, remote: str | None) -> None:
     """Keep the outputs, the run-cache, and all that a cached run needs, in the remote."""
     repo.push(remote=remote, run_cache=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import paths
 from pipeline.errors import UserError
-from pipeline.execution import judging
+from pipeline.execution import dvc_remote, judging
 from pipeline.execution.registration import model_name
 from pipeline.execution.stage import Stage, file_sha256
 from pipeline.report.record import SCORES, read_scores
@@ -264,8 +264,7 @@ def _unfinite(stage: Stage) -> str:
 
 def _pushed(root: Path) -> list[Row]:
     """Whether DVC's remote holds the outputs; no row where no remote is set."""
-    remotes = _dvc(root, "remote", "list")
-    if not (remotes.stdout.strip() if remotes.returncode == 0 else ""):
+    if not dvc_remote.is_set(root):
         return []
     status = _dvc(root, "status", "--cloud", "--json")
     if status.returncode != 0:

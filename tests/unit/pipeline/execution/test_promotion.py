@@ -14,6 +14,7 @@ from pipeline.execution.promotion import decide, registry_of
 from pipeline.execution.registration import register
 from pipeline.execution.stage import opened
 from pipeline.stages import evaluate
+from pipeline.tracking import registry
 from pipeline.tracking.registry import CHAMPION
 from pipeline.tracking.revision import VARIABLE
 
@@ -22,6 +23,7 @@ from pipeline.tracking.revision import VARIABLE
 def challenge(project: Path, evaluated: Any, saved_stack: Any, monkeypatch: Any) -> Any:
     """`challenge(seed, fid=…)`: another stack is trained and evaluated, so to speak."""
     monkeypatch.setenv(VARIABLE, "0" * 40)  # the project has no git
+    monkeypatch.setattr(registry, "_SETTLE_S", 0.0)  # no two promote at once here
     for name in ("encoder", "levels", "joint"):
         (project / "metrics").mkdir(exist_ok=True)
         (project / paths.metrics_file(name)).write_text(json.dumps({"loss": 0.5}))
@@ -59,8 +61,8 @@ def test_a_challenger_takes_the_place_or_does_not_and_it_is_said_why(challenge: 
     better = decided()
     assert (better.status, better.challenger, better.champion) == (0, "3", "1")
     with opened("promote") as stage:
-        registry = registry_of(stage)
-        champion, kept = registry.version(CHAMPION), registry.version("2")
+        found = registry_of(stage)
+        champion, kept = found.version(CHAMPION), found.version("2")
     assert champion is not None and str(champion.version) == "3"
     assert champion.tags["sgan.verdict"] == "promoted"
     assert kept is not None and kept.tags["sgan.verdict"] == "kept"
@@ -98,12 +100,14 @@ def test_scores_by_another_judge_are_taken_again(
 
 
 def test_outputs_are_pushed_where_a_remote_is_set_and_it_can_have_been_done(
-    challenge: Any, monkeypatch: Any
+    challenge: Any, project: Path, monkeypatch: Any
 ) -> None:
-    told = {"remote": "storage\ts3://b"}
+    told = {}
     monkeypatch.setattr(
         promotion, "_dvc", lambda _, command, *__: CompletedProcess([], 0, told[command], "")
     )
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").write_text("['remote \"storage\"']\n    url = s3://b\n")
     challenge(1, fid=1.0)
     for status, shown, holds in (
         ({"a": "new", "b": "missing", "c": "deleted"}, "2 not pushed (dvc push)", False),
