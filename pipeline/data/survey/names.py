@@ -41,6 +41,8 @@ def shown(name: object) -> str:
     """A name or path as one line that a terminal, a page and JSON can hold."""
     text = str(name).encode("utf-8", "backslashreplace").decode()
     text = re.sub(r"\\udc([0-9a-f]{2})", r"\\x\1", text)
+    if text.isprintable():  # as nearly every name is
+        return text
     return "".join(c if c.isprintable() or c == " " else repr(c)[1:-1] for c in text)
 
 
@@ -79,7 +81,7 @@ def checked(name: str, where: str) -> str:
             f"{shown(where)}: the class '{shortened(name)}' has a name of {len(name.encode()):,} "
             f"bytes; a file's name holds {MOST_NAME_BYTES}. Shorten it"
         )
-    if any(unicodedata.category(c) == "Cc" for c in name):
+    if not name.isprintable() and any(unicodedata.category(c) == "Cc" for c in name):
         raise UserError(
             f"{shown(where)}: the class '{shortened(name)}' has control characters: rename it"
         )
