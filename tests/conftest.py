@@ -61,6 +61,7 @@ def pytest_configure() -> None:
         MKL_NUM_THREADS="1",
         **MEMORY_KEPT,
         MPLBACKEND="agg",
+        DVC_NO_ANALYTICS="true",  # a process of its own after each command, and it phones home
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
@@ -179,6 +180,8 @@ def _own_config_directories(tmp_path_factory: pytest.TempPathFactory) -> None:
         DVC_SITE_CACHE_DIR=str(home / "dvc-site"),
         MPLCONFIGDIR=str(home / "matplotlib"),
     )
+    # First imported inside a test, DVC would log into that test's captured output for ever.
+    import dvc  # noqa: F401
 
 
 @pytest.fixture(scope="session")

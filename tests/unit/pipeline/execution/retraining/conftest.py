@@ -66,7 +66,8 @@ def _create(folder: Path) -> None:
         (root / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE, sort_keys=False))
         (root / ".gitignore").write_text("/out/\n/artifacts/\n/.runs/\n")
         (root / ".dvc").mkdir()
-        config = "[core]\n    remote = kept\n['remote \"kept\"']\n    url = ../../kept\n"
+        config = "[core]\n    check_update = false\n    remote = kept\n"
+        config += "['remote \"kept\"']\n    url = ../../kept\n"
         (root / ".dvc" / "config").write_text(config)
         (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
         committed("the project")

@@ -64,7 +64,7 @@ def test_dvc_tells_what_differs(done: Path) -> None:
     assert cells == ["", "metrics/joint.json", "seconds", "30.0", "33.0", "3.0", ""]
     assert "| params.yaml | joint.seed |" in found.params
     assert Differences.since_commit(done, None).since is None
-    assert Differences.since_commit(done, "nowhere").metrics.startswith("`dvc metrics diff`: ")
+    assert text._diff(done, "metrics", "nowhere").startswith("`dvc metrics diff`: ")
 
 
 def test_a_plan_is_a_table_and_a_sum() -> None:
