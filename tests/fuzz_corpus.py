@@ -1,6 +1,7 @@
 """What the fuzz of the readers starts from: a small source of each form, and ways to damage it."""
 
 import bz2
+import functools
 import gzip
 import io
 import json
@@ -171,8 +172,9 @@ def _prepared() -> Files:
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
+@functools.cache
 def seeds() -> dict[str, Seed]:
-    """A source of each form that the readers know, by name."""
+    """A source of each form that the readers know, by name. Nobody may change it."""
     folder = _folder()
     shard = pack("a.tar", _samples())
     return {

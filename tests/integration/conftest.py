@@ -6,9 +6,11 @@ of its own, and tests that change anything take another.
 """
 
 import json
+import shutil
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +104,16 @@ def until() -> Callable[..., Any]:
     return wait_until
 
 
-def _train(folder: Path) -> None:
+def _train(database: Path, folder: Path) -> None:
     """One `dvc repro` from nothing, on the small set and the smoke budget, composed and committed.
+    MLflow has its tables (`database`) and no runs.
 
     Leaves the project in `folder`/sgan and, beside it, the stages that ran.
     """
     project = Project.create(folder / "sgan")
     # One thread each: two that share a core with another test process wait for each other.
     project.sgan("compose", "data=mnist_small", "budget=smoke", *ONE_THREAD)
+    shutil.copy(database, project.root / "mlflow.db")
     project.commit("small data, small budget")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)  # of a cluster that another fixture holds
@@ -118,9 +122,11 @@ def _train(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Project:
+def trained(
+    once: Callable[..., Path], mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """The session's trained project. Commands may run in it, but none that changes it."""
-    folder = once("trained", _train)
+    folder = once("trained", partial(_train, mlflow_database))
     project = Project(folder / "sgan").copy(tmp_path_factory.mktemp("trained") / "sgan")
     project.ran = json.loads((folder / "ran.json").read_text())
     return project

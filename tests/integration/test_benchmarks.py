@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +170,21 @@ def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -
     assert train_npz.main([*arguments, *small]) == 0
 
 
-@pytest.mark.usefixtures("untrained")
+@pytest.fixture
+def small_dcgan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DCGAN of time_to_quality and those of tune_dcgan, of a step that takes milliseconds."""
+    from benchmarks import contenders, dcgan, tune_dcgan
+
+    def small(settings: dcgan.Settings) -> dcgan.Settings:
+        return replace(settings, batch=16, features=8)
+
+    tuned = partial(contenders.dcgan, settings=small(dcgan.TUNED))
+    contender = replace(contenders.CONTENDERS["dcgan"], train=tuned)
+    monkeypatch.setitem(contenders.CONTENDERS, "dcgan", contender)
+    monkeypatch.setattr(tune_dcgan, "CANDIDATES", tuple(map(small, tune_dcgan.CANDIDATES)))
+
+
+@pytest.mark.usefixtures("untrained", "small_dcgan")
 def test_time_to_quality_measures_each_method_once(tmp_path: Path) -> None:
     from benchmarks import time_to_quality, tune_dcgan
 
@@ -184,10 +200,10 @@ def test_time_to_quality_measures_each_method_once(tmp_path: Path) -> None:
     kept = (tmp_path / "rows.jsonl").read_text()
     assert time_to_quality.main([*arguments, "--minutes", "0.02"]) == rows
 
-    tries = ["--minutes", "0.01", "0.02", "--samples", "100", "--candidates", "2"]
+    tries = ["--minutes", "0.002", "0.004", "--samples", "100", "--candidates", "2"]
     tries += ["--out", str(tmp_path / "tried.jsonl")]
     tried = tune_dcgan.main(tries)
-    assert [row["minutes"] for row in tried] == [0.01, 0.01, 0.02, 0.02]
+    assert [row["minutes"] for row in tried] == [0.002, 0.002, 0.004, 0.004]
     assert tune_dcgan.main(tries) == tried
     assert (tmp_path / "rows.jsonl").read_text() == kept
     assert (tmp_path / "plot.png").is_file()

@@ -1,12 +1,7 @@
 """The subcommands that are not stages, in a project that was really trained."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.cli import main
+from tests.servers import MlflowServer
 
 pytestmark = pytest.mark.integration
 WIDTH = 58  # a picture of 28 pixels doubled, and the gap
@@ -75,10 +71,10 @@ def test_an_edit_of_evaluate_trains_nothing(trained: Any, lived: Any) -> None:
     assert status.pop("evaluate") == "" and set(status.values()) == {"reused"}
     assert all(fact["seconds"] is not None and fact["link"] for fact in facts)
 
-    metrics = json.loads(lived.run("dvc", "metrics", "diff", "first", "--json"))
+    diffs = lived.dvc("metrics diff first --json", "params diff first --json")
+    metrics, params = map(json.loads, diffs)
     assert metrics["metrics/evaluate.json"]["fid"]["new"] > 0
     assert list(metrics) == ["metrics/evaluate.json"]
-    params = json.loads(lived.run("dvc", "params", "diff", "first", "--json"))
     changed = params["params.yaml"]
     assert changed["evaluate.seeds"] == {"old": "[1]", "new": "[2, 3]"}
     assert set(changed) == {f"evaluate.{name}" for name in ("seeds", "num_samples", "cas")}
@@ -196,31 +192,14 @@ def test_runs_that_are_not_there_are_told_with_the_nearest(
 
 
 @pytest.fixture
-def server(lived: Any, free_port: int) -> Iterator[str]:
+def server(lived: Any) -> Iterator[str]:
     """The address of an MLflow server on the project's database."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(free_port), "--workers", "1", "--backend-store-uri"]
-    command += [f"sqlite:///{lived.root / 'mlflow.db'}"]
-    with open(lived.root / "server.log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    address = f"http://127.0.0.1:{free_port}"
+    running = MlflowServer(lived.root, database=f"sqlite:///{lived.root / 'mlflow.db'}")
+    running.start()
     try:
-        _wait(address, process)
-        yield address
+        yield running.uri
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # asked to end, it takes 20 s and more
-        process.wait(20)
-
-
-def _wait(address: str, process: subprocess.Popen, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail("the MLflow server did not start")
+        running.kill()
 
 
 def test_a_server_serves_as_well(

@@ -18,7 +18,7 @@ from tests.project import Project
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900), pytest.mark.alone]
 
 BATCH = {"level0": 32, "level1": 100}
-LEVELS = {"level0": 4000, "level1": 40_000}  # images; some 6 s and more on a core each
+LEVELS = {"level0": 3000, "level1": 30_000}  # images; some 4 s and more on a core each
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:
@@ -29,7 +29,7 @@ def tree(process: psutil.Process) -> list[psutil.Process]:
 def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
     for name, total in LEVELS.items():
         project.edit(levels={name[-1]: {"total_images": total}})
-    project.edit(runtime={"checkpoint_seconds": 1.0})
+    project.edit(runtime={"checkpoint_seconds": 0.5})
     before = {name: project.keys(name) for name in LEVELS}
     dvc = project.start("dvc", "repro", log="dvc.log")
     until(
@@ -74,12 +74,12 @@ def test_a_killed_repro_leaves_nothing_running_and_is_continued(project, until):
 
 def test_a_stage_that_is_told_to_end_saves_a_checkpoint_and_says_so(project, until):
     project.edit(encoder={"total_images": 2_000_000})
-    project.edit(runtime={"checkpoint_seconds": 5.0})
+    project.edit(runtime={"checkpoint_seconds": 2.5})
     stage = project.start("python", "-m", "pipeline", "encoder", log="stage.log")
     log = project.root / "stage.log"
     until(lambda: stage.poll() is not None or project.checkpoint_steps("encoder"), 90, "training")
     (saved,) = project.checkpoint_steps("encoder")
-    time.sleep(1)  # some steps on, and long before the next checkpoint is due
+    time.sleep(0.5)  # some steps on, and long before the next checkpoint is due
     stage.terminate()
     assert stage.wait(30) == 143, log.read_text()
     kept = project.checkpoint_steps("encoder")[-1]
@@ -112,7 +112,8 @@ def test_resumed_equals_uninterrupted(make_part, tmp_path, until, level, total_i
     """Tensor for tensor: killed twice, on one thread of a CPU in float32."""
     from safetensors.torch import load_file
 
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", train_part.__module__])  # imported once, not thrice
     make = partial(make_part, level, total_images, width=width)
     whole = make(tmp_path / "whole")
     killed = make(tmp_path / "killed", checkpoint_seconds=0.05)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.cli import main
 from pipeline.stages import ORDER
 
 STAGES = list(ORDER)
@@ -152,35 +153,50 @@ def test_summary_says_what_was_made(trained):
         assert (trained.root / path).exists()
 
 
-def test_sampling_repeats_with_its_seed(trained, tmp_path):
-    def sample(name: str, *more: str) -> bytes:
-        out = tmp_path / name
-        trained.sgan("sample", "--n", "9", "--out", str(out), *more)
-        return out.read_bytes()
+@pytest.fixture
+def here(trained, monkeypatch):
+    """This process works in the project's folder, as a command that is started there does."""
+    monkeypatch.chdir(trained.root)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
 
-    first = sample("a.png", "--label", "3", "--seed", "1")
-    assert sample("b.png", "--label", "3", "--seed", "1") == first
-    assert sample("c.png", "--label", "3", "--seed", "2") != first
+
+def test_sampling_repeats_with_its_seed(trained, here, tmp_path):
+    def arguments(name: str, seed: int) -> list[str]:
+        options = ["--n", "9", "--label", "3", "--seed", str(seed), "--out", str(tmp_path / name)]
+        return ["sample", *options]
+
+    trained.sgan(*arguments("a.png", 1))
+    assert main(arguments("b.png", 1)) == main(arguments("c.png", 2)) == 0
+    first, same, other = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert same == first
+    assert other != first
     grid = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
     assert min(grid.shape) >= 3 * 28
 
 
-def test_sampling_refuses_a_class_that_there_is_not(trained, tmp_path):
+def test_sampling_refuses_a_class_that_there_is_not(here, tmp_path, capsys):
     out = tmp_path / "x.png"
-    text = trained.sgan("sample", "--label", "10", "--out", str(out), code=2)
-    assert text.splitlines() == ["error: --label 10: must be 0 to 9"]
+    assert main(["sample", "--label", "10", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert (said.out + said.err).splitlines() == ["error: --label 10: must be 0 to 9"]
     assert not out.exists()
 
 
 def test_dvc_shows_metrics_and_plots(trained):
-    shown = json.loads(trained.run("dvc", "metrics", "show", "--json"))
+    as_json, markdown, table, vega, sheets, _, dag = trained.dvc(
+        "metrics show --json",
+        "metrics show --md",
+        "metrics show",
+        "plots show --show-vega plots/encoder.csv",
+        "plots show --json --out dvc_plots_json",
+        "plots diff HEAD --out dvc_plots_diff",
+        "dag --dot",
+    )
+    shown = json.loads(as_json)
     assert shown[""]["data"]["metrics/evaluate.json"]["data"]["gan_test"] > 0.5
-    assert "gan_test" in trained.run("dvc", "metrics", "show", "--md")
-    assert max(map(len, trained.run("dvc", "metrics", "show").splitlines())) <= 120
-    vega = json.loads(trained.run("dvc", "plots", "show", "--show-vega", "plots/encoder.csv"))
-    assert "images_seen" in json.dumps(vega)
-    sheets = json.loads(trained.run("dvc", "plots", "show", "--json", "--out", "dvc_plots_json"))
-    (samples,) = sheets["data"]["artifacts/evaluate/samples.png"]
+    assert "gan_test" in markdown
+    assert max(map(len, table.splitlines())) <= 120
+    assert "images_seen" in json.dumps(json.loads(vega))
+    (samples,) = json.loads(sheets)["data"]["artifacts/evaluate/samples.png"]
     assert samples["type"] == "image"
-    trained.run("dvc", "plots", "diff", "HEAD", "--out", "dvc_plots_diff")
-    assert '"levels" -> "joint"' in trained.run("dvc", "dag", "--dot")
+    assert '"levels" -> "joint"' in dag

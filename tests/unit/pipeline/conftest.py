@@ -52,7 +52,7 @@ def real(mnist_small: Path) -> RealImages:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-level stack for 28x28x1 with random weights: sampling works, digits it has none."""
     torch.manual_seed(3)
-    level = LevelConfig(z_dim=4, batch_size=10, total_images=10)
+    level = LevelConfig(z_dim=4, batch_size=10, total_images=10, width=0.25)
     config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (level, level))
     stack = Stack(config).eval()
     for parameter in stack.parameters():

@@ -8,12 +8,20 @@ from pipeline.cli import main
 from pipeline.code import ROOT
 
 
-@pytest.fixture
-def dvc_yaml(tmp_path: Path) -> Path:
-    """The project's dvc.yaml beside its code, in the working directory."""
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project's code; one for all, as what was read of it is kept by its path."""
+    folder = tmp_path_factory.mktemp("code")
     for package in ("sgan", "pipeline"):
-        (tmp_path / package).symlink_to(ROOT / package)
-    path = tmp_path / "dvc.yaml"
+        (folder / package).symlink_to(ROOT / package)
+    return folder
+
+
+@pytest.fixture
+def dvc_yaml(code: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's dvc.yaml beside its code, in the working directory."""
+    monkeypatch.chdir(code)
+    path = code / "dvc.yaml"
     path.write_text((ROOT / "dvc.yaml").read_text())
     return path
 

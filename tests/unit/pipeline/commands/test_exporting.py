@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.cli import main
 
+pytestmark = pytest.mark.xdist_group("onnx")  # its exporter takes two seconds to import
+
 
 def test_the_file_draws(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--onnx", "out/stack.onnx", "--weights", str(weights)]) == 0

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,15 @@ def settings():
     return Settings
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> Path:
+    """Apart from pytest's numbered folders, all of which are looked through for each new one."""
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch) -> Path:
-    cache = tmp_path_factory.mktemp("cache")
+def own_cache(caches, monkeypatch) -> Path:
+    cache = Path(tempfile.mkdtemp(dir=caches))
     monkeypatch.setenv("SGAN_CACHE", str(cache))
     return cache
 

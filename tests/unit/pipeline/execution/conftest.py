@@ -42,7 +42,7 @@ def saved_stack() -> Callable[[Path, int], None]:
     from sgan.weights import save_stack
 
     def save(path: Path, seed: int) -> None:
-        levels = (LevelConfig(z_dim=2), LevelConfig(z_dim=2))
+        levels = (LevelConfig(z_dim=2, width=0.25),) * 2
         config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), levels)
         torch.manual_seed(seed)
         path.parent.mkdir(parents=True, exist_ok=True)

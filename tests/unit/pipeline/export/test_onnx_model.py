@@ -13,6 +13,8 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from sgan.weights import load_stack
 
+pytestmark = pytest.mark.xdist_group("onnx")  # its exporter takes two seconds to import
+
 
 def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -72,7 +74,7 @@ def test_it_is_one_file_that_says_how_to_ask_it(stack: Stack, file: Path) -> Non
 
 def test_three_levels_and_colour(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    level = LevelConfig(z_dim=3, batch_size=10, total_images=10)
+    level = LevelConfig(z_dim=3, batch_size=10, total_images=10, width=0.25)
     image = ImageConfig(3, 28, 28, 5, centre="pixel_mean")
     encoder = EncoderConfig(architecture="pyramid", cut=("conv3", "fc"))
     stack = Stack(StackConfig(image, encoder, (level, level, level))).eval()

@@ -130,10 +130,11 @@ def test_dvc_exp_run_takes_groups_and_settings(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     stage = {"cmd": "grep lr_g params.yaml > out.txt", "params": ["levels"], "outs": ["out.txt"]}
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"show": stage}}))
+    (tmp_path / ".dvc").mkdir()  # as `dvc init` and git left it in this repository
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, tmp_path / ".dvc")
     dvc = (sys.executable, "-m", "dvc")
     run("git", "init", "-q")
-    run(*dvc, "init", "-q")
-    shutil.copy(ROOT / ".dvc" / "config", tmp_path / ".dvc")
     run("git", "add", "-A")
     run("git", "commit", "-qm", "start")
     run(*dvc, "exp", "run", "-q", "-S", "data=cifar10", "-S", "budget=paper", "-S", "joint.seed=7")

@@ -20,7 +20,9 @@ from sgan.training.assembly import independent, joint
 from sgan.training.batches import TensorBatches
 from sgan.training.loop import train
 
-LEVEL = LevelConfig(z_dim=4, batch_size=6, total_images=24, dropout=0.1, instance_noise=0.1)
+LEVEL = LevelConfig(
+    z_dim=4, batch_size=6, total_images=24, dropout=0.1, instance_noise=0.1, width=0.25
+)
 CONFIG = StackConfig(
     ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",), width=8), (LEVEL, LEVEL)
 )

@@ -1,5 +1,8 @@
 """FID, KID and the rest on the judge's features: floors, monotony, equality with the library."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +10,17 @@ from scipy.ndimage import gaussian_filter
 
 from pipeline.errors import UserError
 from pipeline.scores.distribution import as_scores, compare, fid, fid_within_classes, kid
-from pipeline.scores.inputs import RealImages
+from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge import Judge
+from pipeline.scores.protocol import real_outputs
+from tests import lighter
+
+Spoilt = Callable[[str, float], np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def train(real: RealImages, judge: Judge) -> np.ndarray:
-    return judge.features(real.train_images)
+def train(real: RealImages, judge: Judge, kept: Kept) -> np.ndarray:
+    return real_outputs("train", len(real.train_images), real, judge, kept)[0]
 
 
 def test_fid_equals_torchmetrics(train: np.ndarray) -> None:
@@ -29,6 +36,7 @@ def test_fid_equals_torchmetrics(train: np.ndarray) -> None:
     assert fid(b, a) == pytest.approx(float(metric.compute()), rel=1e-3)
 
 
+@pytest.mark.usefixtures("few_subsets")
 def test_the_same_set_is_at_the_floor(train: np.ndarray) -> None:
     found = compare(train[:1000], train[:1000])
     assert found["fid"] == pytest.approx(0, abs=1e-6)
@@ -38,29 +46,51 @@ def test_the_same_set_is_at_the_floor(train: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="module")
-def unspoilt(real: RealImages, judge: Judge, train: np.ndarray) -> dict[str, float]:
-    """The figures of the test images as they are."""
-    return compare(judge.features(real.test_images), train)
+def spoilt(real: RealImages, judge: Judge) -> Spoilt:
+    """`spoilt("noise" or "blur", strength)`: features of test images, each read once."""
+    noise = np.random.default_rng(0).normal(0, 1, real.test_images.shape)
+
+    @functools.cache
+    def features(spoil: str, strength: float) -> np.ndarray:
+        if spoil == "noise":
+            images = np.clip(real.test_images + 60 * strength * noise, 0, 255).astype(np.uint8)
+        else:
+            images = gaussian_filter(real.test_images, (0, 1.5 * strength, 1.5 * strength, 0))
+        return judge.features(images)
+
+    return features
+
+
+@pytest.fixture(scope="module")
+def clean(real: RealImages, judge: Judge, kept: Kept) -> np.ndarray:
+    """Features of the test images as they are."""
+    return real_outputs("test", len(real.test_images), real, judge, kept)[0]
+
+
+@pytest.fixture(scope="module")
+def unspoilt(clean: np.ndarray, train: np.ndarray) -> dict[str, float]:
+    """Their figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        lighter.few_subsets(patch, 20)
+        return compare(clean, train)
 
 
 @pytest.mark.usefixtures("few_subsets")
 @pytest.mark.parametrize("spoil", ["noise", "blur", "fewer classes"])
 def test_it_worsens_as_images_do(
-    spoil: str, real: RealImages, judge: Judge, train: np.ndarray, unspoilt: dict[str, float]
+    spoil: str,
+    real: RealImages,
+    clean: np.ndarray,
+    train: np.ndarray,
+    spoilt: Spoilt,
+    unspoilt: dict[str, float],
 ) -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0, 1, real.test_images.shape)
+    def features(strength: float) -> np.ndarray:
+        if spoil == "fewer classes":
+            return clean[real.test_labels < 10 - 4 * strength]
+        return spoilt(spoil, strength)
 
-    def images(strength: float) -> np.ndarray:
-        if spoil == "noise":
-            return np.clip(real.test_images + 60 * strength * noise, 0, 255).astype(np.uint8)
-        if spoil == "blur":
-            sigma = (0, 1.5 * strength, 1.5 * strength, 0)
-            return gaussian_filter(real.test_images, sigma)
-        return real.test_images[real.test_labels < 10 - 4 * strength]
-
-    spoilt = [compare(judge.features(images(strength)), train) for strength in (0.5, 1, 2)]
-    found = [unspoilt, *spoilt]
+    found = [unspoilt, *(compare(features(strength), train) for strength in (0.5, 1, 2))]
     for key in ("fid", "kid"):
         values = [one[key] for one in found]
         assert values == sorted(values) and values[-1] > 10 * max(values[0], 1e-3), key
@@ -71,24 +101,19 @@ def test_it_worsens_as_images_do(
 
 @pytest.mark.parametrize("spoil", ["noise", "blur", "fewer images"])
 def test_fid_within_classes_worsens_as_images_do(
-    spoil: str, real: RealImages, judge: Judge, train: np.ndarray
+    spoil: str, real: RealImages, clean: np.ndarray, train: np.ndarray, spoilt: Spoilt
 ) -> None:
     """A dropped class has no FID of its own; what can go missing inside a class are its images."""
-    noise = np.random.default_rng(0).normal(0, 1, real.test_images.shape)
 
     def mean(strength: float) -> float:
-        images, labels = real.test_images, real.test_labels
-        if spoil == "noise":
-            images = np.clip(images + 60 * strength * noise, 0, 255).astype(np.uint8)
-        elif spoil == "blur":
-            images = gaussian_filter(images, (0, 1.5 * strength, 1.5 * strength, 0))
-        else:
-            kept = [np.flatnonzero(labels == k)[: round(50 / 4**strength)] for k in range(10)]
-            rows = np.concatenate([np.resize(one, 50) for one in kept])
-            images, labels = images[rows], labels[rows]
-        found = fid_within_classes(
-            judge.features(images), labels, train, real.train_labels, real.classes
-        )
+        features, labels = clean, real.test_labels
+        if spoil == "fewer images":
+            few = [np.flatnonzero(labels == k)[: round(50 / 4**strength)] for k in range(10)]
+            rows = np.concatenate([np.resize(one, 50) for one in few])
+            features, labels = clean[rows], labels[rows]
+        elif strength:
+            features = spoilt(spoil, strength)
+        found = fid_within_classes(features, labels, train, real.train_labels, real.classes)
         return float(np.mean(list(found.values())))
 
     values = [mean(strength) for strength in (0, 0.5, 1, 2)]

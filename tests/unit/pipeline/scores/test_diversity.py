@@ -1,5 +1,7 @@
 """Diversity: collapse fails it although labels are obeyed, and noise fails its GAN-test."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from pipeline.scores.diversity import (
     mean_pairwise_distance,
     real_diversity,
 )
-from pipeline.scores.inputs import Kept, RealImages
+from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.inputs import RealImages
 from pipeline.scores.judge import Judge
 from pipeline.scores.labels import gan_test
 from pipeline.scores.similarity import Lpips
@@ -24,6 +27,7 @@ def reference(real: RealImages, judge: Judge) -> RealDiversity:
     return real_diversity(train, test, judge, real.classes)
 
 
+@pytest.fixture(scope="module")
 def collapsed(real: RealImages, judge: Judge) -> np.ndarray:
     """One well-read image per class, repeated."""
     logits = judge.logits(real.test_images)
@@ -62,30 +66,31 @@ def test_real_images_are_as_varied_as_real_images(
     assert features.protocol["judge_sha256"] == judge.digest
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_a_collapsed_generator_fails_although_its_labels_are_right(
-    real: RealImages, judge: Judge, reference: RealDiversity
+    real: RealImages, judge: Judge, reference: RealDiversity, collapsed: np.ndarray
 ) -> None:
-    images = collapsed(real, judge)
-    assert gan_test(judge.logits(images), real.test_labels, judge, real.classes).value == 1.0
-    found = diversity(images, real.test_labels, judge, reference)
+    logits = judge.logits(collapsed)
+    assert gan_test(logits, real.test_labels, judge, real.classes).value == 1.0
+    found = diversity(collapsed, real.test_labels, judge, reference)
     assert [score.key for score in found] == [f"diversity_{space}" for space in SPACES]
     for score in found:
         assert score.value == pytest.approx(0, abs=1e-4)
         assert score.protocol["gan_test"] == 1.0
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_one_collapsed_class_is_seen_by_its_own_figure(
-    real: RealImages, judge: Judge, reference: RealDiversity
+    real: RealImages, judge: Judge, reference: RealDiversity, collapsed: np.ndarray
 ) -> None:
-    images = np.where(
-        (real.test_labels == 4)[:, None, None, None], collapsed(real, judge), real.test_images
-    )
+    images = np.where((real.test_labels == 4)[:, None, None, None], collapsed, real.test_images)
     pixels = diversity(images, real.test_labels, judge, reference)[0]
     assert pixels.per_class["4"] == pytest.approx(0, abs=1e-4)
     others = [ratio for name, ratio in pixels.per_class.items() if name != "4"]
     assert min(others) > 0.8 and pixels.value == pytest.approx(0.9, abs=0.05)
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_noise_is_far_apart_yet_no_diversity(
     real: RealImages, judge: Judge, reference: RealDiversity
 ) -> None:
@@ -95,6 +100,7 @@ def test_noise_is_far_apart_yet_no_diversity(
     assert pixels.protocol["gan_test"] < 0.3
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_groups_tell_one_noise_from_another(
     real: RealImages, judge: Judge, reference: RealDiversity
 ) -> None:
@@ -110,9 +116,9 @@ def test_groups_tell_one_noise_from_another(
 
 
 def test_it_grows_from_collapse_to_real(
-    real: RealImages, judge: Judge, reference: RealDiversity
+    real: RealImages, judge: Judge, reference: RealDiversity, collapsed: np.ndarray
 ) -> None:
-    one = collapsed(real, judge).astype(float)
+    one = collapsed.astype(float)
     found = [
         diversity(
             (one + share * (real.test_images - one)).astype(np.uint8),
@@ -127,26 +133,29 @@ def test_it_grows_from_collapse_to_real(
         assert ratios == sorted(ratios) and len(set(ratios)) == 4  # type: ignore[type-var]
 
 
-def test_lpips_is_a_fourth_space(real: RealImages, judge: Judge, lpips: Lpips) -> None:
+@pytest.mark.usefixtures("few_pairs")
+def test_lpips_is_a_fourth_space(
+    real: RealImages, judge: Judge, lpips: Lpips, collapsed: np.ndarray
+) -> None:
     train, test = (real.train_images, real.train_labels), (real.test_images, real.test_labels)
     reference = real_diversity(train, test, judge, real.classes, per_class=10, lpips=lpips)
     same = diversity(real.test_images, real.test_labels, judge, reference)[-1]
     assert same.key == "diversity_lpips" and "LPIPS on AlexNet" in same.name
     assert same.value == pytest.approx(1, abs=0.15)
     assert same.protocol["judge_sha256"] == lpips.digest
-    images = collapsed(real, judge)
-    gone = diversity(images, real.test_labels, judge, reference)[-1]
+    gone = diversity(collapsed, real.test_labels, judge, reference)[-1]
     assert gone.value == pytest.approx(0, abs=1e-4)
 
 
-def test_the_reference_comes_from_the_cache(
-    real: RealImages, judge: Judge, reference: RealDiversity, kept: Kept
-) -> None:
-    found = kept_reference(real, judge, kept)
+@pytest.mark.usefixtures("few_pairs")
+def test_the_reference_comes_from_the_cache(few: RealImages, judge: Judge, tmp_path: Path) -> None:
+    train, test = (few.train_images, few.train_labels), (few.test_images, few.test_labels)
+    reference, kept = real_diversity(train, test, judge, few.classes), FeatureCache(tmp_path)
+    found = kept_reference(few, judge, kept)
     for space in SPACES:
         np.testing.assert_array_equal(found.distances[space], reference.distances[space])
         np.testing.assert_array_equal(found.held_out[space], reference.held_out[space])
-    again = kept_reference(real, judge, lambda *_: kept(*_[:2], dict))  # computes nothing
+    again = kept_reference(few, judge, lambda *_: kept(*_[:2], dict))  # computes nothing
     np.testing.assert_array_equal(again.distances["ssim"], found.distances["ssim"])
 
 

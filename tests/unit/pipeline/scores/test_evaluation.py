@@ -31,6 +31,7 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
 from tests import lighter
 
+pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
 SETTINGS = EvaluateConfig(
     num_samples=100, seeds=(1, 2), judge_epochs=2.0, cas=False, memory_images=50
 )
@@ -70,7 +71,6 @@ def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> Non
     assert {"sgan.stack", "sgan.level", "sgan.metrics.frechet", "pipeline.scores.protocol"} <= found
 
 
-@pytest.mark.usefixtures("few_pairs")
 def test_every_score_of_a_stack(
     stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:

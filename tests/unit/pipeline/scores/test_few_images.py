@@ -11,7 +11,7 @@ from pipeline.scores.inputs import Kept, RealImages, Samples
 from pipeline.scores.judge import Judge, train_judge
 from pipeline.scores.score import Score, metrics
 
-pytestmark = pytest.mark.usefixtures("few_pairs")
+pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pipeline.scores.inputs import Kept, RealImages, Samples
 from pipeline.scores.judge import Judge
 from pipeline.scores.score import Score, metrics
 
-pytestmark = pytest.mark.usefixtures("few_subsets")
+pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
 
 
 def by_key(found: InDomain) -> dict[str, Score]:

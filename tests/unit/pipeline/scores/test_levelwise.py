@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.scores import levelwise
 from pipeline.scores.diversity import kept_reference
-from pipeline.scores.inputs import RealImages
+from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge import Judge
 from pipeline.scores.levelwise import (
     SELF,
@@ -129,8 +129,9 @@ def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealI
     assert scores["variance_z0"].real is None
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_of_many_classes_some_are_looked_at(
-    stack: Stack, real: RealImages, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, real: RealImages, judge: Judge, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a thousand classes are 64,000 images a seed, of a stack of three levels 512,000."""
     assert shares_shape(10, 2) == (10, 8) and shares_shape(100, 2) == (100, 8)
@@ -143,7 +144,7 @@ def test_of_many_classes_some_are_looked_at(
     some = by_key(variance_scores(stack, real))["variance_y"]
     assert some.protocol["classes"] == "5 of 10, spread evenly" and some.n == 320
     monkeypatch.setattr(levelwise, "_STUDIED_CLASSES", 3)
-    reference = kept_reference(real, judge, lambda _code, _name, compute: compute())
+    reference = kept_reference(real, judge, kept)
     (score, *_) = noise_diversity(stack, judge, reference)
     assert set(score.per_class) == {"0", "4", "9"} and score.n == 300
     assert score.protocol["classes"] == "3 of 10, spread evenly"

@@ -10,6 +10,7 @@ from pipeline.serving.errors import Refused
 from pipeline.serving.model import load
 from pipeline.serving.questions import Samples, order
 from pipeline.serving.sources import WeightsFile
+from tests.stacks import write_stack
 
 
 def asked(model, count=1, seed=0, label=1):
@@ -37,7 +38,9 @@ def test_what_waits_is_drawn_together_and_handed_to_whom_it_belongs(model):
     assert len(sizes) < len(orders)
 
 
-def test_a_small_order_does_not_wait_for_all_of_a_large_one(model):
+def test_a_small_order_does_not_wait_for_all_of_a_large_one(tmp_path):
+    source = WeightsFile(write_stack(tmp_path / "slow.safetensors", width=1.0))
+    model = load(source, source.version())
     ended: list[str] = []
 
     async def both():
@@ -57,8 +60,6 @@ def test_a_small_order_does_not_wait_for_all_of_a_large_one(model):
 
 
 def test_orders_of_two_models_are_not_mixed(model, weights, tmp_path):
-    from tests.stacks import write_stack
-
     source = WeightsFile(write_stack(tmp_path / "other.safetensors", seed=4))
     other = load(source, source.version())
     orders = [asked(m, 2, seed=k) for k, m in enumerate((model, other, model, other))]

@@ -15,7 +15,8 @@ from sgan.weights import save_encoder, save_stack
 
 @pytest.fixture
 def weights(root):
-    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(z_dim=2),) * 2)
+    levels = (LevelConfig(z_dim=2, width=0.25),) * 2
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), levels)
     save_stack(root / "stack.safetensors", Stack(config), {})
     return root / "stack.safetensors"
 

@@ -17,7 +17,8 @@ from sgan.weights import save_stack
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(3)
-    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(z_dim=4),) * 2)
+    levels = (LevelConfig(z_dim=4, width=0.25),) * 2
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), levels)
     stack = Stack(config)
     for parameter in stack.parameters():
         if parameter.dim() > 1:  # the usual start is so small that every image is grey
@@ -57,8 +58,8 @@ def test_a_gap_among_the_seeds_draws_a_new_one(model, gap):
 def test_more_rows_than_a_client_would_wait_for_are_refused(model):
     with pytest.raises(MlflowException, match="10,000 rows: 256 are drawn at once; ask in parts"):
         ask(model, label=[3] * 10_000)
-    many = pd.DataFrame({"label": [3] * 300})
-    assert model.predict(None, many, {"max_rows": 300}).shape == (300, 28, 28, 1)
+    many = pd.DataFrame({"label": [3] * 257})
+    assert model.predict(None, many, {"max_rows": 257}).shape == (257, 28, 28, 1)
 
 
 def test_without_seeds_every_call_draws_anew(model):

@@ -279,7 +279,8 @@ def test_a_refused_metric_is_an_error(tracker, line, root):
 def test_a_model_registered_in_a_database(tracker, line, root, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     path = root / "stack.safetensors"
-    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), (LevelConfig(),) * 2)
+    levels = (LevelConfig(width=0.25),) * 2
+    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(), levels)
     save_stack(path, Stack(config), {})
     run = tracker.stage(line, "evaluate")
     for number in ("1", "2"):

@@ -46,7 +46,7 @@ def top_part(project: Path, features: dict[str, str], tmp_path: Path) -> Callabl
 
     def make(folder: str = "runs", **fields: Any) -> Part:
         settings: dict[str, Any] = {"z_dim": 4, "batch_size": 50, "total_images": 2000}
-        level = LevelConfig(**{**settings, "lr_g": 5e-4, **fields})
+        level = LevelConfig(**{**settings, "lr_g": 5e-4, "width": 0.25, **fields})
         config = StackConfig(
             ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (LevelConfig(), level)
         )

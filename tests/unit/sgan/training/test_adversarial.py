@@ -118,9 +118,14 @@ def test_training_a_level_alone_equals_training_it_beside_others(make_task) -> N
 
 AUTHORS_STEPS = ((0.69, 1), (0.6, 2), (0.0, 3))
 TASKS = {
-    "level 0 alone, averaged": {"active": [0], "ema_half_life_images": 30},
+    "level 0 alone, averaged": {"active": [0], "ema_half_life_images": 30, "width": 0.5},
     "level 1 alone, adaptive": {"active": [1], "g_steps": AUTHORS_STEPS, "lr_d": 3e-3},
-    "two levels jointly": {"joint": True, "lower_weight": 0.01, "ema_half_life_images": 30},
+    "two levels jointly": {
+        "joint": True,
+        "lower_weight": 0.01,
+        "ema_half_life_images": 30,
+        "width": 0.5,
+    },
     "three levels jointly, adaptive": {
         "cut": CUTS[3],
         "joint": True,

@@ -17,7 +17,7 @@ from sgan.encoder import Encoder
 from sgan.stack import Stack
 from sgan.weights import save_encoder, save_levels
 
-LEVEL = LevelConfig(z_dim=4, batch_size=6, total_images=12, ema_half_life_images=0)
+LEVEL = LevelConfig(z_dim=4, batch_size=6, total_images=12, ema_half_life_images=0, width=0.25)
 
 
 @pytest.fixture(autouse=True)
