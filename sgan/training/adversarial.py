@@ -71,6 +71,8 @@ class AdversarialTask:
         self.seed, self.g_steps = lowest.seed, lowest.g_steps
         self.reuse_fakes, self.to_h0 = lowest.reuse_fakes, stack.encoder.to_h0
         self.dtype = precision.resolve(lowest.precision, self.device)
+        self.steer = f"level{stack.active[0]}/loss_d_adv"
+        self.refuse = require_finite  # before an optimizer steps
         self.generators = [stack.level(i).generator for i in stack.active]
         self.discriminators = [stack.level(i).discriminator for i in stack.active]
         self.optimizers = {
@@ -100,28 +102,46 @@ class AdversarialTask:
 
         Raises NonFiniteLoss before the optimizer of the offending phase steps.
         """
+        self.begin(index)
+        fakes: dict[int, Fake] | None
+        d_terms, fakes = self.step_d(batch)
+        for _ in range(self.g_steps_after(d_terms[self.steer].item())):
+            g_terms = self.step_g(batch, fakes)
+            fakes = None
+        self.end()
+        return d_terms | g_terms
+
+    def begin(self, index: int) -> None:
+        """Seeds and learning rates of step `index`."""
         torch.manual_seed(mix(self.seed, index, self.comm.rank))
         self._set_learning_rates(index)
+
+    def step_d(self, batch: Batch) -> tuple[dict[str, Tensor], dict[int, Fake]]:
+        """The D step; its losses, and the ĥ_i that it saw."""
         with precision.autocast(self.dtype, self.device):
             fakes = self._generate(batch)
-            d_terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
-        d_terms = self._minimise(d_terms, "loss_d", self.discriminators, "d")
+            terms = step.discriminator_losses(self.stack, self.settings, batch, fakes)
+        return self._minimise(terms, "loss_d", self.discriminators, "d"), fakes
 
-        lowest = self.stack.active[0]
-        steer = d_terms[f"level{lowest}/loss_d_adv"].item()
-        if not self.settings[lowest].halve_d:
-            steer *= 0.5
-        count = schedule.generator_steps(self.g_steps, steer)
+    def g_steps_after(self, steer: float) -> int:
+        """How many G steps follow a D step whose loss `self.steer` was this."""
+        halved = self.settings[self.stack.active[0]].halve_d
+        return schedule.generator_steps(self.g_steps, steer if halved else 0.5 * steer)
+
+    def step_g(self, batch: Batch, fakes: Mapping[int, Fake] | None) -> dict[str, Tensor]:
+        """A G step, on the D step's `fakes` where `reuse_fakes` says so, else on new ones; its
+        losses."""
         with step.without_gradient(self.discriminators):
-            for k in range(count):
-                with precision.autocast(self.dtype, self.device):
-                    if k or not self.reuse_fakes:
-                        fakes = self._generate(batch)
-                    g_terms = step.generator_losses(self.stack, self.settings, fakes)
-                g_terms = self._minimise(g_terms, "loss_g", self.generators, "g")
+            with precision.autocast(self.dtype, self.device):
+                if fakes is None or not self.reuse_fakes:
+                    fakes = self._generate(batch)
+                terms = step.generator_losses(self.stack, self.settings, dict(fakes))
+            return self._minimise(terms, "loss_g", self.generators, "g")
+
+    def end(self) -> None:
+        """What follows the last G step: the averages."""
         for average in self.averages.values():
             average.update(self.batch_size)
-        return d_terms | g_terms
 
     def _generate(self, batch: Batch) -> dict[int, Fake]:
         return step.generate(self.stack, batch, self.joint, self.lower_weight, self.encoder_share)
@@ -136,7 +156,7 @@ class AdversarialTask:
             optimizer.zero_grad(set_to_none=True)
         self.comm.backward(total_loss(terms, total))
         means = self.comm.average_gradients(nets, terms, self.dtype)
-        require_finite(means, total)
+        self.refuse(means, total)
         for optimizer in optimizers:
             optimizer.step()
         return means
@@ -147,7 +167,10 @@ class AdversarialTask:
             factor = schedule.lr_factor(c.lr_schedule, progress)
             for role, lr in (("g", c.lr_g), ("d", c.lr_d)):
                 for group in self.optimizers[f"level{i}/{role}"].param_groups:
-                    group["lr"] = lr * factor
+                    if isinstance(group["lr"], Tensor):  # a recorded step reads it where it lies
+                        group["lr"].fill_(lr * factor)
+                    else:
+                        group["lr"] = lr * factor
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on: nets, optimizers, averages."""

@@ -36,7 +36,8 @@ class Task(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Everything that the next step depends on. Raises NonFiniteLoss where a loss was none that
+        a step could be taken with, and nobody was told yet."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -91,7 +92,8 @@ def train(
 def fit(
     task: Task, batches: Callable[[int], Batch], hooks: Hooks, *, start: int = 0
 ) -> dict[str, float]:
-    """Train from step `start` to the end; returns the last step's metrics.
+    """Train from step `start` to the end; returns the last step's metrics. The end is read after
+    each step: whoever is asked may move `task.total_images`.
 
     Args:
         task: with its state of step `start` loaded.
@@ -104,34 +106,38 @@ def fit(
             or infinite, which names the step, the loss and the last finite checkpoint. So does a
             state that is to be saved or kept: a finite loss may have had gradients that are not.
     """
-    steps, saved, last_save = total_steps(task), start, time.monotonic()
+    saved, last_save = start, time.monotonic()
     metrics: dict[str, float] = {}
-    for index in range(start, steps):
+    index = start - 1
+    while (index := index + 1) < total_steps(task):
         try:
             terms = task.step(index, batches(index))
         except NonFiniteLoss as error:
             raise _diverged(index, f"{error}, so nothing was stepped", saved) from error
-        done = index + 1
+        done, stop = index + 1, hooks.should_stop()
+        steps = total_steps(task)
         if done % hooks.report_every == 0 or done == steps:
             metrics = _floats(terms)
             hooks.report(min(done * task.batch_size, task.total_images), metrics)
-        stop = hooks.should_stop()
         due = time.monotonic() - last_save >= hooks.save_seconds
         if hooks.save and done < steps and (due or stop):
-            state = task.state_dict()
-            _require_finite(state, index, saved)
-            hooks.save(done, state)
+            hooks.save(done, _finite_state(task, index, saved))
             saved, last_save = done, time.monotonic()
         if stop and done < steps:
             raise TrainingStopped(f"stopped at step {done} of {steps}, as asked")
-    _require_finite(task.state_dict(), steps - 1, saved)
+    _finite_state(task, total_steps(task) - 1, saved)
     return metrics
 
 
-def _require_finite(state: Mapping[str, Any], index: int, saved: int) -> None:
+def _finite_state(task: Task, index: int, saved: int) -> dict[str, Any]:
+    try:
+        state = task.state_dict()
+    except NonFiniteLoss as error:
+        raise _diverged(index, f"{error}, so nothing was stepped with it", saved) from error
     for name, tensor in _tensors(state):
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise _diverged(index, f"{name} is not finite after it", saved)
+    return state
 
 
 def _tensors(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
