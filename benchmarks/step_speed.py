@@ -28,6 +28,7 @@ from sgan.stack import Stack
 from sgan.training import precision
 from sgan.training.adversarial import AdversarialTask
 from sgan.training.batch import Batch
+from sgan.training.queued import QueuedTask
 from sgan.training.terms import NonFiniteLoss
 
 IMAGES = {"mnist": ImageConfig(1, 28, 28, 10), "cifar10": ImageConfig(3, 32, 32, 10)}
@@ -151,7 +152,8 @@ def make_pair(
         h1 = task.stack.encoder.encode(x)[1]
     batch = Batch({0: x, 1: h1}, y)
     indices = iter(range(10**9))
-    return (lambda: plain.step(batch)), (lambda: void(task.step(next(indices), batch)))
+    ours = QueuedTask(task, graphs=options.graphs) if device.type == "cuda" else task
+    return (lambda: plain.step(batch)), (lambda: void(ours.step(next(indices), batch)))
 
 
 def void(_: object) -> None:
@@ -218,6 +220,11 @@ def main(arguments: Sequence[str] | None = None) -> list[Speed]:
     parser.add_argument("--lower-weight", type=float, default=0.01, help="in joint training")
     parser.add_argument(
         "--new-noise", action="store_true", help="ours draws new noise for the G step too"
+    )
+    parser.add_argument(
+        "--graphs",
+        action=argparse.BooleanOptionalAction,
+        help="on CUDA: ours by graphs of whole steps (default), or launched one by one",
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -7,7 +7,7 @@ benchmark takes about a third of its own. Left out, because they take longer or 
     joint_ab            trains whole stacks for each seed: some minutes each
     time_to_quality     trains four methods thirteen times for each seed: an hour each
     tune_dcgan          half an hour of one of time_to_quality's methods
-    train_npz           trains a whole stack: on a GPU, in minutes to hours
+    train_npz           trains a whole stack: on a GPU, in the minutes that it is given
 """
 
 from __future__ import annotations

@@ -2,12 +2,18 @@
 
 For a machine that has an accelerator and little else (torch 2.11 or later, Python 3.11 or 3.12):
 
-    python -m benchmarks.train_npz cifar10.npz --preset cifar10 --out out/cifar10 --device cuda
+    python -m benchmarks.train_npz cifar10.npz --preset cifar10 --out out/cifar10 --minutes 10
+    python -m benchmarks.train_npz cifar10.npz --preset cifar10 --out out/whole    # 200 epochs each
 
 The `.npz` holds x_train and x_test (uint8 [N, H, W, C], or [N, H, W] for grey) and y_train and
-y_test (integers [N]). The encoder is trained, then each level alone, then the stack jointly; each
-part's weights go to OUT as safetensors, with a grid of samples and a log of JSON lines. The same
-command again goes on where the last one stopped: after a kill, or after --max-seconds.
+y_test (integers [N]). The encoder is trained, then the levels alone, side by side, then the stack
+jointly; each part's weights go to OUT as safetensors, with grids of samples, a log of JSON lines,
+curves, and result.json, which says how fast, how long and how good. The same command again goes on
+where the last one stopped: after a kill, or after --max-seconds.
+
+With --minutes a step is measured first, beside the plain port of the authors' loop on the same
+device, and the schedule is fitted into the minutes: a part is trained until its share of them is
+spent or it has seen its images, and its learning rates follow. 50,000 samples are then scored.
 """
 
 from __future__ import annotations
@@ -15,41 +21,34 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import struct
+import platform
 import sys
 import time
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from sgan import weights
+from benchmarks.npz import parts, scores
+from benchmarks.npz.data import BadInput
+from benchmarks.npz.folder import Run, write_json
+from benchmarks.npz.pace import Plan
+from benchmarks.npz.parts import DONE, TIME, Training
+from benchmarks.npz.pictures import curves
+from benchmarks.npz.planning import planned
+from benchmarks.report import ROOT
+from pipeline.parts.device import record_of
+from pipeline.tracking.revision import revision_of
 from sgan.config import (
-    ConfigError,
     EncoderConfig,
     ImageConfig,
     JointConfig,
     LevelConfig,
     StackConfig,
-    to_dict,
 )
 from sgan.device import choose_device
-from sgan.encoder import Encoder
 from sgan.errors import DeviceError
-from sgan.stack import Stack
-from sgan.training import classifier
-from sgan.training.adversarial import AdversarialTask
-from sgan.training.assembly import independent
-from sgan.training.assembly import joint as jointly
-from sgan.training.batches import TensorBatches
-from sgan.training.loop import Hooks, Task, TrainingStopped
-from sgan.training.loop import train as train_task
 
 _CIFAR10 = LevelConfig(
     d_objective="class_logits",
@@ -74,230 +73,7 @@ PRESETS = {  # the authors' settings: github.com/xunhuang1995/SGAN, mnist/ and c
         JointConfig(lower_weight=0.01, dropout=0.3),
     ),
 }
-
-_DAMAGED = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)  # what np.load raises
-
-
-class BadInput(Exception):
-    """What a person gave that cannot be used; the message says what and why."""
-
-
-@dataclasses.dataclass
-class Data:
-    """A data set on the training device: uint8 [N, C, H, W] pixels and int64 [N] labels."""
-
-    train: Tensor
-    train_y: Tensor
-    test: Tensor
-    test_y: Tensor
-    digest: str  # of the four arrays, so that other data are not taken for these
-
-
-def read_data(path: Path, image: ImageConfig, device: torch.device, batch: int) -> Data:
-    """The four arrays of the `.npz`, checked: `batch` training images or more. Raises BadInput."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except (*_DAMAGED, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: needs x_train, y_train, x_test and y_test ({error})") from error
-    tensors, digest = [], 0
-    channels, height, width = image.shape
-    for split, least in (("train", batch), ("test", 1)):
-        x, y = arrays[f"x_{split}"], arrays[f"y_{split}"].reshape(-1)
-        digest = zlib.crc32(y.tobytes(), zlib.crc32(x.tobytes(), digest))
-        x = x[..., None] if x.ndim == 3 else x
-        if x.dtype != np.uint8 or x.shape[1:] != (height, width, channels):
-            raise BadInput(
-                f"{path}: x_{split} is {x.dtype} {x.shape}; this preset takes uint8 "
-                f"[N, {height}, {width}, {channels}]"
-            )
-        if len(x) < least:
-            raise BadInput(f"{path}: x_{split} has {len(x)} images; it takes {least} or more")
-        if y.dtype.kind not in "iu":
-            raise BadInput(f"{path}: y_{split} is {y.dtype}; it takes integers")
-        if len(x) != len(y) or y.min() < 0 or y.max() >= image.num_classes:
-            raise BadInput(
-                f"{path}: y_{split} has {len(y)} labels from {y.min()} to {y.max()} for {len(x)} "
-                f"images; it takes one of 0 to {image.num_classes - 1} per image"
-            )
-        tensors.append(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2))).to(device))
-        tensors.append(torch.from_numpy(y.astype(np.int64)).to(device))
-    train, train_y, test, test_y = tensors
-    return Data(train, train_y, test, test_y, f"{digest:08x}")
-
-
-class Run:
-    """One output folder: finished parts, checkpoints, the log, and the clock."""
-
-    def __init__(self, options: argparse.Namespace, device: torch.device) -> None:
-        self.out, self.device, self.resume = options.out, device, options.resume
-        limit = options.max_seconds
-        self.deadline = time.monotonic() + limit if limit else float("inf")
-        self.save_seconds = options.save_seconds
-        (self.out / "checkpoints").mkdir(parents=True, exist_ok=True)
-
-    def begin(self, names: Sequence[str]) -> None:
-        """Without --resume, forget what an earlier run left of these parts: a later one that goes
-        on would find it in its way."""
-        for name in () if self.resume else names:
-            (self.out / f"{name}.safetensors").unlink(missing_ok=True)
-            self.checkpoint(name).unlink(missing_ok=True)
-
-    def checkpoint(self, name: str) -> Path:
-        """Where a part's checkpoint lies until the part is done."""
-        return self.out / "checkpoints" / f"{name}.pt"
-
-    def finished(self, name: str, settings: Mapping[str, Any]) -> bool:
-        """Whether this part's weights are there; BadInput where they are of other settings."""
-        path = self.out / f"{name}.safetensors"
-        if not self.resume or not path.exists():
-            return False
-        if weights.read_card(path).get("settings") != settings:
-            raise BadInput(f"{path} was trained with other settings: another --out, or --no-resume")
-        print(f"{name}: done before, in {path}")
-        return True
-
-    def train(
-        self,
-        name: str,
-        task: Task,
-        columns: Mapping[int, Tensor],
-        y: Tensor,
-        settings: Mapping[str, Any],
-    ) -> None:
-        """Train a part from its checkpoint or from the start. Raises TrainingStopped."""
-        batches = TensorBatches(columns, y, task.to_h0, task.batch_size, task.seed)
-        path, start = self.checkpoint(name), 0
-        if self.resume and path.exists():
-            saved = torch.load(path, map_location=self.device, weights_only=True)
-            if saved["settings"] != json.dumps(settings):
-                raise BadInput(f"{path} is of other settings: another --out, or --no-resume")
-            task.load_state_dict(saved["state"])
-            start = saved["step"]
-            print(f"{name}: goes on at image {start * task.batch_size:,}")
-
-        def save(step: int, state: Mapping[str, Any]) -> None:
-            temporary = path.with_suffix(f".{os.getpid()}")
-            torch.save({"step": step, "state": state, "settings": json.dumps(settings)}, temporary)
-            os.replace(temporary, path)
-
-        reporter = Reporter(name, task, start * task.batch_size, self.out / "log.jsonl")
-        hooks = Hooks(
-            report=reporter,
-            save=save,
-            should_stop=lambda: time.monotonic() >= self.deadline,
-            report_every=50,
-            save_seconds=self.save_seconds,
-        )
-        train_task(task, batches, hooks, start=start)
-
-    def grid(self, name: str, stack: Stack) -> None:
-        """OUT/<name>.png: a row per class, ten samples each."""
-        classes = stack.config.image.num_classes
-        y = torch.arange(classes, device=self.device).repeat_interleave(10)
-        noise = torch.Generator(self.device).manual_seed(0)
-        images = stack.eval().sample_uint8(y, generator=noise).cpu().numpy()
-        rows = images.reshape(classes, 10, *images.shape[1:])
-        write_png(self.out / f"{name}.png", np.concatenate(np.concatenate(rows, 1), 1))
-        stack.train()
-
-
-class Reporter:
-    """Prints a line every five seconds and appends every report to the log."""
-
-    def __init__(self, name: str, task: Task, images: int, log: Path) -> None:
-        self.name, self.task, self.log = name, task, log
-        self.images, self.since, self.printed = images, time.monotonic(), 0.0
-
-    def __call__(self, images: int, metrics: dict[str, float]) -> None:
-        """`images` seen so far; metrics of the last step."""
-        now = time.monotonic()
-        rate = (images - self.images) / max(now - self.since, 1e-9)
-        line = {"part": self.name, "images": images, "images_per_second": round(rate), **metrics}
-        with self.log.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if now - self.printed < 5 and images < self.task.total_images:
-            return
-        left = (self.task.total_images - images) / max(rate, 1e-9)
-        main = [k for k in metrics if k.endswith(("/loss", "/loss_d_adv", "/loss_g_cond", "_ent"))]
-        figures = "  ".join(f"{k.removeprefix('level')} {metrics[k]:.3f}" for k in main)
-        total = self.task.total_images
-        clock = f"{int(left // 60)} min {int(left % 60):02d} s left"
-        print(f"{self.name}: {images:,}/{total:,}  {rate:,.0f} images/s  {clock}  {figures}")
-        sys.stdout.flush()
-        self.printed, self.since, self.images = now, now, images
-
-
-def write_png(path: Path, image: np.ndarray) -> None:
-    """uint8 [H, W, 1 or 3] as a PNG (the format's own filter 0, zlib), atomically."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        check = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
-
-    height, width, channels = image.shape
-    colour = {1: 0, 3: 2}[channels]
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    lines = np.zeros((height, 1 + width * channels), np.uint8)
-    lines[:, 1:] = image.reshape(height, -1)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
-    os.replace(temporary, path)
-
-
-@torch.no_grad()
-def features(encoder: Encoder, pixels: Tensor) -> dict[int, Tensor]:
-    """Columns for TensorBatches: pixels as level 0, then h_1 … h_{N-1} of every image."""
-    parts = [encoder.encode(encoder.to_h0(part))[1:-1] for part in pixels.split(1000)]
-    above = (torch.cat(column) for column in zip(*parts, strict=True))
-    return {0: pixels, **dict(enumerate(above, start=1))}
-
-
-def train_encoder(run: Run, data: Data, config: StackConfig) -> Encoder:
-    """E, trained or read back, frozen on the device."""
-    path = run.out / "encoder.safetensors"
-    settings = {**to_dict(config.encoder), "data": data.digest}
-    if not run.finished("encoder", settings):
-        mean = data.train.float().mean(0) / 255
-        task = classifier.pretraining(config.image, config.encoder, mean, device=run.device)
-        run.train("encoder", task, {0: data.train}, data.train_y, settings)
-        accuracy = classifier.accuracy(task.encoder, data.test, data.test_y)
-        print(f"encoder: test accuracy {accuracy:.4f}")
-        task.save(path, {"settings": settings, "test_accuracy": accuracy})
-        run.checkpoint("encoder").unlink(missing_ok=True)
-    return weights.load_encoder(path, run.device)
-
-
-def weights_digest(tensors: Mapping[str, Tensor]) -> str:
-    """Of names and values, so that other weights are not taken for these."""
-    found = 0
-    for name, tensor in tensors.items():
-        found = zlib.crc32(tensor.cpu().numpy().tobytes(), zlib.crc32(name.encode(), found))
-    return f"{found:08x}"
-
-
-def train_gan(
-    run: Run,
-    name: str,
-    task: AdversarialTask,
-    columns: Mapping[int, Tensor],
-    data: Data,
-    given: Mapping[str, str],
-) -> None:
-    """The task's levels, unless they are there; weights to OUT/<name>.safetensors.
-
-    given: digests of the weights that the task was put together of, by part.
-    """
-    settings = {str(i): to_dict(c) for i, c in task.settings.items()}
-    settings |= {"joint": task.joint, "lower_weight": task.lower_weight, "data": data.digest}
-    settings["given"] = dict(given)
-    if run.finished(name, settings):
-        return
-    needed = {i: columns[i] for i in task.hidden_needed}
-    run.train(name, task, needed, data.train_y, settings)
-    task.save(run.out / f"{name}.safetensors", {"settings": settings})
-    run.checkpoint(name).unlink(missing_ok=True)
+SAMPLES = 50_000  # where minutes are given
 
 
 def configure(options: argparse.Namespace) -> tuple[StackConfig, JointConfig]:
@@ -338,40 +114,102 @@ def configure(options: argparse.Namespace) -> tuple[StackConfig, JointConfig]:
     return StackConfig(image, encoder, changed), joint
 
 
-def train(options: argparse.Namespace) -> None:
-    """Every part in turn. Raises TrainingStopped where time is up."""
-    config, joint = configure(options)
+def device_of(name: str) -> torch.device:
+    """'auto', 'cpu', 'cuda', 'cuda:1', … Raises BadInput."""
     try:
-        kind, _, index = options.device.partition(":")
+        kind, _, index = name.partition(":")
         device = choose_device(kind)
-        if index:
-            device = torch.device(device.type, int(index))
+        return torch.device(device.type, int(index)) if index else device
     except DeviceError as error:
         raise BadInput(f"--device {error}") from None
     except ValueError:
-        raise BadInput(f"--device {options.device!r}: allowed: auto, cpu, cuda, cuda:1") from None
+        raise BadInput(f"--device {name!r}: allowed: auto, cpu, cuda, cuda:1") from None
+
+
+def train(options: argparse.Namespace) -> int:
+    """Every part in turn, then the scores; a code of `parts`. Raises TrainingStopped where time is
+    up, BadInput, ConfigError and WeightsError."""
+    began = time.monotonic()
+    training = prepared(options, began)
+    run, data = training.run, training.read()
+    inception, resnet56 = options.inception, options.resnet56
+    if not options.samples:
+        inception, resnet56 = "none", None
+    judges, missing = scores.judges(inception, resnet56, run.device)
+    for line in missing:
+        print(line)
+    run.begin(["encoder", *(f"level{i}" for i in training.levels), "stack"])
+    told: dict[str, Any] = {"about": about(options, run.device)}
+    if options.minutes:
+        kept = planned(options, training, data, judges, began)
+        training.plan, told["steps"] = Plan(kept["seconds"]), kept["steps"]
+    encoder = parts.train_encoder(training, data)
+    code = parts.train_levels(training, data, encoder)
+    if code != DONE:
+        return code
+    stacks = parts.train_jointly(training, data, encoder)
+    told["parts"] = {name: run.facts(name) for name in training.names}
+    if options.samples:
+        told["scores"] = {"missing": missing}
+        for name, stack in stacks.items() if judges else ():
+            found = scores.measure(stack, data, judges, options.samples, options.seed, run.out)
+            told["scores"][name] = found
+            print(f"{name}: {said(found)}")
+    told["seconds"] = round(time.monotonic() - began, 1)
+    finish(run, told)
+    return DONE
+
+
+def prepared(options: argparse.Namespace, began: float) -> Training:
+    """The options as a training. Raises BadInput and ConfigError."""
+    config, joint = configure(options)
     torch.backends.cudnn.benchmark = True
-    sizes = (c.batch_size for c in config.levels)
-    batch = max(config.encoder.batch_size, joint.batch_size, *sizes)
-    data = read_data(options.data, config.image, device, batch)
-    run, count = Run(options, device), config.encoder.num_levels
-    run.begin(["encoder", *(f"level{i}" for i in range(count)), "stack"])
-    encoder = train_encoder(run, data, config)
-    state, columns = encoder.state_dict(), features(encoder, data.train)
-    given = {"encoder": weights_digest(state)}
-    for i in reversed(range(count)):
-        task = independent(config, i, state, device=device)
-        train_gan(run, f"level{i}", task, columns, data, given)
-    levels: dict[int, dict[str, Tensor]] = {}
-    for i in range(count):
-        levels |= weights.load_levels(run.out / f"level{i}.safetensors")
-    task = jointly(config, joint, state, levels, device=device)
-    run.grid("levels", task.stack)
-    if options.joint_images:
-        given |= {f"level{i}": weights_digest(levels[i]) for i in range(count)}
-        train_gan(run, "stack", task, columns, data, given)
-        run.grid("stack", weights.load_stack(run.out / "stack.safetensors", device))
-    print(f"done: weights and samples in {run.out}")
+    run = Run(
+        options.out,
+        device_of(options.device),
+        options.resume,
+        began + options.max_seconds if options.max_seconds else float("inf"),
+        options.save_seconds,
+        options.graphs,
+    )
+    return Training(
+        options.data,
+        config,
+        joint if options.joint_images else None,
+        run,
+        None,
+        options.side_by_side,
+        options.threads,
+    )
+
+
+def about(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """What the figures depend on."""
+    code = revision_of(ROOT)
+    return {
+        "command": vars(options) | {name: str(getattr(options, name)) for name in ("data", "out")},
+        "machine": record_of(device, torch.get_num_threads(), options.precision),
+        "python": platform.python_version(),
+        "commit": code.commit,
+        "dirty": code.dirty,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def said(found: dict[str, Any]) -> str:
+    """A score in a line."""
+    rows = {name: row for name, row in found.items() if isinstance(row, dict)}
+    figures = [f"FID ({name}) {row['fid']:.3f}" for name, row in rows.items()]
+    figures += [f"GAN-test {row['gan_test']:.4f}" for row in rows.values() if "gan_test" in row]
+    return ", ".join([*figures, f"{found['samples']:,} samples"])
+
+
+def finish(run: Run, told: dict[str, Any]) -> None:
+    """OUT/result.json and OUT/curves.png."""
+    write_json(run.out / "result.json", told)
+    if not curves(run.out / "log.jsonl", run.out / "curves.png"):
+        print("no curves.png: matplotlib is not installed; log.jsonl has the figures")
+    print(f"done: weights, samples and result.json in {run.out}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -391,6 +229,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="images seen by level 0 and by each above it (authors: 200 epochs)",
     )
+    parser.add_argument(
+        "--minutes", type=float, default=0, metavar="M", help="for everything; 0: as they come"
+    )
     parser.add_argument("--joint-images", type=int, default=10_000_000, metavar="N", help="0: none")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads")
@@ -398,6 +239,35 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--set", action="append", default=[], metavar="LEVEL.FIELD=JSON", help="a level's setting"
+    )
+    parser.add_argument(
+        "--side-by-side",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the levels in a process each, at the same time (else in turn)",
+    )
+    parser.add_argument(
+        "--graphs",
+        action=argparse.BooleanOptionalAction,
+        help="whole D and G steps as CUDA graphs (default: wherever the device is CUDA's)",
+    )
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help=f"to score (default: {SAMPLES:,} with --minutes)"
+    )
+    parser.add_argument(
+        "--inception",
+        default="auto",
+        metavar="FILE",
+        help="its weights; auto: as evaluate has them, and if it has none no FID; none",
+    )
+    parser.add_argument(
+        "--resnet56",
+        type=Path,
+        metavar="FILE",
+        help="CIFAR-10 only: a judge of the samples' labels",
+    )
+    parser.add_argument(
+        "--measure-seconds", type=float, default=1.0, metavar="S", help="of a block of steps"
     )
     parser.add_argument("--max-seconds", type=float, default=0, metavar="S", help="0: no limit")
     parser.add_argument("--save-seconds", type=float, default=60, metavar="S")
@@ -407,7 +277,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=True,
         help="--no-resume: forget what OUT holds, and train everything anew",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.samples is None:
+        options.samples = SAMPLES if options.minutes else 0
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -415,18 +288,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        train(options)
-    except TrainingStopped as stop:
-        if "as asked" not in str(stop):
-            print(f"error: {stop}", file=sys.stderr)
-            return 1
-        same = "the same command" if options.resume else "the same command without --no-resume"
-        print(f"time is up: {stop}, and saved; {same} goes on from there")
-    except (BadInput, ConfigError, weights.WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    codes: list[int] = []
+    again = "the same command" if options.resume else "the same command without --no-resume"
+    codes.append(parts.outcome(lambda: codes.append(train(options)), again))
+    code = max(codes)
+    return 0 if code == TIME else code
 
 
 if __name__ == "__main__":

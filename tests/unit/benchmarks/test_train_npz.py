@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from benchmarks import train_npz
+from benchmarks.npz.folder import Run
 from sgan.training.loop import TrainingStopped
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (128, 28, 28), np.uint8)
 SMALL = ["--preset", "mnist", "--device", "cpu", "--set", "0.batch_size=4", "--set"]
 SMALL += ["1.batch_size=4", "--encoder-images", "128", "--joint-images", "100"]
+SMALL += ["--no-side-by-side"]
 
 
 def write(path: Path, **changes: np.ndarray) -> str:
@@ -75,13 +77,14 @@ def test_parts_that_come_of_other_weights_are_not_taken_for_finished(
 ) -> None:
     """Settings of a GAN say nothing of those of E, nor joint training's of the levels'."""
 
-    def trained(run: Any, name: str, task: Any, *rest: Any) -> None:
+    def trained(run: Any, name: str, task: Any, *rest: Any) -> dict[str, Any]:
         nets = task.encoder if name == "encoder" else task.stack.levels
         for parameter in nets.parameters():  # weights that depend on how long they were trained
             parameter.data.add_(1e-6 * task.total_images)
+        return {"images": task.total_images, "seconds": 1.0}
 
-    monkeypatch.setattr(train_npz.Run, "train", trained)
-    monkeypatch.setattr(train_npz.Run, "grid", lambda *rest: None)
+    monkeypatch.setattr(Run, "train", trained)
+    monkeypatch.setattr(Run, "grid", lambda *rest: None)
     out = tmp_path / "out"
     arguments = [write(tmp_path / "set.npz"), *SMALL, "--out", str(out)]
     usual = [*arguments, "--level-images", "100", "100"]
@@ -110,7 +113,7 @@ def test_what_goes_on_where_time_was_up(
     def stopped(*rest: Any) -> None:
         raise TrainingStopped("stopped at step 1 of 2, as asked")
 
-    monkeypatch.setattr(train_npz.Run, "train", stopped)
+    monkeypatch.setattr(Run, "train", stopped)
     out = tmp_path / "out"
     old = [out / "level0.safetensors", out / "checkpoints" / "stack.pt", out / "mine.safetensors"]
     for path in old:
