@@ -37,21 +37,29 @@ def _tensors(value: Any, name: str = "") -> Any:
         yield name, value
 
 
-@pytest.mark.parametrize("joint", [False, True], ids=["independent", "joint"])
-@pytest.mark.parametrize("g_steps", [((0.0, 1),), ((0.0, 2),), ADAPTIVE])
-@pytest.mark.parametrize("reuse_fakes", [False, True])
+@pytest.mark.parametrize(
+    ("joint", "g_steps", "reuse_fakes"),
+    [
+        (False, ((0.0, 2),), True),
+        (False, ADAPTIVE, False),
+        (True, ADAPTIVE, True),
+        (True, ((0.0, 1),), False),
+    ],
+)
 def test_a_queued_step_is_the_tasks_own_to_the_bit(
     joint: bool, g_steps: Any, reuse_fakes: bool, make_task: Any
 ) -> None:
     fields = {"g_steps": g_steps, "reuse_fakes": reuse_fakes, "ema_half_life_images": 50}
     plain, queued, batches = pair(make_task, joint=joint, lower_weight=0.1, **fields)
-    for index in range(4):
+    for index in range(3):
         assert_same(plain.step(index, batches(index)), queued.step(index, batches(index)))
     assert_same(plain.state_dict(), queued.state_dict())
 
 
 def test_the_loop_trains_it_and_it_goes_on_from_a_checkpoint(make_task: Any) -> None:
     plain, queued, batches = pair(make_task, g_steps=ADAPTIVE, ema_half_life_images=50)
+    for task in (plain, queued):
+        task.total_images = 5 * task.batch_size
     train(plain, batches)
     kept: list[Any] = []
     stop = iter([False, True, *50 * [False]])
@@ -64,6 +72,7 @@ def test_the_loop_trains_it_and_it_goes_on_from_a_checkpoint(make_task: Any) -> 
     ((step, state),) = kept
     _, again, _ = pair(make_task, g_steps=ADAPTIVE, ema_half_life_images=50)
     again.load_state_dict(state)
+    again.total_images = plain.total_images
     train(again, batches, start=step)
     assert_same(plain.state_dict(), again.state_dict())
 
