@@ -147,29 +147,6 @@ def test_joint_ab_trains_only_the_levels_that_are_not_kept(
     assert [row["variant"] for row in found] == 2 * [joint_ab.ALONE, joint_ab.START]
 
 
-def test_train_npz_trains_a_stack_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    from benchmarks import train_npz
-
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 256, (130, 28, 28), np.uint8), np.arange(130) % 10
-    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
-    np.savez(tmp_path / "set.npz", **arrays)
-    few = ["--encoder-images", "128", "--level-images", "100", "100", "--joint-images", "100"]
-    arguments = [
-        str(tmp_path / "set.npz"),
-        "--preset",
-        "mnist",
-        "--out",
-        str(tmp_path / "out"),
-        *few,
-    ]
-    small = ["--set", "0.batch_size=10", "--set", "1.batch_size=10", "--device", "cpu"]
-    assert train_npz.main([*arguments, *small]) == 0
-    assert (tmp_path / "out" / "stack.safetensors").is_file()
-    assert (tmp_path / "out" / "stack.png").is_file()
-    assert train_npz.main([*arguments, *small]) == 0
-
-
 @pytest.fixture
 def small_dcgan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The DCGAN of time_to_quality and those of tune_dcgan, of a step that takes milliseconds."""
