@@ -29,7 +29,7 @@ def look(checkout, secret):
         os.environ.get("SGAN_STORAGE"),
     )
 here = ray.util.get_node_ip_address()
-seen = ray.get([look.remote(*sys.argv[1:]) for _ in range(3)])
+seen = ray.get([look.remote(*sys.argv[1:]) for _ in range(2)])
 print(json.dumps({"here": here, "seen": seen}))
 """
 
@@ -39,7 +39,7 @@ print(json.dumps({"here": here, "seen": seen}))
 def test_a_task_on_another_node_sees_neither_the_checkout_nor_a_file_of_the_driver(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("the driver's")
-    with cluster(nodes=2, cpus=2, driver="node") as nodes:
+    with cluster(nodes=2, cpus=1, driver="node") as nodes:
         head, own = nodes.nodes
         done = own.run(
             *(sys.executable, "-c", DRIVER, str(ROOT), str(secret)),

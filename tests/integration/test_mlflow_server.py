@@ -109,14 +109,16 @@ def test_nothing_is_lost_while_the_server_is_away(server, tracker, tmp_path, cap
     assert not list((tmp_path / ".runs" / "mlflow").glob("*.json"))
 
 
-CLONE = """
-import sys, time
+# Forked once the imports are there, which would take four seconds in each process.
+CLONES = """
+import os, sys, time
 from pathlib import Path
+import mlflow.store.tracking.rest_store
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
-root = Path(sys.argv[1])
-print("ready", flush=True)
-input()
+root = next((Path(name) for name in sys.argv[1:] if os.fork() == 0), None)
+if root is None:
+    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in sys.argv[1:]))
 tracker = Tracker(root, "shared")
 line = lineage({"shared": True}, root)
 with tracker.stage(line, "levels") as stage:
@@ -132,20 +134,19 @@ print(line.clone)
 def test_two_clones_at_once_on_one_server_keep_apart(server, tracker, tmp_path):
     """The same stage of the same revision and parameters, in an experiment that neither finds."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    clones = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        command = [sys.executable, "-c", CLONE, str(tmp_path / name)]
-        pipe = subprocess.PIPE
-        clones.append(
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
-        )
-    assert [process.stdout.readline() for process in clones] == ["ready\n"] * 2
-    for process in clones:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    ids = [process.communicate(timeout=120)[0].strip() for process in clones]
-    assert [process.returncode for process in clones] == [0, 0]
+    clones = [tmp_path / name for name in ("a", "b")]
+    for root in clones:
+        root.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", CLONES, *map(str, clones)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert done.returncode == 0, done
+    ids = done.stdout.split()
+    assert len(ids) == 2
     experiment = tracker.client.get_experiment_by_name("shared").experiment_id
     runs = tracker.client.search_runs([experiment])
     assert sorted(run.data.tags["sgan.clone"] for run in runs) == sorted(ids * 3)
@@ -157,9 +158,14 @@ def test_two_clones_at_once_on_one_server_keep_apart(server, tracker, tmp_path):
         assert [point.step for point in history] == list(range(100, 2001, 100))
 
 
+# Each address in a process of its own, forked once the imports are there.
 LOAD = """
-import sys, mlflow, numpy, pandas
-model = mlflow.pyfunc.load_model(sys.argv[1])
+import os, sys, mlflow.pyfunc, numpy, pandas, torch
+uri = next((uri for uri in sys.argv[1:] if os.fork() == 0), None)
+if uri is None:
+    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in sys.argv[1:]))
+assert "pipeline" not in sys.modules and "sgan" not in sys.modules
+model = mlflow.pyfunc.load_model(uri)
 frame = pandas.DataFrame({"label": [3, 1, 3], "seed": [7, 8, 9]})
 images = model.predict(frame)
 alone = model.predict(pandas.DataFrame({"label": [1], "seed": [8]}))
@@ -192,15 +198,14 @@ def test_a_logged_model_loads_without_this_project(tracker, tmp_path):
     model = tracker.client.get_logged_model(logged.model_id)
     assert (model.status, model.source_run_id) == ("READY", run.run_id)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    for uri in (logged.uri, "models:/sgan@challenger"):
-        done = subprocess.run(
-            [sys.executable, "-c", LOAD, uri],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, logged.uri, "models:/sgan@challenger"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_model_without_weights(tracker, tmp_path):

@@ -200,13 +200,29 @@ def test_a_full_disk_while_training_ends_in_one_line_and_the_next_run_goes_on(
         train_part(make_part(1, 500, checkpoint_seconds=9.0), lambda *_: None)
 
 
-EXECUTION = """
-import pickle, sys, time
+# Forks an execution for each line of its input, or tells how one has ended: the imports would take
+# three seconds in each process.
+EXECUTIONS = """
+import json, os, pickle, sys, time
 from pathlib import Path
+import boto3, torch
 from pipeline.parts.turns import Turns
 from pipeline.parts.worker import train_part
 
-part, go = pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "ended" in asked:
+        print(os.waitstatus_to_exitcode(os.waitpid(asked["ended"], 0)[1]), flush=True)
+    elif child := os.fork():
+        print(child, flush=True)
+    else:
+        break
+else:
+    sys.exit()
+os.environ.update(asked["environment"])
+log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT)
+os.dup2(log, 1), os.dup2(log, 2)
+part, go = pickle.loads(Path(asked["part"]).read_bytes()), Path(asked["go"])
 done = lambda name, result: print("reused", result["reused"], flush=True)
 with Turns([part], done, lambda line: print(line, flush=True), lambda: False) as turns:
     for mine in turns:
@@ -218,28 +234,43 @@ print("end", flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Callable[..., int]]:
+    """`ask(environment=…, log=…, part=…, go=…)` starts an execution and gives its process's
+    number; `ask(ended=number)` waits for its end and gives its exit status."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", EXECUTIONS]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+
+        def ask(**asked: object) -> int:
+            print(json.dumps(asked), file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+
+        yield ask
+
+
 @pytest.mark.parametrize("ending", ["to its end", "killed"])
 def test_the_second_execution_waits_and_reuses_or_takes_over(
-    proxy, storage, make_part, tmp_path, until: Callable[..., object], ending
+    proxy, storage, make_part, tmp_path, until: Callable[..., object], ask, ending
 ):
     part = make_part(1, 500).placed(storage=storage.uri)
     (tmp_path / "part").write_bytes(pickle.dumps(part))
     go = tmp_path / "go"
-    command = [sys.executable, "-c", EXECUTION, str(tmp_path / "part"), str(go)]
+    files = {"part": str(tmp_path / "part"), "go": str(go)}
     logs = [tmp_path / "first", tmp_path / "second"]
     running = []
     for log in logs:
-        with log.open("w") as out:
-            running.append(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT))
+        log.touch()
+        running.append(ask(environment=dict(os.environ), log=str(log), **files))
         until(lambda log=log: log.read_text(), 60, "a first line")
     assert logs[0].read_text() == "trains\n"
     held = json.loads(storage.read(lease(part))[0])
     told = f"level1 is being trained by {held['who']}, since {held['since']}; waiting for its"
     assert logs[1].read_text().startswith(told)
     if ending == "killed":
-        running[0].kill()
+        os.kill(running[0], signal.SIGKILL)
     go.touch()
-    exits = [process.wait(120) for process in running]
+    exits = [ask(ended=process) for process in running]
     assert exits == [-signal.SIGKILL if ending == "killed" else 0, 0]
     last = "trains" if ending == "killed" else "reused True"
     assert logs[1].read_text().splitlines()[-2:] == [last, "end"]

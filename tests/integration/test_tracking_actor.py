@@ -75,12 +75,17 @@ def test_training_goes_on_when_the_actor_is_gone():
     assert ray.get(done, timeout=60) == STEPS * BATCH
 
 
-LOG_ONE_RUN = """
-import sys
+# Forked once the imports are there, which would take four seconds in each process.
+LOG_FOUR_RUNS = """
+import os, sys
 from pathlib import Path
+import mlflow.store.tracking.sqlalchemy_store
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
-root, number = Path(sys.argv[1]), int(sys.argv[2])
+root = Path(sys.argv[1])
+number = next((n for n in range(4) if os.fork() == 0), None)
+if number is None:
+    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in range(4)))
 tracker = Tracker(root)
 line = lineage({"shared": True}, root)
 print(tracker.parent(line, {"shared": True}))
@@ -93,20 +98,17 @@ with tracker.stage(line, f"stage{number}") as run:
 @pytest.mark.alone
 def test_four_processes_on_a_fresh_database(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", LOG_ONE_RUN, str(tmp_path), str(number)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=tmp_path,
-        )
-        for number in range(4)
-    ]
-    outputs = [process.communicate(timeout=150) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, outputs
-    assert len({out.strip() for out, _ in outputs}) == 1  # one parent for all
+    done = subprocess.run(
+        [sys.executable, "-c", LOG_FOUR_RUNS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=150,
+    )
+    assert done.returncode == 0, done
+    parents = done.stdout.split()
+    assert len(parents) == 4 and len(set(parents)) == 1  # one parent for all
     tracker = Tracker(tmp_path)
     found = tracker.client.search_runs([tracker.experiment_id], "tags.`sgan.role` = 'stage'")
     assert sorted(run.info.run_name for run in found) == [f"stage{n}" for n in range(4)]
