@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.memory import look_rarely
+from tests.in_memory import InMemory
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = ROOT / "tests/unit/pipeline/scores"
@@ -46,8 +47,13 @@ DEAR += ("test_own_loop", "test_adversarial", "test_tracker", "test_protocol", "
 DEAR += ("test_diversity", "test_indomain", "test_levelwise", "test_exporting", "test_onnx_model")
 
 
-def pytest_configure() -> None:
+IN_MEMORY = pytest.StashKey[InMemory]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Isolates the environment before any test module imports torch, ray or mlflow."""
+    if not hasattr(config, "workerinput"):
+        config.stash[IN_MEMORY] = InMemory()
     for name in list(os.environ):
         if name in FOREIGN or (name.startswith(FOREIGN_PREFIXES) and name != "AWS_CA_BUNDLE"):
             del os.environ[name]
@@ -74,6 +80,17 @@ def pytest_configure() -> None:
         GIT_CONFIG_KEY_0="commit.gpgsign",
         GIT_CONFIG_VALUE_0="false",
     )
+
+
+@pytest.hookimpl(wrapper=True)  # behind xdist's own, which ends the workers
+def pytest_sessionfinish(
+    session: pytest.Session, exitstatus: int
+) -> Generator[None, object, object]:
+    """Deletes what tests wrote in memory, if none failed."""
+    done = yield
+    if IN_MEMORY in session.config.stash:
+        session.config.stash[IN_MEMORY].end(keep=exitstatus != 0)
+    return done
 
 
 def _engine_settings() -> dict[str, str]:
