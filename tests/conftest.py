@@ -20,7 +20,6 @@ from pipeline.memory import look_rarely
 from tests.in_memory import InMemory
 
 ROOT = Path(__file__).resolve().parents[1]
-SCORES = ROOT / "tests/unit/pipeline/scores"
 
 # A setting of the person's own must not reach a server, a bucket or a cluster of theirs.
 FOREIGN_PREFIXES = ("AWS_", "DVC_", "MLFLOW_", "RAY_", "SGAN_")
@@ -41,10 +40,9 @@ MEMORY_KEPT = {
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
 
-# Files of unit tests that take five seconds and more; the first of them makes the judge.
-DEAR = ("test_batch_norm", "test_conf", "test_cases", "test_course", "test_evaluation")
-DEAR += ("test_own_loop", "test_adversarial", "test_tracker", "test_protocol", "test_trial")
-DEAR += ("test_diversity", "test_indomain", "test_levelwise", "test_exporting", "test_onnx_model")
+# Files of unit tests that take five seconds and more.
+DEAR = ("test_batch_norm", "test_conf", "test_cases", "test_evaluation", "test_s3_client")
+DEAR += ("test_adversarial", "test_queued", "test_tracker", "test_trial", "test_fuzz")
 
 
 IN_MEMORY = pytest.StashKey[InMemory]()
@@ -80,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
         GIT_CONFIG_KEY_0="commit.gpgsign",
         GIT_CONFIG_VALUE_0="false",
     )
+    config.pluginmanager.import_plugin("tests.digits")
 
 
 @pytest.hookimpl(wrapper=True)  # behind xdist's own, which ends the workers
@@ -130,20 +129,19 @@ def _group(item: pytest.Item) -> str:
     names = [name for name in shared if name in item.fixturenames]  # type: ignore[attr-defined]
     if names:
         return shared[names[0]]
-    return "the scores" if item.path.parent == SCORES else str(item.path.relative_to(ROOT))
+    of_scores = item.path.parent.name == "scores"
+    return "the scores" if of_scores else str(item.path.relative_to(ROOT))
 
 
 def _turn(item: pytest.Item) -> int:
     """Long tests begin, so that no worker is left with one at the end; and while one worker makes
-    the trained project, or the judge, the others have tests that do not wait for it."""
+    the trained project the others have tests that do not wait for it."""
     needed = item.fixturenames  # type: ignore[attr-defined]
     if item.get_closest_marker("integration") is not None:
         if "trained" not in needed:
             return 1
         return 0 if item.path.stem == "test_pipeline" else 2
-    if item.path.stem == "test_distribution":
-        return 3
-    return 5 if item.path.stem not in DEAR else 4
+    return 4 if item.path.stem not in DEAR else 3
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
-"""The real MNIST subset: as arrays with a judge trained on it once, and as a prepared project."""
+"""Projects whose data, the real MNIST subset, is prepared; servers; a disk that runs full."""
 
 import functools
-import gzip
 import http.server
 import resource
 import shutil
@@ -9,89 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from pipeline.params.compose import compose
-from pipeline.scores.feature_cache import FeatureCache
-from pipeline.scores.inputs import RealImages
-from pipeline.scores.judge import Judge, kept_judge
-from pipeline.scores.similarity import CONVOLUTIONS, Lpips
 from pipeline.stages import prepare
-from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
-from sgan.stack import Stack
-from sgan.weights import save_stack
 
 ROOT = Path(__file__).resolve().parents[3]
-
-CLASSES = tuple("0123456789")
-
-
-@pytest.fixture(scope="session")
-def real(mnist_small: Path) -> RealImages:
-    """2,000 training and 500 test images of the real MNIST, equally many of each digit."""
-
-    def read(name: str, offset: int) -> np.ndarray:
-        content = gzip.decompress((mnist_small / f"{name}.gz").read_bytes())
-        return np.frombuffer(content, np.uint8, offset=offset)
-
-    def images(split: str) -> np.ndarray:
-        return read(f"{split}-images-idx3-ubyte", 16).reshape(-1, 28, 28, 1)
-
-    def labels(split: str) -> np.ndarray:
-        return read(f"{split}-labels-idx1-ubyte", 8).astype(np.int64)
-
-    return RealImages(
-        images("train"), labels("train"), images("t10k"), labels("t10k"), CLASSES, "mnist-small"
-    )
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A two-level stack for 28x28x1 with random weights: sampling works, digits it has none."""
-    torch.manual_seed(3)
-    level = LevelConfig(z_dim=4, batch_size=10, total_images=10, width=0.25)
-    config = StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), (level, level))
-    stack = Stack(config).eval()
-    for parameter in stack.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.kaiming_normal_(parameter)
-    path = tmp_path_factory.mktemp("weights") / "stack.safetensors"
-    save_stack(path, stack, {})
-    return path
-
-
-@pytest.fixture(scope="session")
-def judge(real: RealImages, once: Callable[[str, Callable[[Path], None]], Path]) -> Judge:
-    """A judge with about 96.5 % test accuracy."""
-
-    def get(folder: Path) -> Judge:
-        return kept_judge(real, FeatureCache(folder), epochs=2)
-
-    def make(folder: Path) -> None:
-        get(folder)
-
-    return get(once("judge", make))
-
-
-@pytest.fixture(scope="session")
-def lpips() -> Lpips:
-    """A random trunk, and the published heads as torchmetrics ships them."""
-    import torchmetrics.functional.image.lpips as library
-
-    heads = torch.load(
-        Path(library.__file__).parent / "lpips_models" / "alex.pth", map_location="cpu"
-    )
-    torch.manual_seed(0)
-    state = {}
-    for index, (inputs, outputs, kernel, stride, padding) in enumerate(CONVOLUTIONS):
-        convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding)
-        state[f"trunk.{index}.weight"] = convolution.weight.detach()
-        state[f"trunk.{index}.bias"] = convolution.bias.detach()
-        state[f"heads.{index}"] = heads[f"lin{index}.model.1.weight"].reshape(-1)
-    return Lpips(state)
 
 
 @pytest.fixture(scope="session")

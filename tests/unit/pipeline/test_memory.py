@@ -3,37 +3,8 @@
 In processes of their own, whose malloc and whose search it is.
 """
 
-import os
 import subprocess
 import sys
-
-COUNT = """
-import resource, torch
-from pipeline.memory import keep_freed
-
-def step():
-    maps = [torch.ones(size) for size in range(20_000, 300_000, 1_000)]
-
-def faults():
-    for _ in range(4):
-        step()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        step()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-usual = faults()
-assert keep_freed()
-print(usual, faults())
-"""
-
-
-def test_pages_are_taken_once() -> None:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    done = subprocess.run([sys.executable, "-c", COUNT], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    usual, kept = map(int, done.stdout.split())
-    assert kept < usual / 10
 
 
 def test_a_search_finds_what_holds_only_itself_all_the_same() -> None:

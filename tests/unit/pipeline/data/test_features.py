@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -20,25 +18,6 @@ def test_round_trip_of_vectors_maps_and_labels(arrays, tmp_path):
         assert torch.equal(tensor, torch.from_numpy(array))
     assert features.columns(path) == {"h1": (70, 16), "h2": (70, 3, 4, 5), "y": (70,)}
     assert features.metadata(path) == {"encoder": "abc"}
-
-
-def test_read_maps_the_file_without_a_copy(tmp_path):
-    """A tensor of 64 MB costs no memory of its own until it is used."""
-    path = tmp_path / "big.arrow"
-    feature_writer.write(path, {"h": np.zeros((16_000, 1000), np.float32)})
-    program = f"""
-import resource, torch
-from pipeline.data import feature_writer, features, opening
-features.read({str(path)!r}, "h")[0].sum()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-kept = features.read({str(path)!r}, "h")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, kept[15_999].sum().item())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    grown_kib, last_row = done.stdout.split()
-    assert int(grown_kib) < 20_000 and float(last_row) == 0
 
 
 def test_mapping_outlives_the_file(arrays, tmp_path):

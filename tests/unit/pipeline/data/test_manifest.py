@@ -65,7 +65,7 @@ def test_what_grows_with_the_pixels_is_not_in_the_metadata(tmp_path: Path) -> No
     """Readers bound a Parquet file's metadata; a photo's mean image may be larger."""
     import pyarrow.parquet as pq
 
-    mean = np.random.default_rng(0).random((3, 3000, 3000), dtype=np.float32)
+    mean = np.random.default_rng(0).random((3, 1000, 1000), dtype=np.float32)
     large = replace(MANIFEST, image_shape=mean.shape, mean=mean)
     to_parquet(large, PER_SHARD, tmp_path / FILE)
     np.testing.assert_array_equal(Manifest.load(tmp_path).mean, mean)

@@ -10,8 +10,6 @@ import torch
 from pipeline.code import closure
 from pipeline.errors import UserError
 from pipeline.params.settings import EvaluateConfig
-from pipeline.scores import levelwise
-from pipeline.scores.asked import asked
 from pipeline.scores.distribution import FIGURES
 from pipeline.scores.evaluation import (
     averaging,
@@ -20,16 +18,14 @@ from pipeline.scores.evaluation import (
     judge_for,
     published,
     sample_scores,
-    stack_scores,
 )
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages, Samples
 from pipeline.scores.lent import Means, Weights
 from pipeline.scores.similarity import Lpips
 from pipeline.threads import on_threads
-from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
-from tests import lighter
+from tests.stacks import random_stack
 
 pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
 SETTINGS = EvaluateConfig(
@@ -52,14 +48,8 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
 
 @pytest.fixture
 def stack() -> Stack:
-    """Two levels for two digits, with random weights."""
-    torch.manual_seed(3)
-    levels = (LevelConfig(z_dim=4), LevelConfig(z_dim=4, ema_half_life_images=500))
-    stack = Stack(StackConfig(ImageConfig(1, 28, 28, 2), EncoderConfig(cut=("fc",)), levels))
-    for parameter in stack.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.kaiming_normal_(parameter)
-    return stack.eval()
+    """Two levels for two digits."""
+    return random_stack(2, width=0.25)
 
 
 def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> None:
@@ -69,31 +59,6 @@ def test_its_closure_holds_what_decides_and_nothing_that_moves_or_draws() -> Non
     deciding = "judge judge_network inception inception_network similarity ndb labels levelwise"
     assert {f"pipeline.scores.{name}" for name in deciding.split()} <= found
     assert {"sgan.stack", "sgan.level", "sgan.metrics.frechet", "pipeline.scores.protocol"} <= found
-
-
-def test_every_score_of_a_stack(
-    stack: Stack, few: RealImages, lent: Means, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lighter.few_draws(monkeypatch)
-    monkeypatch.setattr(levelwise, "_SHARES_DRAWS", 3)
-    samples = drawn_sets(stack, SETTINGS, few)
-    assert [one.seed for one in samples] == [1, 2] and len(samples[0].images) == 100
-    np.testing.assert_array_equal(samples[0].labels, asked([200, 200], 0, 100))
-    scores = stack_scores(stack, samples, few, SETTINGS, lent)
-    keys = [score.key for score in scores]
-    assert len(keys) == len(set(keys)) == 41
-    assert {score.level for score in scores if score.metric == "q_explained"} == {0, 1}
-    own = {score.n for score in scores if score.metric in ("entropy", "q_explained")}
-    assert own == {100}  # no more samples than were asked for
-    assert {s.varies for s in scores if s.metric == "diversity"} == {"all z", "z_0", "z_1"}
-    for score in scores:
-        assert score.metric and score.unit and score.n, score.key
-        assert score.protocol["batch_norm"] == "running", score.key
-        assert score.protocol["ema"] == "level 1 (half-life 500 images)", score.key
-    again = stack_scores(stack, samples, few, SETTINGS, lent)  # all that is kept from the cache
-    assert [(s.value, s.sd, s.real, s.real_sd) for s in again] == [
-        (s.value, s.sd, s.real, s.real_sd) for s in scores
-    ]
 
 
 @pytest.mark.parametrize("count", [60, 530])

@@ -8,16 +8,10 @@ import pytest
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.indomain import in_domain
 from pipeline.scores.inputs import Kept, RealImages, Samples
-from pipeline.scores.judge import Judge, train_judge
+from pipeline.scores.judge import Judge
 from pipeline.scores.score import Score, metrics
 
 pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
-
-
-@pytest.fixture(scope="module")
-def judge(real: RealImages) -> Judge:
-    """A judge that has seen 300 digits, as no score here depends on how good it is."""
-    return train_judge(real.train_images[:300], real.train_labels[:300], num_classes=10)
 
 
 def scores_of(real: RealImages, against: RealImages, judge: Judge, kept: Kept) -> dict[str, Score]:

@@ -1,124 +1,32 @@
 """Level-wise scores: at their floor where G returns real features, else far from it."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from pipeline.scores import levelwise
 from pipeline.scores.diversity import kept_reference
 from pipeline.scores.inputs import Kept, RealImages
 from pipeline.scores.judge import Judge
 from pipeline.scores.levelwise import (
-    SELF,
     hierarchy,
-    level_scores,
     noise_diversity,
     shares_shape,
     variance_scores,
 )
 from pipeline.scores.score import Score
-from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.stack import Stack
-
-COUNT = 300
-KEYS = {
-    "level1/frechet_independent",
-    "level0/frechet_independent",
-    "level0/frechet_joint",
-    "level1/cond_independent",
-    "level0/cond_independent",
-    "level0/cond_joint",
-    "level1/q_explained_independent",
-    "level0/q_explained_independent",
-    "level0/q_explained_joint",
-}
-
-
-def random_stack() -> Stack:
-    """Two levels for digits with random weights."""
-    torch.manual_seed(3)
-    levels = (LevelConfig(z_dim=4), LevelConfig(z_dim=4, ema_half_life_images=500))
-    stack = Stack(StackConfig(ImageConfig(1, 28, 28, 10), EncoderConfig(cut=("fc",)), levels))
-    for parameter in stack.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.kaiming_normal_(parameter)
-    return stack.eval()
+from tests.stacks import random_stack
 
 
 @pytest.fixture
 def stack() -> Stack:
     """A fresh one, for a test to change."""
-    return random_stack()
-
-
-@pytest.fixture(scope="module")
-def random_scores(real: RealImages, judge: Judge) -> dict[str, Score]:
-    """Level-wise scores of the stack with random weights."""
-    return by_key(level_scores(random_stack(), real, judge, COUNT))
+    return random_stack(width=0.25)
 
 
 def by_key(scores: list[Score]) -> dict[str, Score]:
     return {score.key: score for score in scores}
-
-
-def encoded(stack: Stack, images: np.ndarray) -> list[Tensor]:
-    with torch.no_grad():
-        pixels = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)
-        return stack.encoder.encode(stack.encoder.to_h0(pixels))
-
-
-def in_turn(rows: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """A `generate` that gives these rows one after the other, from the first again at their end."""
-    given = 0
-
-    def generate(cond: Tensor, z: Tensor) -> Tensor:
-        nonlocal given
-        start = given % len(rows)
-        given += len(cond)
-        assert start + len(cond) <= len(rows)
-        return rows[start : start + len(cond)]
-
-    return generate
-
-
-def test_generators_that_return_real_features_are_at_the_floor(
-    stack: Stack, real: RealImages, judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Training images in place of samples: every distance equals its own floor."""
-    h = encoded(stack, real.train_images[:COUNT])
-    for i in (0, 1):
-        monkeypatch.setattr(stack.level(i), "generate", in_turn(h[i]))
-    scores = by_key(level_scores(stack, real, judge, COUNT))
-    assert set(scores) == KEYS
-    for key in (key for key in KEYS if "frechet" in key):
-        assert scores[key].value == pytest.approx(scores[key].real, rel=1e-3), key
-    own = encoded(stack, real.test_images[:COUNT])
-    for i in (0, 1):
-        monkeypatch.setattr(stack.level(i), "generate", in_turn(own[i]))
-    same = by_key(level_scores(stack, real, judge, COUNT))
-    for key in (key for key in KEYS if "frechet" in key):
-        assert same[key].value == pytest.approx(0, abs=1e-3), key
-    assert same["level0/cond_independent"].value == pytest.approx(1, abs=1e-4)
-    assert same["level0/cond_independent"].real == pytest.approx(1, abs=1e-4)
-    assert same["level1/cond_independent"].value == pytest.approx(
-        same["level1/cond_independent"].real, rel=1e-5
-    )
-
-
-def test_random_generators_are_far_from_it(random_scores: dict[str, Score], judge: Judge) -> None:
-    scores = random_scores
-    assert set(scores) == KEYS
-    for key in (key for key in KEYS if "frechet" in key):
-        score = scores[key]
-        assert score.value > 10 * score.real and score.better == "lower", key  # type: ignore[operator]
-        judged = "level0" in key
-        assert score.protocol["judge"].startswith(judge.name if judged else "E, Q"), key
-    assert scores["level0/frechet_joint"].protocol["judge_sha256"] == judge.digest
-    assert scores["level1/q_explained_independent"].value < 0.1  # type: ignore[operator]
-    assert scores["level0/cond_joint"].value < 0.5  # type: ignore[operator]
 
 
 def test_shares_sum_to_one_and_real_labels_have_theirs(stack: Stack, real: RealImages) -> None:
@@ -148,13 +56,6 @@ def test_of_many_classes_some_are_looked_at(
     (score, *_) = noise_diversity(stack, judge, reference)
     assert set(score.per_class) == {"0", "4", "9"} and score.n == 300
     assert score.protocol["classes"] == "3 of 10, spread evenly"
-
-
-def test_scores_say_which_level_and_what_it_was_given(random_scores: dict[str, Score]) -> None:
-    one, other = (random_scores[k] for k in ("level0/frechet_joint", "level1/cond_independent"))
-    assert (one.metric, one.level, one.given, one.judge) == ("frechet", 0, "joint", "judge CNN")
-    assert (other.metric, other.level, other.judge, other.n) == ("cond_nats", 1, SELF, COUNT)
-    assert other.unit == "nats" and one.name == "Fréchet distance of ĥ_0 to h_0 (judge CNN, joint)"
 
 
 def test_one_noise_alone_differs_within_a_group(stack: Stack) -> None:

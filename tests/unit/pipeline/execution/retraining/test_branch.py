@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.execution.retraining import branch
-from tests.unit.pipeline.execution.retraining.conftest import committed, run
+from tests.small_project import committed, run
 
 NAME = "retrain/main"
 

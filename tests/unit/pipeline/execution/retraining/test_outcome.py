@@ -12,7 +12,7 @@ from pipeline.execution.retraining.outcome import outcome, stages_in
 from pipeline.execution.retraining.plan import LAST
 from pipeline.params.loading import load
 from pipeline.report.record import StageFact
-from tests.unit.pipeline.execution.retraining.conftest import committed
+from tests.small_project import committed
 
 NAMES = ("prepare", "encoder", "levels", "joint", "evaluate", "report")
 

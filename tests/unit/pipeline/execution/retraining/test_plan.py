@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.execution.retraining.plan import LAST, Step, Times, cores_of, plan
 from pipeline.params.loading import Params, load
-from tests.unit.pipeline.execution.retraining.conftest import edited
+from tests.small_project import edited
 
 
 def params(root: Path) -> Params:

@@ -11,7 +11,7 @@ from pipeline.execution.retraining.outcome import Done, Outcome
 from pipeline.execution.retraining.plan import Step
 from pipeline.execution.retraining.text import Differences, plan_text, pull_request
 from pipeline.scores.gate import Row, Verdict
-from tests.unit.pipeline.execution.retraining.conftest import committed, edited
+from tests.small_project import committed, edited
 
 BASE = Base("main", "a" * 40)
 DONE = Outcome(

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_example_trains_and_draws_a_grid(mnist_small: Path, tmp_path: Path) -> None:
