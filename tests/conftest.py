@@ -41,8 +41,8 @@ MEMORY_KEPT = {
 }
 
 # Files of unit tests that take five seconds and more.
-DEAR = ("test_batch_norm", "test_conf", "test_cases", "test_evaluation", "test_s3_client")
-DEAR += ("test_adversarial", "test_queued", "test_tracker", "test_trial", "test_fuzz")
+DEAR = ("test_batch_norm", "test_evaluation", "test_s3_client")
+DEAR += ("test_adversarial", "test_queued", "test_tracker", "test_trial")
 
 
 IN_MEMORY = pytest.StashKey[InMemory]()

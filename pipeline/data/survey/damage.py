@@ -15,7 +15,7 @@ from pipeline.data.survey.names import shown
 from pipeline.errors import UserError
 from pipeline.storage.atomic import is_full
 
-# None of it is documented as a whole: tests/unit/pipeline/data/test_fuzz.py has met most of these.
+# None of it is documented as a whole: tests/integration/sources/test_fuzz.py has met most of these.
 DAMAGED = (
     OSError, EOFError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError,
     RuntimeError, SystemError, SyntaxError, struct.error, tokenize.TokenError, csv.Error,

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +12,7 @@ from PIL import Image
 from pipeline.data import shard_writer
 from pipeline.data.dataset import Dataset
 from pipeline.storage import s3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A DataSettings with the defaults of params.yaml."""
-
-    name: str = "custom"
-    source: str | None = None
-    format: str = "auto"
-    splits: dict[str, list[str]] | None = None
-    classes: list[str] | None = None
-    names_encoding: str | None = None
-    image_size: int | None = None
-    on_bad_image: str = "error"
-    test_fraction: float = 0.1
-    sha256: dict[str, str] | None = None
-    shard_images: int = 5000
-    block_images: int = 500
-    max_train: int | None = None
-    max_test: int | None = None
-
-
-@pytest.fixture
-def settings():
-    return Settings
-
-
-@pytest.fixture(scope="session")
-def caches(tmp_path_factory) -> Path:
-    """Apart from pytest's numbered folders, all of which are looked through for each new one."""
-    return tmp_path_factory.mktemp("caches")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(caches, monkeypatch) -> Path:
-    cache = Path(tempfile.mkdtemp(dir=caches))
-    monkeypatch.setenv("SGAN_CACHE", str(cache))
-    return cache
+from tests.sources import caches, own_cache, settings
 
 
 class Objects(dict[str, bytes]):

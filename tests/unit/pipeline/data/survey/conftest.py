@@ -1,22 +1,13 @@
 """Trees of small images, and what a survey says of them."""
 
-import io
-import tarfile
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data.survey.description import Description, Plan
 from pipeline.data.survey.surveying import surveyed
-
-PNG = (
-    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc`\0\0\0"
-    b"\2\0\1H\xaf\xa4q\0\0\0\0IEND\xaeB`\x82"
-)
+from tests.sources import PNG, made
 
 
 @pytest.fixture
@@ -58,46 +49,6 @@ def plan(settings):
             return found.plan
 
     return planned
-
-
-def roles(description: Description) -> list[tuple[str, str, int]]:
-    """(name, role, images) of the splits."""
-    return [(split.name, split.role, split.images) for split in description.splits]
-
-
-def write_shard(path: Path, members: Iterable[tuple[str, bytes]], mode: str = "w") -> Path:
-    """A tar with these members in this order."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, mode) as tar:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
-
-
-def write_table(path: Path, labels: list, metadata: dict | None = None, **names: str) -> Path:
-    """A Parquet file of one-pixel images with these labels."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {
-        names.get("image", "image"): [PNG] * len(labels),
-        names.get("label", "label"): labels,
-    }
-    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
-    return path
-
-
-@pytest.fixture
-def made():
-    """The functions of this file, for tests that pytest imports without it."""
-
-    class Made:
-        roles = staticmethod(roles)
-        shard = staticmethod(write_shard)
-        table = staticmethod(write_table)
-        png = PNG
-
-    return Made
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ from pipeline.scores.inputs import RealImages
 from tests import fuzz_corpus, hostile
 from tests.params import params_of
 
+pytestmark = pytest.mark.integration
+
 CASES, GROUPS = 2000, 8
 MOST_KIB, MOST_SECONDS = 400 << 10, 20  # of memory beyond what there was, and of this process
 BLANK = np.zeros((2, fuzz_corpus.SIDE, fuzz_corpus.SIDE, 1), np.uint8)

@@ -2,6 +2,9 @@
 
 import configparser
 import dataclasses
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,7 +21,9 @@ from pipeline.params.settings import DataConfig, EvaluateConfig, PromoteConfig, 
 from pipeline.params.tuning import TuneConfig
 from sgan.config import ARCHITECTURES, EncoderConfig, JointConfig, LevelConfig, to_dict
 
-ROOT = Path(__file__).resolve().parents[4]
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 NETS = {
     "mnist": "mnist",
@@ -116,6 +121,29 @@ def test_dvc_is_told_to_compose() -> None:
     settings = configparser.ConfigParser()
     settings.read_string((ROOT / ".dvc" / "config").read_text().replace("    ", ""))
     assert settings.getboolean("hydra", "enabled")
+
+
+def test_dvc_exp_run_takes_groups_and_settings(tmp_path: Path) -> None:
+    def run(*command: str) -> None:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    shutil.copytree(CONF, tmp_path / "conf")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    stage = {"cmd": "grep lr_g params.yaml > out.txt", "params": ["levels"], "outs": ["out.txt"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"show": stage}}))
+    (tmp_path / ".dvc").mkdir()  # as `dvc init` and git left it in this repository
+    for name in ("config", ".gitignore"):
+        shutil.copy(ROOT / ".dvc" / name, tmp_path / ".dvc")
+    dvc = (sys.executable, "-m", "dvc")
+    run("git", "init", "-q")
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "start")
+    run(*dvc, "exp", "run", "-q", "-S", "data=cifar10", "-S", "budget=paper", "-S", "joint.seed=7")
+    params = load(root=tmp_path)
+    assert params == composed("data=cifar10", "budget=paper", "joint.seed=7")
+    assert (params.data.name, params.joint.seed) == ("cifar10", 7)
+    assert (tmp_path / "out.txt").read_text().count("lr_g: 0.0001") == 3
 
 
 @pytest.mark.parametrize(("data", "stack", "budget"), list(pairwise()))

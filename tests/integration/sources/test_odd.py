@@ -12,6 +12,8 @@ from pipeline.errors import UserError
 from tests import odd
 from tests.params import params_of
 
+pytestmark = pytest.mark.integration
+
 BASE = ("data=custom", "data.image_size=32", "nets=pyramid", "budget=smoke")
 PETS = ("cat", "dog")
 

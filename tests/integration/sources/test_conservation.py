@@ -19,6 +19,8 @@ from pipeline.data.survey.names import is_system
 from pipeline.data.survey.surveying import surveyed
 from pipeline.errors import UserError
 
+pytestmark = pytest.mark.integration
+
 CASES = 150  # of each form
 QUICK = settings(
     max_examples=CASES,

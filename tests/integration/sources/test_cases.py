@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from tests import people
 from tests.params import params_of
 
+pytestmark = pytest.mark.integration
+
 BASE = ("data=custom", "data.image_size=32", "nets=pyramid", "budget=smoke")
 CAT_DOG = ("cat", "dog")
 TWO = ("0", "1")
