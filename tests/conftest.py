@@ -41,7 +41,7 @@ MEMORY_KEPT = {
 }
 
 # Files of unit tests that take five seconds and more.
-DEAR = ("test_batch_norm", "test_evaluation", "test_s3_client")
+DEAR = ("test_evaluation", "test_s3_client")
 DEAR += ("test_adversarial", "test_queued", "test_tracker", "test_trial")
 
 
@@ -122,10 +122,9 @@ def pytest_collection_modifyitems(
 
 
 def _group(item: pytest.Item) -> str:
-    """Its file, or what is shared: a second cluster would only take the first one's cores, who
-    needs the two workers' results would only wait for another to make them, and what scores need
-    (their libraries, figures of the real digits) is five seconds in each process."""
-    shared = {"nodes_apart": "the nodes", "two_cpus": "one machine", "workers": "the workers"}
+    """Its file, or what is shared: a second cluster would only take the first one's cores, and what
+    scores need (their libraries, figures of the real digits) is five seconds in each process."""
+    shared = {"nodes_apart": "the nodes", "two_cpus": "one machine"}
     names = [name for name in shared if name in item.fixturenames]  # type: ignore[attr-defined]
     if names:
         return shared[names[0]]
@@ -196,7 +195,7 @@ def _own_config_directories(tmp_path_factory: pytest.TempPathFactory) -> None:
         MPLCONFIGDIR=str(home / "matplotlib"),
     )
     # First imported inside a test, DVC would log into that test's captured output for ever.
-    import dvc  # noqa: F401
+    import dvc
 
 
 @pytest.fixture(scope="session")

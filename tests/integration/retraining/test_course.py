@@ -1,10 +1,13 @@
 """A retraining from a stale project to a branch: real git, DVC and remotes, small stages."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.execution.retraining import course
 from pipeline.execution.retraining.course import Wanted, retrain
+from pipeline.storage.lease import Lease
+from pipeline.storage.store import Storage
 from tests.small_project import committed, edited, run
 
 pytestmark = pytest.mark.integration
@@ -101,3 +106,32 @@ def test_new_data_are_looked_at_though_dvc_sees_no_change(done: Path) -> None:
     run("git", "fetch", "--quiet", "origin")
     noted = json.loads(run("git", "show", "origin/retrain/main:metrics/retrain.json"))
     assert noted["how"]["prepare"] == "ran"
+
+
+def test_two_at_once(
+    done: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed("results")
+    other = Lease(Storage(done / ".runs"), "retrain/retrain-main.lease")
+    assert other.take()
+    with pytest.raises(
+        UserError, match=r"another retraining of retrain/main is under way: .*process"
+    ):
+        retrain(done, Wanted(wait=False))
+    ends_while_waited_for = SimpleNamespace(sleep=lambda _seconds: other.release())
+    monkeypatch.setattr(course, "time", ends_while_waited_for)
+    assert retrain(done, Wanted()) == 0
+    told = capfd.readouterr().out
+    assert re.search("retrain/main is being retrained by .*; waiting for that", told)
+    assert "nothing is stale" in told
+
+
+def test_the_stages_that_run_here_are_told_of_the_storage(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed("results")
+    monkeypatch.setenv("SGAN_STORAGE", str(tmp_path / "elsewhere"))
+    told = []
+    monkeypatch.setattr(course, "repro", lambda *_: told.append(os.environ["SGAN_STORAGE"]) or 1)
+    assert retrain(done, Wanted(storage=str(tmp_path / "wanted"))) == 1
+    assert told == [str(tmp_path / "wanted")]

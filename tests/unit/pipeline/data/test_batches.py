@@ -1,7 +1,5 @@
 """Batches of a part: streamed from shards or held in memory, they are the same."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,13 +189,3 @@ def test_a_damaged_shard_is_named(paths, tmp_path, resident_bytes):
         damaged = make({**paths, "data": str(folder)}, resident_bytes=resident_bytes)
         for index in range(STEPS):
             damaged(index)
-
-
-def test_a_process_that_read_the_manifest_ends_cleanly(paths):
-    """Arrow's and torch's threads together made most such processes abort at their end."""
-    program = "import sys, torch; from pipeline.data.manifest import Manifest; "
-    program += "Manifest.load(sys.argv[1])"
-    command = [sys.executable, "-c", program, paths["data"]]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    ended = [(process.communicate()[1], process.returncode) for process in processes]
-    assert ended == [("", 0)] * 2

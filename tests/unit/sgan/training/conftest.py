@@ -1,11 +1,6 @@
 """Tasks with data: a stack, its batches and the AdversarialTask over them."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +9,6 @@ from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask
 from sgan.training.batches import TensorBatches
 
-ROOT = Path(__file__).resolve().parents[4]
-WORKER = Path(__file__).with_name("gloo_worker.py")
 ROWS = 20
 
 
@@ -44,32 +37,3 @@ def make_task(make_stack: Callable[..., Stack]) -> Callable[..., tuple]:
         return task, batches_for(stack, task)
 
     return make
-
-
-def _run_workers(folder: Path) -> None:
-    """Two processes of gloo_worker.py, which leave RANK.json in `folder`."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, WORKER, str(rank), "2", folder / "meeting", folder / f"{rank}.json"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=240)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture(scope="session")
-def workers(once: Callable[..., Path]) -> list[dict]:
-    """What each of two workers saw, by scenario."""
-    folder = once("gloo workers", _run_workers)
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]

@@ -1,4 +1,4 @@
-"""Batch norm over two workers is that of one process with the whole batch, in float64."""
+"""Batch norm of one worker. Of two: tests/integration/test_two_workers.py."""
 
 import pytest
 import torch
@@ -6,26 +6,6 @@ from torch import nn
 
 from sgan.training.batch_norm import SynchronisedBatchNorm, statistics_anew, synchronise
 from sgan.training.comm import Comm
-
-
-def joined(first: list, second: list) -> torch.Tensor:
-    """Rows of the whole batch, of which each worker has every second one."""
-    pair = torch.stack([torch.tensor(first), torch.tensor(second)], dim=1)
-    return pair.flatten(0, 1)
-
-
-@pytest.mark.parametrize("shape", ["1d", "2d"])
-def test_forward_backward_and_backward_twice(workers: list[dict], shape: str) -> None:
-    first, second = (w["norm"][shape] for w in workers)
-    whole = workers[0]["norm"][f"{shape} whole"]
-    for name in ("y", "x", "eval"):  # `x`: gradients, through those of R1
-        both = joined(first[name], second[name])
-        torch.testing.assert_close(both, torch.tensor(whole[name]), rtol=1e-9, atol=1e-9)
-    for name in ("affine", "running", "loss"):
-        assert first[name] == second[name]
-        one, expected = torch.tensor(first[name]), torch.tensor(whole[name])
-        torch.testing.assert_close(one, expected, rtol=1e-9, atol=1e-9)
-    assert first["names"] == whole["names"]
 
 
 def test_each_norm_of_a_net_is_replaced_with_its_own_tensors() -> None:

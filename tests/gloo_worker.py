@@ -1,4 +1,4 @@
-"""One of several workers that train a part together; test_comm.py starts them as processes.
+"""One of several workers that train a part together; test_two_workers.py starts them as processes.
 
 Usage: gloo_worker.py RANK WORLD_SIZE MEETING OUT. The ranks meet at the file MEETING; each writes
 what it saw in each scenario to OUT (JSON).
