@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from scipy.stats import t as student
+import scipy
 
 from pipeline.params.settings import PromoteConfig
 
@@ -67,7 +67,7 @@ def main(count: int = 1_000_000) -> Promoted:
     pairs = bare = ours = 0
     for setting, values in found.items():
         others, known = pooled([v for name, v in found.items() if name != setting])
-        needed = student.ppf(1 - ALPHA, known) * math.sqrt(2) * others
+        needed = scipy.stats.t.ppf(1 - ALPHA, known) * math.sqrt(2) * others
         for champion, challenger in permutations(values, 2):
             pairs += 1
             bare += challenger < champion
@@ -75,7 +75,7 @@ def main(count: int = 1_000_000) -> Promoted:
     print(f"{pairs} ordered pairs of equal models: bare {bare} promoted, ours {ours}")
     print(f"{'challenger FID':>16}{'bare':>10}{'ours':>10}")
     rng, shares = np.random.default_rng(0), {}
-    needed = student.ppf(1 - ALPHA, df) * math.sqrt(2) * sd
+    needed = scipy.stats.t.ppf(1 - ALPHA, df) * math.sqrt(2) * sd
     for better in (0.0, 0.2, 0.4, 0.6):
         true = -math.log(1 - better)
         seen = true + rng.normal(0, math.sqrt(2) * sd, count)

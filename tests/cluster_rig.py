@@ -221,6 +221,8 @@ class Cluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
         command += [f"--num-cpus={cpus or self._cpus}", f"--object-store-memory={self._store}"]
         command += [f"--node-ip-address={host}", "--num-gpus=0", "--disable-usage-stats"]
+        # Prints of tasks reach no driver: each node would have a process more for that.
+        command.append("--include-log-monitor=false")
         if self._pin:
             cores = sorted(os.sched_getaffinity(0))
             command = ["taskset", "--cpu-list", str(cores[self._used % len(cores)]), *command]

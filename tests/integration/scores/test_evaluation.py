@@ -40,7 +40,7 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
 @pytest.fixture
 def stack() -> Stack:
     """Two levels for two digits."""
-    return random_stack(2)
+    return random_stack(2, width=0.25)
 
 
 def test_every_score_of_a_stack(
