@@ -32,13 +32,14 @@ import torch
 
 from benchmarks.npz import parts, scores
 from benchmarks.npz.data import BadInput
-from benchmarks.npz.folder import Run, write_json
+from benchmarks.npz.folder import Run
 from benchmarks.npz.pace import Plan
 from benchmarks.npz.parts import DONE, TIME, Training
 from benchmarks.npz.pictures import curves
 from benchmarks.npz.planning import planned
 from benchmarks.report import ROOT
 from pipeline.parts.device import record_of
+from pipeline.storage.atomic import write_json
 from pipeline.tracking.revision import revision_of
 from sgan.config import (
     EncoderConfig,
@@ -187,7 +188,7 @@ def about(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """What the figures depend on."""
     code = revision_of(ROOT)
     return {
-        "command": vars(options) | {name: str(getattr(options, name)) for name in ("data", "out")},
+        "command": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()},
         "machine": record_of(device, torch.get_num_threads(), options.precision),
         "python": platform.python_version(),
         "commit": code.commit,
@@ -288,10 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    codes: list[int] = []
     again = "the same command" if options.resume else "the same command without --no-resume"
-    codes.append(parts.outcome(lambda: codes.append(train(options)), again))
-    code = max(codes)
+    code = parts.outcome(lambda: train(options), again)
     return 0 if code == TIME else code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor
 from benchmarks.npz.data import BadInput
 from benchmarks.npz.pace import Pace, Reporter
 from benchmarks.npz.pictures import write_grid
+from pipeline.storage.atomic import atomic_path
 from sgan import weights
 from sgan.stack import Stack
 from sgan.training.adversarial import AdversarialTask
@@ -105,9 +105,8 @@ class Run:
 
         def save(step: int, state: Mapping[str, Any]) -> None:
             kept = {"step": step, "state": state, "settings": json.dumps(settings)}
-            temporary = path.with_suffix(f".{os.getpid()}")
-            torch.save({**kept, "spent": pace.spent}, temporary)
-            os.replace(temporary, path)
+            with atomic_path(path) as temporary:
+                torch.save({**kept, "spent": pace.spent}, temporary)
 
         def stop() -> bool:
             pace.step()
@@ -132,10 +131,3 @@ class Run:
         """OUT/<name>.png: a row per class, ten samples each."""
         write_grid(self.out / f"{name}.png", stack, 10)
         stack.train()
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Atomically."""
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmarks.npz.data import BadInput, Data, features, read_data
 from benchmarks.npz.folder import Run
 from benchmarks.npz.pace import Plan
+from pipeline.errors import UserError
 from sgan import weights
 from sgan.config import ConfigError, JointConfig, StackConfig, to_dict
 from sgan.encoder import Encoder
@@ -80,20 +81,19 @@ class Training:
         return float(self.run.facts(name)["seconds"])
 
 
-def outcome(work: Callable[[], None], again: str) -> int:
-    """Runs a part's work; says in a line how it ended, if not well, and returns the code."""
+def outcome(work: Callable[[], int], again: str) -> int:
+    """Runs a part's work, which gives its code; says in a line how it ended, if with an error."""
     try:
-        work()
+        return work()
     except TrainingStopped as stop:
         if "as asked" not in str(stop):
             print(f"error: {stop}", file=sys.stderr)
             return FAILED
         print(f"time is up: {stop}, and saved; {again} goes on from there")
         return TIME
-    except (BadInput, ConfigError, weights.WeightsError) as error:
+    except (BadInput, ConfigError, weights.WeightsError, UserError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD
-    return DONE
 
 
 def train_encoder(training: Training, data: Data) -> Encoder:
@@ -141,10 +141,11 @@ def train_levels(training: Training, data: Data, encoder: Encoder) -> int:
 
 
 def _level_process(training: Training, i: int) -> None:
-    def work() -> None:
+    def work() -> int:
         data = training.read()
         encoder = weights.load_encoder(training.run.weights("encoder"), training.run.device)
         _train_level(training, data, encoder, features(encoder, data.train), i)
+        return DONE
 
     torch.backends.cudnn.benchmark = True
     if training.threads:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.storage.atomic import atomic_path, write_bytes
 from sgan.stack import Stack
 
 SHOWN = ("loss_d_adv", "loss_q", "loss_g_adv", "loss_g_cond", "loss_g_ent", "loss")
@@ -32,9 +32,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
     lines = np.zeros((height, 1 + width * channels), np.uint8)
     lines[:, 1:] = image.reshape(height, -1)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
-    os.replace(temporary, path)
+    write_bytes(path, b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
 
 
 def write_grid(path: Path, stack: Stack, columns: int, seed: int = 0) -> None:
@@ -71,10 +69,9 @@ def curves(log: Path, target: Path) -> bool:
         panel.set_title(f"{part}: {loss}", fontsize=9)
     for panel in np.ravel(panels)[len(series) :]:
         panel.set_axis_off()
-    temporary = target.with_suffix(f".{os.getpid()}.png")
-    figure.savefig(temporary, dpi=90)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, dpi=90)
     pyplot.close(figure)
-    os.replace(temporary, target)
     return True
 
 

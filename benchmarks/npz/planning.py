@@ -13,9 +13,9 @@ import torch
 from benchmarks import step_speed
 from benchmarks.npz import scores
 from benchmarks.npz.data import BadInput, Data
-from benchmarks.npz.folder import write_json
 from benchmarks.npz.parts import Training
 from pipeline.scores.extractor import Extractor
+from pipeline.storage.atomic import write_json
 
 _OTHER = 0.02  # of the minutes: starts of processes, reading, E's features
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmarks.npz.data import BadInput, Data
@@ -23,6 +23,7 @@ from pipeline.scores.cifar10_networks import published_judge
 from pipeline.scores.extractor import Extractor
 from pipeline.scores.inception import Inception
 from pipeline.scores.inception_weights import inception_state
+from pipeline.storage.atomic import write_bytes
 from sgan.metrics.frechet import Moments, frechet_distance, moments
 from sgan.stack import Stack
 
@@ -100,8 +101,10 @@ def _by(
     judge: Extractor, drawn: list[np.ndarray], labels: np.ndarray, data: Data, kept: Path
 ) -> dict[str, Any]:
     train = kept / f"train-{data.digest}-{judge.identity[:16]}.safetensors"
-    reference = _kept(train) or _moments(judge, data.train)[0]
-    save_file(_tensors(reference), train)
+    reference = _kept(train)
+    if reference is None:
+        reference, _ = _moments(judge, data.train)
+        write_bytes(train, save(_tensors(reference)))
     test, read_test = _moments(judge, data.test)
     sampled, read = _moments(judge, [torch.from_numpy(x).permute(0, 3, 1, 2) for x in drawn])
     row: dict[str, Any] = {
