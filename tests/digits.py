@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.scores.feature_cache import FeatureCache
     from pipeline.scores.inputs import RealImages
     from pipeline.scores.judge import Judge
+    from pipeline.scores.lent import Means
     from pipeline.scores.similarity import Lpips
 
 CLASSES = tuple("0123456789")
@@ -132,6 +133,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "stack.safetensors"
     save_stack(path, stack, {})
     return path
+
+
+@pytest.fixture(scope="module")
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
+    """Caches of a module, and no weights from elsewhere."""
+    from pipeline.scores.feature_cache import FeatureCache
+    from pipeline.scores.lent import Means
+    from tests.lighter import no_weights
+
+    folder = tmp_path_factory.mktemp("lent")
+    caches = FeatureCache(folder), FeatureCache(folder)
+    return Means(*caches, no_weights, no_weights, no_weights)
 
 
 @pytest.fixture

@@ -4,7 +4,20 @@ from functools import partial
 
 import pytest
 
+from pipeline.errors import UserError
+from pipeline.params.settings import EvaluateConfig
 from pipeline.scores import distribution, diversity, levelwise
+from pipeline.scores.lent import Weights
+
+# An evaluation of two digits.
+SETTINGS = EvaluateConfig(
+    num_samples=100, seeds=(1, 2), judge_epochs=2.0, cas=False, memory_images=50
+)
+
+
+def no_weights(*_: object) -> Weights:
+    """Of any published judge: there are none."""
+    raise UserError("no source answered")
 
 
 def few_pairs(patch: pytest.MonkeyPatch) -> None:

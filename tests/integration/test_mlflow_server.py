@@ -3,8 +3,6 @@
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from threading import Timer
 
@@ -18,6 +16,7 @@ from sgan.config import EncoderConfig, ImageConfig, LevelConfig, StackConfig
 from sgan.errors import WeightsError
 from sgan.stack import Stack
 from sgan.weights import save_stack
+from tests.forking import run_forked
 from tests.servers import MlflowServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,16 +108,15 @@ def test_nothing_is_lost_while_the_server_is_away(server, tracker, tmp_path, cap
     assert not list((tmp_path / ".runs" / "mlflow").glob("*.json"))
 
 
-# Forked once the imports are there, which would take four seconds in each process.
-CLONES = """
-import os, sys, time
+CLONE_IMPORTS = """
+import time
 from pathlib import Path
 import mlflow.store.tracking.rest_store
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
-root = next((Path(name) for name in sys.argv[1:] if os.fork() == 0), None)
-if root is None:
-    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in sys.argv[1:]))
+"""
+CLONE = """
+root = Path(own)
 tracker = Tracker(root, "shared")
 line = lineage({"shared": True}, root)
 with tracker.stage(line, "levels") as stage:
@@ -137,15 +135,7 @@ def test_two_clones_at_once_on_one_server_keep_apart(server, tracker, tmp_path):
     clones = [tmp_path / name for name in ("a", "b")]
     for root in clones:
         root.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", CLONES, *map(str, clones)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=120,
-    )
-    assert done.returncode == 0, done
-    ids = done.stdout.split()
+    ids = run_forked(CLONE_IMPORTS, CLONE, clones, env=environment, timeout=120)
     assert len(ids) == 2
     experiment = tracker.client.get_experiment_by_name("shared").experiment_id
     runs = tracker.client.search_runs([experiment])
@@ -158,14 +148,10 @@ def test_two_clones_at_once_on_one_server_keep_apart(server, tracker, tmp_path):
         assert [point.step for point in history] == list(range(100, 2001, 100))
 
 
-# Each address in a process of its own, forked once the imports are there.
+LOAD_IMPORTS = "import mlflow.pyfunc, numpy, pandas, torch"
 LOAD = """
-import os, sys, mlflow.pyfunc, numpy, pandas, torch
-uri = next((uri for uri in sys.argv[1:] if os.fork() == 0), None)
-if uri is None:
-    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in sys.argv[1:]))
 assert "pipeline" not in sys.modules and "sgan" not in sys.modules
-model = mlflow.pyfunc.load_model(uri)
+model = mlflow.pyfunc.load_model(own)
 frame = pandas.DataFrame({"label": [3, 1, 3], "seed": [7, 8, 9]})
 images = model.predict(frame)
 alone = model.predict(pandas.DataFrame({"label": [1], "seed": [8]}))
@@ -198,14 +184,8 @@ def test_a_logged_model_loads_without_this_project(tracker, tmp_path):
     model = tracker.client.get_logged_model(logged.model_id)
     assert (model.status, model.source_run_id) == ("READY", run.run_id)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, logged.uri, "models:/sgan@challenger"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    addresses = [logged.uri, "models:/sgan@challenger"]
+    run_forked(LOAD_IMPORTS, LOAD, addresses, cwd=tmp_path, env=environment)
 
 
 def test_a_model_without_weights(tracker, tmp_path):

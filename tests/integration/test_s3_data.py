@@ -4,11 +4,9 @@ import contextlib
 import os
 import re
 import socket
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,8 @@ from pipeline.data.dataset import data_digest
 from pipeline.errors import UserError
 from pipeline.storage import s3
 from pipeline.storage.store import Storage
+from tests.servers import S3Server
+from tests.sources import Settings as SourceSettings
 
 pytestmark = pytest.mark.integration
 
@@ -28,49 +28,18 @@ CONTENT = np.random.default_rng(0).bytes(3_000_000)
 PAGE = 100  # keys in a page of the server's listings; S3 itself puts a thousand there
 
 
-@dataclass(frozen=True)
-class Settings:
-    name: str = "custom"
-    source: str | None = None
-    format: str = "auto"
-    splits: dict[str, list[str]] | None = None
-    classes: list[str] | None = None
-    names_encoding: str | None = None
-    image_size: int | None = None
-    on_bad_image: str = "error"
-    test_fraction: float = 0.1
-    sha256: dict[str, str] | None = None
-    shard_images: int = 300
-    block_images: int = 100
-    max_train: int | None = None
-    max_test: int | None = None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+Settings = partial(SourceSettings, shard_images=300, block_images=100)
 
 
 @pytest.fixture(scope="module")
-def server():
-    port = free_port()
-    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    null = subprocess.DEVNULL
-    environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)}
-    process = subprocess.Popen(command, stdout=null, stderr=null, env=environment)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None, f"moto_server ended with {process.returncode}"
-            assert time.monotonic() < deadline, "moto_server did not answer in 60 s"
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
+def server(tmp_path_factory):
+    """The port of one whose listings have pages of PAGE keys."""
+    made = S3Server(tmp_path_factory.mktemp("s3"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", str(PAGE))
+        made.start()
+    yield made.port
+    made.kill()
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from pipeline.parts.sink import ActorSender, MetricHub, PartSink
 from pipeline.parts.training import log_curve
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
+from tests.forking import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, BATCH, POINTS = 60, 100, 10
@@ -75,17 +74,14 @@ def test_training_goes_on_when_the_actor_is_gone():
     assert ray.get(done, timeout=60) == STEPS * BATCH
 
 
-# Forked once the imports are there, which would take four seconds in each process.
-LOG_FOUR_RUNS = """
-import os, sys
+LOG_IMPORTS = """
 from pathlib import Path
 import mlflow.store.tracking.sqlalchemy_store
 from pipeline.tracking.lineage import lineage
 from pipeline.tracking.tracker import Tracker
-root = Path(sys.argv[1])
-number = next((n for n in range(4) if os.fork() == 0), None)
-if number is None:
-    sys.exit(sum(os.waitstatus_to_exitcode(os.wait()[1]) != 0 for _ in range(4)))
+"""
+LOG_ONE_RUN = """
+root, number = Path.cwd(), int(own)
 tracker = Tracker(root)
 line = lineage({"shared": True}, root)
 print(tracker.parent(line, {"shared": True}))
@@ -98,16 +94,8 @@ with tracker.stage(line, f"stage{number}") as run:
 @pytest.mark.alone
 def test_four_processes_on_a_fresh_database(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", LOG_FOUR_RUNS, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-        timeout=150,
-    )
-    assert done.returncode == 0, done
-    parents = done.stdout.split()
+    options = {"env": environment, "cwd": tmp_path, "timeout": 150}
+    parents = run_forked(LOG_IMPORTS, LOG_ONE_RUN, range(4), **options)
     assert len(parents) == 4 and len(set(parents)) == 1  # one parent for all
     tracker = Tracker(tmp_path)
     found = tracker.client.search_runs([tracker.experiment_id], "tags.`sgan.role` = 'stage'")

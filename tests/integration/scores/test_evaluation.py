@@ -3,38 +3,17 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.params.settings import EvaluateConfig
 from pipeline.scores import levelwise
 from pipeline.scores.asked import asked
-from pipeline.scores.evaluation import (
-    drawn_sets,
-    stack_scores,
-)
-from pipeline.scores.feature_cache import FeatureCache
+from pipeline.scores.evaluation import drawn_sets, stack_scores
 from pipeline.scores.inputs import RealImages
-from pipeline.scores.lent import Means, Weights
+from pipeline.scores.lent import Means
 from sgan.stack import Stack
 from tests import lighter
+from tests.lighter import SETTINGS
 from tests.stacks import random_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("few_pairs", "few_subsets")]
-
-
-SETTINGS = EvaluateConfig(
-    num_samples=100, seeds=(1, 2), judge_epochs=2.0, cas=False, memory_images=50
-)
-
-
-def none(*_: object) -> Weights:
-    raise UserError("no source answered")
-
-
-@pytest.fixture(scope="module")
-def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
-    """Caches of this module, and no weights from elsewhere."""
-    folder = tmp_path_factory.mktemp("lent")
-    return Means(FeatureCache(folder), FeatureCache(folder), none, none, none)
 
 
 @pytest.fixture

@@ -21,29 +21,16 @@ from pipeline.scores.evaluation import (
 )
 from pipeline.scores.feature_cache import FeatureCache
 from pipeline.scores.inputs import RealImages, Samples
-from pipeline.scores.lent import Means, Weights
+from pipeline.scores.lent import Means
 from pipeline.scores.similarity import Lpips
 from pipeline.threads import on_threads
 from sgan.stack import Stack
+from tests.lighter import SETTINGS, no_weights
 from tests.stacks import random_stack
 
 pytestmark = pytest.mark.usefixtures("few_pairs", "few_subsets")
-SETTINGS = EvaluateConfig(
-    num_samples=100, seeds=(1, 2), judge_epochs=2.0, cas=False, memory_images=50
-)
 MOVING = ("storage", "parts", "tracking", "report", "experiments", "execution", "stages", "data")
 OURS = ("feature_cache", "means", "prepared", "shown", "wheels", "headline", "studies")
-
-
-def none(*_: object) -> Weights:
-    raise UserError("no source answered")
-
-
-@pytest.fixture(scope="module")
-def lent(tmp_path_factory: pytest.TempPathFactory) -> Means:
-    """Caches of this module, and no weights from elsewhere."""
-    folder = tmp_path_factory.mktemp("lent")
-    return Means(FeatureCache(folder), FeatureCache(folder), none, none, none)
 
 
 @pytest.fixture
@@ -105,7 +92,7 @@ def test_a_judge_s_training_is_told_to_its_end(few: RealImages, tmp_path: Path) 
     """Of 70 images an epoch takes four batches of 16."""
     odd = replace(few, train_images=few.train_images[:70], train_labels=few.train_labels[:70])
     kept, said = FeatureCache(tmp_path), list[tuple[str, int, int]]()
-    heard = Means(kept, kept, none, none, none, lambda *one: said.append(one))
+    heard = Means(kept, kept, no_weights, no_weights, no_weights, lambda *one: said.append(one))
     judge_for(odd, replace(SETTINGS, judge_epochs=1.0), heard)
     assert said[-1] == ("judge", 64, 64)
 
